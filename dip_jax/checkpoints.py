@@ -1,0 +1,91 @@
+"""Checkpoints of a run, by Orbax: the latest state to resume from, and the best one.
+
+A checkpoint holds three items: `state`, the whole `LaneState` that a run resumes from; `best`, the
+best image so far with the weights that gave it; and `record`, a small JSON object of the caller's. All
+three become visible together or not at all, so a process that is killed while it writes leaves the
+previous checkpoint as the latest one.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from etils import epath
+
+from dip_jax.fitting import LaneState
+
+_ITEMS = ("state", "best", "record")
+
+
+class Checkpoints:
+    """The checkpoints of one run, in a folder of their own; the last two are kept."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        # Orbax logs each save in several lines, which would tear up the progress display.
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        self._manager = ocp.CheckpointManager(
+            epath.Path(os.path.abspath(folder)),
+            item_names=_ITEMS,
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=ocp.checkpoint_managers.LatestN(2),
+                enable_async_checkpointing=False,
+                cleanup_tmp_directories=True,
+            ),
+        )
+
+    def latest_step(self) -> int | None:
+        """The number of steps made in the latest checkpoint; None if there is none."""
+        return self._manager.latest_step()
+
+    def save(self, state: LaneState, record: Mapping[str, Any]) -> None:
+        """Writes a checkpoint, unless there is one of the same step; returns when it is on disk."""
+        step = int(state.step)
+        if step == self.latest_step():
+            return
+        plain = _without_typed_keys(state)
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(plain._asdict()),
+                best=ocp.args.StandardSave(state.best._asdict()),
+                record=ocp.args.JsonSave(dict(record)),
+            ),
+        )
+        self._manager.wait_until_finished()
+
+    def restore(self, like: LaneState) -> tuple[LaneState, dict[str, Any]]:
+        """Reads the latest checkpoint.
+
+        Args:
+            like: a state of the same structure; its values are not used.
+
+        Returns:
+            The state, and the caller's JSON object.
+        """
+        template = jax.tree.map(ocp.utils.to_shape_dtype_struct, _without_typed_keys(like))
+        restored = self._manager.restore(
+            self.latest_step(),
+            args=ocp.args.Composite(
+                state=ocp.args.StandardRestore(template._asdict()),
+                record=ocp.args.JsonRestore(),
+            ),
+        )
+        state = LaneState(**restored["state"])
+        key = jax.random.wrap_key_data(state.key, impl=jax.random.key_impl(like.key))
+        return state._replace(key=key), restored["record"]
+
+    def record(self) -> dict[str, Any]:
+        """The caller's JSON object of the latest checkpoint."""
+        args = ocp.args.Composite(record=ocp.args.JsonRestore())
+        return self._manager.restore(self.latest_step(), args=args)["record"]
+
+    def close(self) -> None:
+        """Waits for what is being written, and lets go of the folder."""
+        self._manager.close()
+
+
+def _without_typed_keys(state: LaneState) -> LaneState:
+    return state._replace(key=jax.random.key_data(state.key))

@@ -1,0 +1,415 @@
+"""One fit: the state of a lane, and the step that changes it.
+
+A lane is one picture with one seed. `train_step` is written for one lane and is pure; several lanes
+are `jax.vmap` over it. Everything that a step changes is in `LaneState`, so that a checkpoint of it is
+the whole run; everything that stays is in `Lane`.
+
+The step is the one of Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior", CVPR 2018: Adam on the data term
+`E(θ) = mean (f(θ, z + s·n) − y)²` over the fitted values, with fresh normal noise n in every step, and
+an exponential moving average of the outputs.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from dip_jax import metrics
+from dip_jax.networks import Architecture, Network, Params, hourglass, network_input
+from dip_jax.observation import Observation, hold_out, masked_mse, pad
+from dip_jax.stopping import Criterion, View
+
+OUT, AVG = 0, 1
+RUNNING, STOPPED, DIVERGED = 0, 1, 2
+
+
+@dataclasses.dataclass(frozen=True)
+class FitSettings:
+    """The hyper-parameters of one fit.
+
+    Attributes:
+        architecture: the network.
+        input_kind: "noise" or "meshgrid"; see `networks.network_input`.
+        input_depth: channels d of `z`.
+        input_scale: upper end of the uniform distribution of `z`.
+        input_noise: standard deviation s of the noise that every step adds to `z`.
+        learning_rate: of Adam.
+        average: weight of the past in the moving average of the outputs, 0.99.
+        heldout_share: share of the known values that are held out, in [0, 1).
+        heldout_block: side in pixels of the squares that are held out together.
+        heldout_per_channel: whether each channel has its own held-out values.
+        jump: rise of the data term over its recent average, in dB, that counts as falling apart.
+        snapshot_every: steps between the states that a failed fit goes back to.
+        max_failures: failures in a row that end the fit.
+    """
+
+    architecture: Architecture
+    input_kind: str = "noise"
+    input_depth: int = 32
+    input_scale: float = 0.1
+    input_noise: float = 0.03
+    learning_rate: float = 0.01
+    average: float = 0.99
+    heldout_share: float = 0.1
+    heldout_block: int = 1
+    heldout_per_channel: bool = False
+    jump: float = 5.0
+    snapshot_every: int = 100
+    max_failures: int = 5
+
+
+class Lane(NamedTuple):
+    """What is fitted: constant through the run. Padded to the network's size.
+
+    Attributes:
+        z: the network's input, `(H, W, d)`.
+        y: the degraded image, `(H, W, c)`.
+        fit: 1 where a value enters the data term.
+        held: 1 where a value is known but held out.
+        inside: 1 inside the picture, 0 in the padding, `(H, W, 1)`.
+        true: the clean image, or None.
+    """
+
+    z: Float[Array, "H W d"]
+    y: Float[Array, "H W c"]
+    fit: Float[Array, "H W k"]
+    held: Float[Array, "H W k"]
+    inside: Float[Array, "H W 1"]
+    true: Float[Array, "H W c"] | None
+
+
+class Best(NamedTuple):
+    """The best image so far.
+
+    Attributes:
+        score: by the stopping criterion; minus infinity before the first choice.
+        step: the step that it comes from, counted from 1.
+        kind: OUT if it is the output of that step, AVG if it is the moving average.
+        x: the image chosen, `(H, W, c)`.
+        x_out: the output of that step.
+        x_avg: the moving average at that step.
+        params: the weights that gave `x_out`.
+    """
+
+    score: Float[Array, ""]
+    step: Int[Array, ""]
+    kind: Int[Array, ""]
+    x: Float[Array, "H W c"]
+    x_out: Float[Array, "H W c"]
+    x_avg: Float[Array, "H W c"]
+    params: Params
+
+
+class Snapshot(NamedTuple):
+    """The last state that was known to be good, to go back to."""
+
+    step: Int[Array, ""]
+    params: Params
+    opt_state: Any
+    x_avg: Float[Array, "H W c"]
+    loss_avg: Float[Array, ""]
+
+
+class Oracle(NamedTuple):
+    """The highest `psnr_true` so far and its step, of the output and of the moving average."""
+
+    psnr_out: Float[Array, ""]
+    step_out: Int[Array, ""]
+    psnr_avg: Float[Array, ""]
+    step_avg: Int[Array, ""]
+
+
+class LaneState(NamedTuple):
+    """All that a step changes.
+
+    Attributes:
+        step: how many steps have been made.
+        key: the PRNG key that each step's noise is derived from.
+        params: the weights θ.
+        opt_state: of Adam.
+        x_out: the output of the last step.
+        x_avg: the moving average of the outputs.
+        loss_avg: the recent average of the data term.
+        best: the best image so far.
+        criterion: the stopping criterion's own state.
+        oracle: the best `psnr_true`; None where there is no clean image.
+        snapshot: the state to go back to when the fit falls apart.
+        failures: failures in a row.
+        rollbacks: failures since the start.
+        status: RUNNING, STOPPED (by the criterion) or DIVERGED (too many failures).
+    """
+
+    step: Int[Array, ""]
+    key: Array
+    params: Params
+    opt_state: Any
+    x_out: Float[Array, "H W c"]
+    x_avg: Float[Array, "H W c"]
+    loss_avg: Float[Array, ""]
+    best: Best
+    criterion: Any
+    oracle: Oracle | None
+    snapshot: Snapshot
+    failures: Int[Array, ""]
+    rollbacks: Int[Array, ""]
+    status: Int[Array, ""]
+
+
+class StepInfo(NamedTuple):
+    """What a step reports: the data term, and PSNRs in dB (NaN where they do not apply)."""
+
+    loss: Float[Array, ""]
+    psnr_heldout_out: Float[Array, ""]
+    psnr_heldout_avg: Float[Array, ""]
+    psnr_true_out: Float[Array, ""]
+    psnr_true_avg: Float[Array, ""]
+    psnr_observed_out: Float[Array, ""]
+    psnr_observed_avg: Float[Array, ""]
+
+
+class Fit(NamedTuple):
+    """A fit as pure functions of a lane.
+
+    Attributes:
+        make_lane: `make_lane(key, observation, clean=None)` pads and splits the observation.
+        init: `init(key, lane)` gives the first state.
+        step: `step(state, lane)` gives the next state and its `StepInfo`.
+    """
+
+    make_lane: Callable[..., Lane]
+    init: Callable[[Array, Lane], LaneState]
+    step: Callable[[LaneState, Lane], tuple[LaneState, StepInfo]]
+
+
+def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
+    """The fit of pictures with `channels` channels under the given settings."""
+    network = hourglass(settings.architecture, channels)
+    optimiser = optax.adam(settings.learning_rate)
+
+    def make_lane(key: Array, observation: Observation, clean: Array | None = None) -> Lane:
+        h, w, _ = observation.y.shape
+        size = settings.architecture.padded(h, w)
+        input_key, split_key = jax.random.split(key)
+        known = observation.known
+        if settings.heldout_per_channel:
+            known = jnp.broadcast_to(known, observation.y.shape)
+        fit, held = hold_out(split_key, known, settings.heldout_share, settings.heldout_block)
+        return Lane(
+            z=network_input(
+                input_key, settings.input_kind, *size, settings.input_depth, settings.input_scale
+            ),
+            y=pad(observation.y, *size),
+            fit=pad(fit, *size, mode="zero"),
+            held=pad(held, *size, mode="zero"),
+            inside=pad(jnp.ones((h, w, 1)), *size, mode="zero"),
+            true=None if clean is None else pad(jnp.asarray(clean), *size),
+        )
+
+    def init(key: Array, lane: Lane) -> LaneState:
+        params_key, steps_key = jax.random.split(key)
+        params = network.init(params_key, lane.z)
+        opt_state = optimiser.init(params)
+        x = jnp.zeros_like(lane.y)
+        zero, lowest, unknown = jnp.int32(0), jnp.float32(-jnp.inf), jnp.float32(jnp.inf)
+        return LaneState(
+            step=zero,
+            key=steps_key,
+            params=params,
+            opt_state=opt_state,
+            x_out=x,
+            x_avg=x,
+            loss_avg=unknown,
+            best=Best(lowest, zero, zero, x, x, x, params),
+            criterion=criterion.init(lane),
+            oracle=None if lane.true is None else Oracle(lowest, zero, lowest, zero),
+            snapshot=Snapshot(zero, params, opt_state, x, unknown),
+            failures=zero,
+            rollbacks=zero,
+            status=jnp.int32(RUNNING),
+        )
+
+    def step(state: LaneState, lane: Lane) -> tuple[LaneState, StepInfo]:
+        return train_step(
+            state,
+            lane,
+            network=network,
+            optimiser=optimiser,
+            criterion=criterion,
+            settings=settings,
+        )
+
+    return Fit(make_lane, init, step)
+
+
+def train_step(
+    state: LaneState,
+    lane: Lane,
+    *,
+    network: Network,
+    optimiser: optax.GradientTransformation,
+    criterion: Criterion,
+    settings: FitSettings,
+) -> tuple[LaneState, StepInfo]:
+    """One step of one lane: output, judgement, then the new weights.
+
+    The output and all figures belong to the weights before the update. If the data term is not
+    finite or jumps, nothing is judged: weights, optimiser and average go back to the snapshot, with
+    a fresh key and, until the next snapshot, half the step size for every failure in a row.
+    """
+    noise = jax.random.normal(jax.random.fold_in(state.key, state.step), lane.z.shape)
+    z = lane.z + settings.input_noise * noise
+
+    def data_term(params):
+        x_out = network.apply(params, z)
+        return masked_mse(x_out, lane.y, lane.fit), x_out
+
+    (loss, x_out), gradient = jax.value_and_grad(data_term, has_aux=True)(state.params)
+    healthy = _is_healthy(loss, state.loss_avg, settings.jump)
+    started = jnp.isfinite(state.loss_avg)
+    x_avg = jnp.where(
+        started, settings.average * state.x_avg + (1 - settings.average) * x_out, x_out
+    )
+    loss_avg = jnp.where(started, 0.9 * state.loss_avg + 0.1 * loss, loss)
+
+    info = _measure(loss, x_out, x_avg, lane)
+    best, criterion_state, stop = _judge(state, lane, info, x_out, x_avg, criterion)
+    oracle = None if state.oracle is None else _advance_oracle(state.oracle, info, state.step + 1)
+
+    updates, opt_state = optimiser.update(gradient, state.opt_state, state.params)
+    caution = jnp.exp2(-state.failures.astype(jnp.float32))
+    params = optax.apply_updates(state.params, jax.tree.map(lambda u: caution * u, updates))
+
+    next_state = state._replace(
+        params=params,
+        opt_state=opt_state,
+        x_out=x_out,
+        x_avg=x_avg,
+        loss_avg=loss_avg,
+        best=best,
+        criterion=criterion_state,
+        oracle=oracle,
+        status=jnp.where(stop, STOPPED, RUNNING).astype(jnp.int32),
+    )
+    due = state.step - state.snapshot.step >= settings.snapshot_every
+    next_state = _select(due, _take_snapshot(next_state), next_state)
+    next_state = _select(healthy, next_state, _roll_back(state, settings.max_failures))
+    return next_state._replace(step=state.step + 1), info
+
+
+def _select(condition: Bool[Array, ""], if_true: LaneState, if_false: LaneState) -> LaneState:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), if_true, if_false)
+
+
+def _is_healthy(loss, loss_avg, jump: float):
+    """Finite, and not `jump` dB above its recent average (which is infinite at the start)."""
+    return jnp.isfinite(loss) & (loss <= 10 ** (jump / 10) * loss_avg)
+
+
+def _measure(loss, x_out, x_avg, lane: Lane) -> StepInfo:
+    known = lane.fit + lane.held
+
+    def both(reference, mask):
+        return metrics.psnr(x_out, reference, mask), metrics.psnr(x_avg, reference, mask)
+
+    nothing = (jnp.float32(jnp.nan), jnp.float32(jnp.nan))
+    true = nothing if lane.true is None else both(lane.true, lane.inside)
+    return StepInfo(loss, *both(lane.y, lane.held), *true, *both(lane.y, known))
+
+
+def _judge(state: LaneState, lane: Lane, info: StepInfo, x_out, x_avg, criterion: Criterion):
+    view = View(
+        step=state.step + 1,
+        x_out=x_out,
+        x_avg=x_avg,
+        psnr_heldout=(info.psnr_heldout_out, info.psnr_heldout_avg),
+        psnr_true=None if lane.true is None else (info.psnr_true_out, info.psnr_true_avg),
+    )
+    criterion_state, judgement = criterion.update(state.criterion, view)
+    avg_is_better = judgement.score_avg >= judgement.score_out
+    score = jnp.where(avg_is_better, judgement.score_avg, judgement.score_out)
+    candidate = Best(
+        score=score,
+        step=state.step + 1,
+        kind=jnp.where(avg_is_better, AVG, OUT).astype(jnp.int32),
+        x=jnp.where(avg_is_better, x_avg, x_out),
+        x_out=x_out,
+        x_avg=x_avg,
+        params=state.params,
+    )
+    # Until the criterion has chosen for the first time, the latest state stands in.
+    better = (score > state.best.score) | jnp.isneginf(state.best.score)
+    best = jax.tree.map(lambda new, old: jnp.where(better, new, old), candidate, state.best)
+    return best, criterion_state, judgement.stop
+
+
+def _advance_oracle(oracle: Oracle, info: StepInfo, step) -> Oracle:
+    out = info.psnr_true_out > oracle.psnr_out
+    avg = info.psnr_true_avg > oracle.psnr_avg
+    return Oracle(
+        jnp.where(out, info.psnr_true_out, oracle.psnr_out),
+        jnp.where(out, step, oracle.step_out),
+        jnp.where(avg, info.psnr_true_avg, oracle.psnr_avg),
+        jnp.where(avg, step, oracle.step_avg),
+    )
+
+
+def _take_snapshot(state: LaneState) -> LaneState:
+    snapshot = Snapshot(state.step, state.params, state.opt_state, state.x_avg, state.loss_avg)
+    return state._replace(snapshot=snapshot, failures=jnp.zeros_like(state.failures))
+
+
+def _roll_back(state: LaneState, max_failures: int) -> LaneState:
+    failures = state.failures + 1
+    rollbacks = state.rollbacks + 1
+    good = state.snapshot
+    return state._replace(
+        key=jax.random.fold_in(state.key, 2**31 - 1),
+        params=good.params,
+        opt_state=good.opt_state,
+        x_avg=good.x_avg,
+        loss_avg=good.loss_avg,
+        snapshot=good._replace(step=state.step),
+        failures=failures,
+        rollbacks=rollbacks,
+        status=jnp.where(failures >= max_failures, DIVERGED, RUNNING).astype(jnp.int32),
+    )
+
+
+def make_chunk(
+    step: Callable[[LaneState, Lane], tuple[LaneState, StepInfo]], length: int
+) -> Callable[[LaneState, Lane, Array], tuple[LaneState, StepInfo]]:
+    """Many steps as one jitted program that does not come back to Python in between.
+
+    Args:
+        step: the step of one lane.
+        length: the largest number of steps.
+
+    Returns:
+        `chunk(state, lane, until)`: makes steps until there are `length` of them, or the lane's own
+        step count reaches `until`, or its status is no longer RUNNING. Gives the new state and the
+        `StepInfo` of each step as arrays of `length` entries, NaN for steps not made. The given
+        state's buffers are reused and must not be used again.
+    """
+
+    def chunk(state, lane, until):
+        shapes = jax.eval_shape(step, state, lane)[1]
+        history = jax.tree.map(lambda s: jnp.full((length, *s.shape), jnp.nan, s.dtype), shapes)
+
+        def going_on(carry):
+            i, state, _ = carry
+            return (i < length) & (state.step < until) & (state.status == RUNNING)
+
+        def one(carry):
+            i, state, history = carry
+            state, info = step(state, lane)
+            history = jax.tree.map(lambda h, v: h.at[i].set(v), history, info)
+            return i + 1, state, history
+
+        _, state, history = jax.lax.while_loop(going_on, one, (jnp.int32(0), state, history))
+        return state, history
+
+    return jax.jit(chunk, donate_argnums=0)

@@ -1,0 +1,102 @@
+"""The command line: `python -m dip_jax.main --config=configs/hole_fill.py`.
+
+This file is intentionally kept short: flags, signals, one call.
+"""
+
+import signal
+import sys
+from pathlib import Path
+
+from absl import app, flags
+from ml_collections import config_flags
+
+from dip_jax import allocation
+
+allocation.keep_freed_memory()  # before JAX takes memory for the first time
+
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Work directory; by default runs/<task>, with the preset, name and seed."
+)
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Configuration: configs/<task>.py, or with a preset configs/<task>.py:quick."
+)
+
+
+def main(argv: list[str]) -> int:
+    from dip_jax.errors import InputError
+    from dip_jax.progress import make_progress
+    from dip_jax.runs import run
+
+    if argv[1:]:
+        return _refuse(f"unexpected argument {argv[1]!r}: options look like --config.num_steps=500")
+    if _CONFIG.value is None:
+        return _refuse("no configuration: say which, for example --config=configs/hole_fill.py")
+    config = _CONFIG.value.to_dict()
+    workdir = _WORKDIR.value or _default_workdir(config)
+    stopping = _Stopping()
+    progress = make_progress(config["task"])
+    try:
+        with progress:
+            summary = run(config, workdir, progress, stopping)
+    except InputError as error:
+        return _refuse(str(error))
+    print(_last_words(summary, workdir))
+    return 130 if summary["stop_reason"] == "interrupted" else 0
+
+
+class _Stopping:
+    """Remembers that Ctrl-C or SIGTERM came; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def _ask(self, number, frame) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        print("\nstopping at the next logged step, and saving", file=sys.stderr)
+
+    def __call__(self) -> bool:
+        return self._asked
+
+
+def _default_workdir(config: dict) -> Path:
+    name = Path(config["image"]).stem if config["image"] else config["sample"]["name"]
+    parts = [config["task"], config["preset"], name, f"seed{config['seed']}"]
+    return Path("runs") / "-".join(part for part in parts if part)
+
+
+def _last_words(summary: dict, workdir) -> str:
+    figures = summary["metrics"]["restored"]
+    psnr = f", {figures['psnr_true']:.2f} dB" if "psnr_true" in figures else ""
+    if "psnr_true" in summary["degraded"]:
+        psnr += f" (degraded {summary['degraded']['psnr_true']:.2f} dB)"
+    words = {
+        "num_steps": "finished",
+        "criterion": "stopped by itself",
+        "diverged": "ended early because the fit kept falling apart; the best image so far is kept",
+        "interrupted": "interrupted; the same command goes on",
+    }[summary["stop_reason"]]
+    return (
+        f"{words}: {summary['steps']} steps, step {summary['chosen_step']} chosen{psnr}\n"
+        f"{Path(workdir) / summary['restored']}"
+    )
+
+
+def _refuse(message: str) -> int:
+    print(f"dip_jax: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _parse(argv: list[str]) -> list[str]:
+    """Absl's parser, with what it raises turned into one line."""
+    try:
+        return flags.FLAGS(argv)
+    except (flags.Error, ValueError, AttributeError, KeyError, TypeError, OSError) as error:
+        raise SystemExit(_refuse(str(error.args[0] if error.args else error))) from None
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=_parse)

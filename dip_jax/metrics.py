@@ -1,0 +1,41 @@
+"""How close two images are. Images are `(h, w, c)` in [0, 1], so the peak is 1; results are scalars.
+
+Three references occur, and their names are never mixed: `psnr_true` is measured against the clean
+image of an experiment, `psnr_heldout` on held-out pixels of the degraded image, and `psnr_observed`
+against the degraded image on all its known pixels.
+"""
+
+import dm_pix
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dip_jax.observation import masked_mse
+
+
+def psnr(
+    x: Float[Array, "h w c"], y: Float[Array, "h w c"], mask: Float[Array, "h w k"]
+) -> Float[Array, ""]:
+    """The peak signal-to-noise ratio in dB, `−10 log₁₀` of the mean squared error where `mask` is 1.
+
+    Infinite where the images are equal, NaN where the mask is empty.
+    """
+    return -10 * jnp.log10(masked_mse(x, y, mask))
+
+
+def ssim(x: Float[Array, "h w c"], y: Float[Array, "h w c"]) -> Float[Array, ""]:
+    """The mean structural similarity over pixels and channels, at most 1.
+
+    Gaussian window of 11×11 with a standard deviation of 1.5, biased moments, K = (0.01, 0.03),
+    without the border where the window does not fit. Source: Wang, Bovik, Sheikh, Simoncelli,
+    "Image quality assessment", IEEE TIP 2004. NaN for an image smaller than the window.
+    """
+    if min(x.shape[:2]) < 11:
+        return jnp.float32(jnp.nan)
+    return dm_pix.ssim(x, y, max_val=1.0)
+
+
+def ssim_observed(
+    x: Float[Array, "h w c"], y: Float[Array, "h w c"], known: Float[Array, "h w k"]
+) -> Float[Array, ""]:
+    """The SSIM of an image and the degraded one, both with their unknown values set to 0."""
+    return ssim(known * x, known * y)

@@ -1,0 +1,244 @@
+"""The untrained network `f(θ, z)`: a U-Net-like hourglass whose structure is the prior.
+
+One image, no batch axis: `z` is `(h, w, d)`, the output `(h, w, c)` in [0, 1]. Several fits are
+`jax.vmap` over `init` and `apply`. Both are pure: batch normalisation always uses the statistics of
+the one image at hand, so there are no running statistics and `apply` needs nothing but parameters.
+
+Source: Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior", CVPR 2018, and the network of its published
+code. DESIGN: at each scale a skip branch (1×1) and a deep branch (two convolutions, the first with
+stride 2, then the next scale, then ×2 upsampling) are joined, normalised and convolved.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dip_jax.convolution import conv
+
+Params = Any
+
+UPSAMPLINGS = ("nearest", "bilinear")
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """The shape of an hourglass; the tuples have one entry per scale, the finest scale first.
+
+    Attributes:
+        down: channels of the two convolutions on the way down.
+        up: channels of the convolutions on the way up.
+        skip: channels of the skip branch; 0 leaves it out.
+        down_kernel: taps per side of the convolutions on the way down; odd.
+        up_kernel: taps per side of the convolution after the join; odd.
+        skip_kernel: taps per side of the skip branch; odd.
+        upsampling: "nearest" or "bilinear" (half-pixel centres, clamped edges).
+        pointwise: whether a 1×1 convolution follows the one after the join.
+    """
+
+    down: tuple[int, ...]
+    up: tuple[int, ...]
+    skip: tuple[int, ...]
+    down_kernel: tuple[int, ...]
+    up_kernel: tuple[int, ...]
+    skip_kernel: tuple[int, ...]
+    upsampling: tuple[str, ...]
+    pointwise: bool = True
+
+    def __post_init__(self):
+        if not self.down:
+            raise ValueError("network: down is empty, expected channels for one scale or more")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name == "pointwise":
+                continue
+            if len(value) != self.scales:
+                raise ValueError(
+                    f"network: {field.name} has {len(value)} entries, expected {self.scales}, "
+                    "one for each entry of down"
+                )
+            if field.name == "upsampling":
+                bad = [v for v in value if v not in UPSAMPLINGS]
+                if bad:
+                    raise ValueError(
+                        f"network: upsampling {bad[0]!r} is unknown, "
+                        f"expected one of {', '.join(UPSAMPLINGS)}"
+                    )
+            elif field.name.endswith("_kernel"):
+                if any(v < 1 or v % 2 == 0 for v in value):
+                    raise ValueError(f"network: {field.name} is {value}, expected odd numbers")
+            elif any(v < (0 if field.name == "skip" else 1) for v in value):
+                raise ValueError(f"network: {field.name} is {value}, expected channel counts")
+
+    @property
+    def scales(self) -> int:
+        """The number of scales S."""
+        return len(self.down)
+
+    @property
+    def min_side(self) -> int:
+        """The smallest side, in pixels, of a picture that reaches the deepest scale: 2^S."""
+        return 2**self.scales
+
+    def padded(self, h: int, w: int) -> tuple[int, int]:
+        """The smallest size from `(h, w)` up that the network can process.
+
+        A multiple of 2^S, and large enough for reflection padding at every scale.
+        """
+        unit = 2**self.scales
+        # After scale i the image is side / 2^(i+1); before it, twice that.
+        least = 1
+        for i, k in enumerate(self.down_kernel):
+            least = max(least, math.ceil((k // 2 + 1) * 2 ** (i + 1) / unit))
+        for i, k in enumerate(self.up_kernel):
+            least = max(least, math.ceil((k // 2 + 1) * 2**i / unit))
+        for i, k in enumerate(self.skip_kernel):
+            least = max(least, math.ceil((k // 2 + 1) * 2**i / unit))
+        return unit * max(least, math.ceil(h / unit)), unit * max(least, math.ceil(w / unit))
+
+
+class Network(NamedTuple):
+    """A network as two pure functions.
+
+    Attributes:
+        init: `init(key, z)` gives the parameters.
+        apply: `apply(params, z)` gives the output, `(h, w, c)` in [0, 1].
+    """
+
+    init: Callable[[Array, Array], Params]
+    apply: Callable[[Params, Array], Array]
+
+
+def hourglass(architecture: Architecture, channels: int) -> Network:
+    """The network of the published method with `channels` output channels."""
+    module = Hourglass(architecture, channels)
+
+    def init(key, z):
+        return module.init(key, z)["params"]
+
+    def apply(params, z):
+        return module.apply({"params": params}, z)
+
+    return Network(init, apply)
+
+
+def _uniform(fan_in: int):
+    bound = 1 / math.sqrt(fan_in)
+
+    def init(key, shape):
+        return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
+
+    return init
+
+
+class Conv(nn.Module):
+    """A convolution with bias, initialised U(±1/√fan_in) as in the published baseline."""
+
+    features: int
+    taps: int = 1
+    stride: int = 1
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "h w c"]) -> Float[Array, "h_out w_out features"]:
+        c, k = x.shape[-1], self.taps
+        init = _uniform(k * k * c)
+        kernel = self.param("kernel", init, (k, k, c, self.features))
+        bias = self.param("bias", init, (self.features,))
+        return conv(x, kernel, bias, stride=self.stride)
+
+
+class Norm(nn.Module):
+    """Batch normalisation over one image: biased variance, eps 1e-5, learned scale and offset.
+
+    Source: Ioffe, Szegedy, "Batch Normalization", ICML 2015, algorithm 1.
+    """
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "h w c"]) -> Float[Array, "h w c"]:
+        c = x.shape[-1]
+        scale = self.param("scale", nn.initializers.ones, (c,))
+        offset = self.param("offset", nn.initializers.zeros, (c,))
+        mean = jnp.mean(x, axis=(0, 1))
+        variance = jnp.mean(jnp.square(x - mean), axis=(0, 1))
+        return (x - mean) * (scale * jax.lax.rsqrt(variance + 1e-5)) + offset
+
+
+def upsample(x: Float[Array, "h w c"], method: str) -> Float[Array, "2h 2w c"]:
+    """Doubles both sides: "nearest", or "bilinear" with half-pixel centres and clamped edges."""
+    for axis in (0, 1):
+        if method == "nearest":
+            low = high = x
+        else:
+            n = x.shape[axis]
+            first = jax.lax.slice_in_dim(x, 0, 1, axis=axis)
+            last = jax.lax.slice_in_dim(x, n - 1, n, axis=axis)
+            before = jnp.concatenate([first, jax.lax.slice_in_dim(x, 0, n - 1, axis=axis)], axis)
+            after = jnp.concatenate([jax.lax.slice_in_dim(x, 1, n, axis=axis), last], axis)
+            low, high = 0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after
+        shape = list(x.shape)
+        shape[axis] *= 2
+        x = jnp.stack([low, high], axis=axis + 1).reshape(shape)
+    return x
+
+
+class Hourglass(nn.Module):
+    """The hourglass, one scale inside the other; see `Architecture`."""
+
+    architecture: Architecture
+    channels: int
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "h w d"]) -> Float[Array, "h w channels"]:
+        return nn.sigmoid(Conv(self.channels, name="out")(self._scale(z, 0)))
+
+    def _block(self, x, name: str, features: int, taps: int, stride: int = 1):
+        x = Conv(features, taps, stride, name=f"{name}_conv")(x)
+        return nn.leaky_relu(Norm(name=f"{name}_norm")(x), 0.2)
+
+    def _scale(self, x, i: int):
+        a = self.architecture
+        deep = self._block(x, f"down{i}", a.down[i], a.down_kernel[i], stride=2)
+        deep = self._block(deep, f"deep{i}", a.down[i], a.down_kernel[i])
+        if i + 1 < a.scales:
+            deep = self._scale(deep, i + 1)
+        deep = upsample(deep, a.upsampling[i])
+        if a.skip[i]:
+            skip = self._block(x, f"skip{i}", a.skip[i], a.skip_kernel[i])
+            deep = jnp.concatenate([skip, deep], axis=-1)
+        joined = Norm(name=f"join{i}_norm")(deep)
+        joined = self._block(joined, f"up{i}", a.up[i], a.up_kernel[i])
+        if a.pointwise:
+            joined = self._block(joined, f"pointwise{i}", a.up[i], 1)
+        return joined
+
+
+def network_input(
+    key: Array, kind: str, h: int, w: int, depth: int, scale: float = 0.1
+) -> Float[Array, "h w d"]:
+    """The fixed input `z`.
+
+    Args:
+        key: the PRNG key; not used by "meshgrid".
+        kind: "noise" gives U(0, `scale`) with `depth` channels; "meshgrid" gives the two
+            coordinates (column, row), each from 0 to 1, and `depth` must be 2.
+        h: rows.
+        w: columns.
+        depth: channels d.
+        scale: the upper end of the uniform distribution.
+
+    Raises:
+        ValueError: if `kind` is unknown or a meshgrid is given another depth than 2.
+    """
+    if kind == "noise":
+        return jax.random.uniform(key, (h, w, depth), jnp.float32, 0, scale)
+    if kind == "meshgrid":
+        if depth != 2:
+            raise ValueError(f"input: a meshgrid has 2 channels, depth is {depth}; set it to 2")
+        columns, rows = jnp.meshgrid(jnp.linspace(0, 1, w), jnp.linspace(0, 1, h))
+        return jnp.stack([columns, rows], axis=-1)
+    raise ValueError(f"input: kind {kind!r} is unknown, expected noise or meshgrid")

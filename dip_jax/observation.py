@@ -1,0 +1,99 @@
+"""What was observed of a picture: `y`, and which of its values are known.
+
+Images are `(h, w, c)` float32 in [0, 1]. `known` is 1 where a value of `y` was observed and 0 where it
+was not, `(h, w, 1)` or `(h, w, c)`. The data term of the method is the mean of `(f(θ, z) − y)²` over the
+known values; everything that a fit leaves out of it, the padding, the damage and the held-out values,
+is simply not known to it.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+
+class Observation(NamedTuple):
+    """A degraded image.
+
+    Attributes:
+        y: the image, `(h, w, c)` float32 in [0, 1]; finite everywhere.
+        known: 1 where `y` is known, else 0; `(h, w, 1)` or `(h, w, c)` float32.
+    """
+
+    y: Float[Array, "h w c"]
+    known: Float[Array, "h w k"]
+
+
+def observe(y, fill=None) -> tuple[Observation, int]:
+    """Makes an observation of an image and a mask; values that are not finite become unknown.
+
+    Args:
+        y: `(h, w, c)` in [0, 1].
+        fill: `(h, w)` bool, True where the picture is to be filled; None where all of it is known.
+
+    Returns:
+        The observation, and how many values were NaN or infinite.
+    """
+    y = np.asarray(y, np.float32)
+    finite = np.isfinite(y)
+    count = int(y.size - finite.sum())
+    known = np.ones((*y.shape[:2], 1), bool) if fill is None else ~np.asarray(fill)[..., None]
+    if count:
+        y, known = np.where(finite, y, np.float32(0)), known & finite
+    return Observation(jnp.asarray(y), jnp.asarray(known, jnp.float32)), count
+
+
+def pad(x: Float[Array, "h w c"], h: int, w: int, mode: str = "edge") -> Float[Array, "H W c"]:
+    """Enlarges an image to `h` rows and `w` columns, at the bottom and at the right.
+
+    Args:
+        x: no larger than the result.
+        h: rows of the result.
+        w: columns of the result.
+        mode: "edge" repeats the last pixel, "zero" gives zeros (for masks: unknown).
+    """
+    widths = ((0, h - x.shape[0]), (0, w - x.shape[1]), (0, 0))
+    return jnp.pad(x, widths, mode="edge" if mode == "edge" else "constant")
+
+
+def hold_out(
+    key: Array, known: Float[Array, "h w k"], share: float, block: int = 1
+) -> tuple[Float[Array, "h w k"], Float[Array, "h w k"]]:
+    """Splits the known values at random into those that are fitted and those that only judge.
+
+    Args:
+        key: the PRNG key.
+        known: 1 known, 0 unknown; with one channel whole pixels are held out, with c channels
+            each value for itself.
+        share: the share of the known values to hold out, from 0 up to but not including 1.
+        block: the side in pixels of the squares that are held out together; 1 for single values.
+
+    Returns:
+        `(fit, held)`, whose sum is `known`. With single values the count is `share` of the known ones,
+        rounded, and at least one if `share` is positive; with larger blocks it is so on average.
+    """
+    if share == 0:
+        return known, jnp.zeros_like(known)
+    h, w, k = known.shape
+    cells = (-(-h // block), -(-w // block), k)
+    score = jax.random.uniform(key, cells)
+    if block > 1:
+        score = jnp.repeat(jnp.repeat(score, block, axis=0), block, axis=1)[:h, :w]
+    score = jnp.where(known > 0, score, 2.0).ravel()
+    wanted = jnp.maximum(1, jnp.round(share * jnp.sum(known))).astype(jnp.int32)
+    threshold = jnp.sort(score)[wanted - 1]
+    held = (score <= threshold).reshape(known.shape) & (known > 0)
+    return jnp.where(held, 0.0, known), held.astype(known.dtype)
+
+
+def masked_mse(
+    x: Float[Array, "h w c"], y: Float[Array, "h w c"], mask: Float[Array, "h w k"]
+) -> Float[Array, ""]:
+    """The mean of `(x − y)²` over the values where `mask` is 1; NaN if there are none.
+
+    This is the data term `E(θ)` for `x = f(θ, z)`.
+    """
+    values = x.shape[2] / mask.shape[2]
+    return jnp.sum(mask * jnp.square(x - y)) / (jnp.sum(mask) * values)

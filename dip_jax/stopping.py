@@ -1,0 +1,165 @@
+"""When to stop, and which state is best: criteria as pairs of pure functions.
+
+A criterion is `init(lane)`, which gives its own small state, and `update(state, view)`, which looks at
+one step and gives the next state and a `Judgement`. Both are pure and run inside the jitted step, so
+every step is judged. A higher score is better. A new criterion is one such pair, entered in `CRITERIA`.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+Carry = Any
+
+
+class View(NamedTuple):
+    """What a criterion sees of one step.
+
+    Attributes:
+        step: the number of the step, from 1.
+        x_out: the output, `(h, w, c)`.
+        x_avg: the moving average of the outputs, `(h, w, c)`.
+        psnr_heldout: of `x_out` and `x_avg`, in dB.
+        psnr_true: of `x_out` and `x_avg`, in dB; None where there is no clean image.
+    """
+
+    step: Int[Array, ""]
+    x_out: Float[Array, "h w c"]
+    x_avg: Float[Array, "h w c"]
+    psnr_heldout: tuple[Float[Array, ""], Float[Array, ""]]
+    psnr_true: tuple[Float[Array, ""], Float[Array, ""]] | None
+
+
+class Judgement(NamedTuple):
+    """The verdict on one step.
+
+    Attributes:
+        score_out: the score of the output; minus infinity if it must not be chosen.
+        score_avg: the same for the moving average.
+        stop: whether the fit should end.
+    """
+
+    score_out: Float[Array, ""]
+    score_avg: Float[Array, ""]
+    stop: Array
+
+
+class Criterion(NamedTuple):
+    """A pair of pure functions; see the module's first lines."""
+
+    init: Callable[[Any], Carry]
+    update: Callable[[Carry, View], tuple[Carry, Judgement]]
+
+
+class Record(NamedTuple):
+    """The best score so far and the step that it was reached in."""
+
+    score: Float[Array, ""]
+    step: Int[Array, ""]
+
+
+def _no_record() -> Record:
+    return Record(jnp.float32(-jnp.inf), jnp.int32(0))
+
+
+def _advance(record: Record, score, step) -> Record:
+    better = score > record.score
+    return Record(
+        jnp.where(better, score, record.score), jnp.where(better, step, record.step)
+    )
+
+
+def heldout(*, patience: int) -> Criterion:
+    """Scores by `psnr_heldout`; stops when neither image has reached a new maximum for a while.
+
+    The held-out values are not fitted, so their PSNR rises while the network learns the picture and
+    falls when it starts to fit the damage.
+
+    Args:
+        patience: how many steps without a new maximum end the fit; 0 never ends it.
+    """
+    return _by_psnr(lambda view: view.psnr_heldout, patience)
+
+
+def oracle(*, patience: int) -> Criterion:
+    """Scores by `psnr_true`, which needs the clean image: for experiments only.
+
+    Args:
+        patience: as for `heldout`.
+    """
+    return _by_psnr(lambda view: view.psnr_true, patience)
+
+
+def _by_psnr(pick: Callable[[View], tuple], patience: int) -> Criterion:
+    def init(lane):
+        del lane
+        return _no_record()
+
+    def update(record, view):
+        out, avg = pick(view)
+        record = _advance(record, jnp.fmax(out, avg), view.step)
+        stop = (view.step - record.step >= patience) & (patience > 0)
+        return record, Judgement(out, avg, stop)
+
+    return Criterion(init, update)
+
+
+def wmv(*, patience: int, window: int = 100, pixels: int = 4096) -> Criterion:
+    """ES-WMV: scores the moving average by minus the windowed variance of the recent outputs.
+
+    `VAR(t)` is the mean over pixels of the variance over the last W outputs; it falls while the network
+    learns the picture, and rises when the outputs begin to follow the damage. For damage that is
+    correlated from pixel to pixel, where held-out pixels tell too little. Source: Wang, Li, Zhuang,
+    Chen, Liang, Sun, "Early Stopping for Deep Image Prior", TMLR 2023, section 3.
+
+    Args:
+        patience: P, the number of steps without a new minimum that end the fit; 0 never ends it.
+        window: W, the number of outputs, at least 2.
+        pixels: how many values of the output, drawn once at random, the variance is taken over.
+    """
+
+    def init(lane):
+        shape = lane.y.shape[-3:]
+        inside = jnp.broadcast_to(lane.inside, shape).ravel()
+        draw = jax.random.uniform(jax.random.key(0), inside.shape)
+        count = min(pixels, inside.size)
+        sample = jax.lax.top_k(jnp.where(inside > 0, draw, -1.0), count)[1]
+        return sample, jnp.zeros((window, count), jnp.float32), _no_record()
+
+    def update(carry, view):
+        sample, recent, record = carry
+        recent = recent.at[view.step % window].set(view.x_out.ravel()[sample])
+        score = -jnp.mean(jnp.var(recent, axis=0))
+        score = jnp.where(view.step >= window, score, -jnp.inf)
+        record = _advance(record, score, view.step)
+        waited = view.step - jnp.maximum(record.step, window)
+        stop = (waited >= patience) & (patience > 0)
+        return (sample, recent, record), Judgement(jnp.float32(-jnp.inf), score, stop)
+
+    return Criterion(init, update)
+
+
+def none(*, patience: int = 0) -> Criterion:
+    """Never stops, and takes the moving average of the last step for the best.
+
+    Args:
+        patience: not used; it is there so that all criteria are made alike.
+    """
+    del patience
+
+    def init(lane):
+        del lane
+        return ()
+
+    def update(carry, view):
+        return carry, Judgement(
+            jnp.float32(-jnp.inf), view.step.astype(jnp.float32), jnp.bool_(False)
+        )
+
+    return Criterion(init, update)
+
+
+CRITERIA = {"heldout": heldout, "wmv": wmv, "oracle": oracle, "none": none}

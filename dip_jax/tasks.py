@@ -1,0 +1,242 @@
+"""The four tasks and their defaults: the one place that the config files and the Python API read.
+
+`defaults(task, preset)` gives a plain nested dict. The presets are "" (what a person wants on the
+machine they have: a good result in a few minutes on two CPU cores), "quick" (a smoke run of a minute)
+and "paper" (the published setting at full size, for an accelerator). Per-scale options are tuples with
+one entry for every scale, or a single entry that serves all of them.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from dip_jax.errors import InputError
+from dip_jax.fitting import FitSettings
+from dip_jax.networks import Architecture
+from dip_jax.stopping import CRITERIA, Criterion
+
+PRESETS = ("", "quick", "paper")
+DEGRADATIONS = ("noise", "text", "holes", "missing", "none")
+
+_BASE: dict[str, Any] = {
+    "task": "",
+    "preset": "",
+    "image": "",
+    "mask": "",
+    "mask_polarity": "fill",
+    "clean": "",
+    "degrade": "none",
+    "sample": {"name": "astronaut", "side": 256},
+    "damage": {"sigma": 25.0, "share": 0.5, "seed": 0},
+    "seed": 0,
+    "num_steps": 1000,
+    "network": {
+        "scales": 5,
+        "down": (32,),
+        "up": (32,),
+        "skip": (4,),
+        "down_kernel": (3,),
+        "up_kernel": (3,),
+        "skip_kernel": (1,),
+        "upsampling": ("bilinear",),
+        "pointwise": True,
+    },
+    "input": {"kind": "noise", "depth": 32, "scale": 0.1, "noise": 0.03},
+    "learning_rate": 0.01,
+    "average": 0.99,
+    "heldout": {"share": 0.1, "block": 1, "per_channel": False},
+    "stop": {"criterion": "heldout", "patience": 0, "window": 100},
+    "stability": {"jump": 5.0, "snapshot_every": 100, "max_failures": 5},
+    "keep_known": True,
+    "log_every": 50,
+    "preview_every": 200,
+    "checkpoint_every": 500,
+}
+
+_WIDE = {"network": {"down": (128,), "up": (128,)}}
+
+_TASKS: dict[str, dict[str, Any]] = {
+    "denoise": {
+        "": {"degrade": "noise", "input": {"noise": 1 / 30}},
+        "quick": {"sample": {"side": 128}, "num_steps": 500},
+        "paper": {**_WIDE, "sample": {"side": 512}, "num_steps": 3000},
+    },
+    "text_inpaint": {
+        "": {"degrade": "text", "network": {"skip": (32,), "upsampling": ("nearest",)}},
+        "quick": {"sample": {"side": 128}, "num_steps": 500},
+        "paper": {
+            "network": {"down": (128,), "up": (128,), "skip": (128,)},
+            "sample": {"side": 512},
+            "num_steps": 6001,
+        },
+    },
+    "hole_fill": {
+        "": {
+            "degrade": "holes",
+            "damage": {"share": 0.1},
+            "network": {"skip": (0,), "upsampling": ("nearest",)},
+            "input": {"kind": "meshgrid", "depth": 2},
+        },
+        "quick": {"sample": {"side": 128}, "num_steps": 500},
+        "paper": {**_WIDE, "sample": {"side": 512}, "num_steps": 5001},
+    },
+    "reconstruct": {
+        "": {"degrade": "missing"},
+        "quick": {"sample": {"side": 128}, "num_steps": 500},
+        "paper": {**_WIDE, "sample": {"side": 512}, "learning_rate": 0.001, "num_steps": 11000},
+    },
+}
+
+TASKS = tuple(_TASKS)
+
+
+def defaults(task: str, preset: str = "") -> dict[str, Any]:
+    """The full configuration of a task.
+
+    Args:
+        task: one of `TASKS`.
+        preset: one of `PRESETS`.
+
+    Raises:
+        InputError: if either is unknown.
+    """
+    if task not in _TASKS:
+        raise InputError(f"task {task!r} is unknown, expected one of {', '.join(TASKS)}")
+    if preset not in PRESETS:
+        raise InputError(
+            f"preset {preset!r} is unknown, expected none, {' or '.join(PRESETS[1:])}: "
+            f"configs/{task}.py or configs/{task}.py:{PRESETS[1]}"
+        )
+    config = _merge(_BASE, {"task": task, "preset": preset})
+    config = _merge(config, _TASKS[task][""])
+    return _merge(config, _TASKS[task][preset]) if preset else config
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in changes.items():
+        merged[name] = _merge(base[name], value) if isinstance(value, Mapping) else value
+    return merged
+
+
+def fit_settings(config: Mapping[str, Any]) -> FitSettings:
+    """The hyper-parameters of the fit that a configuration describes.
+
+    Raises:
+        InputError: if a value is out of its range.
+    """
+    _check(config)
+    network = dict(config["network"])
+    scales = network.pop("scales")
+    shape = {}
+    for name, value in network.items():
+        if name != "pointwise":
+            value = tuple(value) * scales if len(value) == 1 else tuple(value)
+        shape[name] = value
+    try:
+        architecture = Architecture(**shape)
+    except ValueError as error:
+        raise InputError(str(error).replace("network: ", "config.network.", 1)) from error
+    if architecture.scales != scales:
+        raise InputError(
+            f"config.network.down has {architecture.scales} entries, expected "
+            f"{scales} (config.network.scales), or one that serves all scales"
+        )
+    return FitSettings(
+        architecture=architecture,
+        input_kind=config["input"]["kind"],
+        input_depth=config["input"]["depth"],
+        input_scale=config["input"]["scale"],
+        input_noise=config["input"]["noise"],
+        learning_rate=config["learning_rate"],
+        average=config["average"],
+        heldout_share=config["heldout"]["share"],
+        heldout_block=config["heldout"]["block"],
+        heldout_per_channel=config["heldout"]["per_channel"],
+        **config["stability"],
+    )
+
+
+def criterion(config: Mapping[str, Any]) -> Criterion:
+    """The stopping criterion that a configuration describes."""
+    stop = config["stop"]
+    options = {"window": stop["window"]} if stop["criterion"] == "wmv" else {}
+    return CRITERIA[stop["criterion"]](patience=stop["patience"], **options)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Range:
+    """What the value of a field may be."""
+
+    path: str
+    low: float
+    high: float = float("inf")
+    open_low: bool = False
+    open_high: bool = False
+
+    def check(self, config: Mapping[str, Any]) -> None:
+        value: Any = config
+        for name in self.path.split("."):
+            value = value[name]
+        low = value > self.low if self.open_low else value >= self.low
+        high = value < self.high if self.open_high else value <= self.high
+        if not (low and high):
+            words = f"{'above' if self.open_low else 'at least'} {self.low:g}"
+            if self.high < float("inf"):
+                words += f" and {'below' if self.open_high else 'at most'} {self.high:g}"
+            raise InputError(f"config.{self.path} is {value}, expected {words}")
+
+
+_RANGES = (
+    _Range("num_steps", 1),
+    _Range("log_every", 1),
+    _Range("preview_every", 0),
+    _Range("checkpoint_every", 1),
+    _Range("learning_rate", 0, open_low=True),
+    _Range("average", 0, 1, open_high=True),
+    _Range("heldout.share", 0, 1, open_high=True),
+    _Range("heldout.block", 1),
+    _Range("stop.patience", 0),
+    _Range("stop.window", 2),
+    _Range("stability.jump", 0, open_low=True),
+    _Range("stability.snapshot_every", 1),
+    _Range("stability.max_failures", 1),
+    _Range("input.depth", 1),
+    _Range("input.noise", 0),
+    _Range("input.scale", 0, open_low=True),
+    _Range("network.scales", 1, 10),
+    _Range("damage.sigma", 0, open_low=True),
+    _Range("damage.share", 0, 1, open_low=True, open_high=True),
+    _Range("damage.seed", 0, 2**32 - 1),
+    _Range("seed", 0, 2**32 - 1),
+    _Range("sample.side", 1),
+)
+
+_CHOICES = {
+    "degrade": DEGRADATIONS,
+    "mask_polarity": ("fill", "keep"),
+    "input.kind": ("noise", "meshgrid"),
+    "stop.criterion": tuple(CRITERIA),
+}
+
+
+def _check(config: Mapping[str, Any]) -> None:
+    for field in _RANGES:
+        field.check(config)
+    for path, choices in _CHOICES.items():
+        value: Any = config
+        for name in path.split("."):
+            value = value[name]
+        if value not in choices:
+            raise InputError(
+                f"config.{path} is {value!r}, expected one of {', '.join(map(repr, choices))}"
+            )
+    if config["input"]["kind"] == "meshgrid" and config["input"]["depth"] != 2:
+        raise InputError(
+            f"config.input.depth is {config['input']['depth']}, expected 2 with a meshgrid input"
+        )
+    if config["stop"]["criterion"] == "heldout" and config["heldout"]["share"] == 0:
+        raise InputError(
+            "config.stop.criterion is 'heldout' and config.heldout.share is 0: hold out a share "
+            "(0.1), or choose another criterion"
+        )
