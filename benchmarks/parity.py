@@ -5,12 +5,18 @@ things to agree on: the output, the gradient of the data term in every parameter
 20 noise-free steps of Adam. Everything that goes in is drawn by NumPy from the case's seed, so that
 only results need to be stored.
 
+Output and gradients are in float32. The losses are compared twice: in float64 at the learning rate
+of the task, and in float32 at a very small one. In float32 at 0.01 the fit is chaotic: an input of
+a LeakyReLU that rounding moves across 0 changes gradients by 1e-3, Adam turns that into steps of
+full size, and after 20 steps PyTorch is up to 1e-1 away from PyTorch with `channels_last`.
+
     python -m benchmarks.parity           compares JAX with PyTorch and with the stored arrays
     python -m benchmarks.parity --write   stores what PyTorch computes in tests/data
 """
 
 import argparse
 import dataclasses
+import functools
 import math
 import platform
 from collections.abc import Mapping
@@ -28,7 +34,7 @@ from dip_jax.networks import Architecture, hourglass
 STORED = Path(__file__).parents[1] / "tests" / "data" / "pytorch_reference.npz"
 STEPS = 20
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Tree = dict[str, dict[str, Floats]]
 
 
@@ -44,8 +50,10 @@ class Case:
         channels: channels of the picture.
         z: "noise" for U(0, 0.1), "meshgrid" for the coordinates in [0, 1].
         missing: "none", "hole" for a rectangle, or "pixels" for half of them at random.
-        lr: the learning rate of Adam.
-        seed: of all that is drawn.
+        lr: the learning rate of Adam, that of the task.
+        small_lr: one at which float32 is not chaotic.
+        seed: of all that is drawn. Not just any: the gradient jumps where the input of a
+            LeakyReLU crosses 0, so it is one where none is so close to 0 that rounding decides.
     """
 
     name: str
@@ -56,6 +64,7 @@ class Case:
     z: str = "noise"
     missing: str = "none"
     lr: float = 0.01
+    small_lr: float = 3e-5
     seed: int = 0
 
 
@@ -81,12 +90,14 @@ class Results(NamedTuple):
     Attributes:
         output: `f(θ, z)` of the initial parameters, `(h, w, c)` with the padding.
         gradients: of the data term there, in names and layout of the JAX parameters.
-        losses: the data term before each of the steps of Adam, `(STEPS,)`.
+        losses: the data term before each step of Adam in float64, `(STEPS,)`.
+        losses_float32: the same in float32 and with `small_lr`.
     """
 
     output: Floats
     gradients: Tree
     losses: Floats
+    losses_float32: Floats
 
 
 def _architecture(
@@ -106,25 +117,25 @@ def _architecture(
 
 
 CASES = (
-    Case("denoise", _architecture((8,) * 4, 4, "bilinear"), (64, 64), seed=1),
-    Case("text", _architecture((8,) * 3, 8, "nearest"), (64, 48), missing="hole", seed=2),
+    Case("denoise", _architecture((8,) * 3, 4, "bilinear"), (64, 48), seed=14),
+    Case("text", _architecture((8,) * 3, 8, "nearest"), (64, 48), missing="hole", seed=5),
     Case(
         "hole",
-        _architecture((6, 8, 10, 12), 0, "nearest"),
-        (64, 64),
+        _architecture((6, 8, 10), 0, "nearest"),
+        (64, 48),
         depth=2,
         z="meshgrid",
         missing="hole",
-        seed=3,
+        seed=17,
     ),
     Case(
         "reconstruct",
-        _architecture((8,) * 4, 4, "bilinear"),
+        _architecture((8,) * 3, 4, "bilinear"),
         (48, 64),
         channels=1,
         missing="pixels",
         lr=0.001,
-        seed=4,
+        seed=20,
     ),
     Case(
         "hole_library",
@@ -133,9 +144,10 @@ CASES = (
         depth=1,
         channels=1,
         missing="hole",
-        seed=5,
+        small_lr=3e-6,
+        seed=16,
     ),
-    Case("odd_size", _architecture((8,) * 4, 4, "bilinear"), (45, 67), seed=6),
+    Case("odd_size", _architecture((8,) * 3, 4, "bilinear"), (45, 67), seed=13),
 )
 
 
@@ -195,59 +207,81 @@ def parameter_shapes(architecture: Architecture, shape: tuple[int, ...], channel
 
 
 def computed_by_jax(case: Case) -> Results:
-    """The results of `dip_jax`, at full float32 precision on any device."""
-    given = inputs(case)
+    """The results of `dip_jax`, at the full precision of the dtype on any device."""
     apply = hourglass(case.architecture, case.channels).apply
-    optimizer = optax.adam(case.lr)
 
-    def data_term(params: Any, z: jax.Array, y: jax.Array, known: jax.Array) -> Any:
-        out = apply(params, z)
-        return jnp.sum(known * jnp.square(out - y)) / (jnp.sum(known) * case.channels), out
+    def data_term(params: Any, given: Any) -> Any:
+        out = apply(params, given.z)
+        total = jnp.sum(given.known * jnp.square(out - given.y))
+        return total / (jnp.sum(given.known) * case.channels), out
 
-    @jax.jit
-    def update(params: Any, state: Any, gradients: Any) -> Any:
-        changes, state = optimizer.update(gradients, state)
-        return optax.apply_updates(params, changes), state
+    def fit(given: Any, lr: float) -> Any:
+        """Output and gradients of the first step, and the losses of all."""
+        optimizer = optax.adam(lr)
 
-    with jax.default_matmul_precision("float32"):
-        gradient = jax.jit(jax.value_and_grad(data_term, has_aux=True))
-        arrays = [jnp.asarray(x) for x in given[1:]]
-        params = jax.tree.map(jnp.asarray, given.params)
-        state, losses = optimizer.init(params), []
-        for step in range(STEPS):
-            (loss, out), gradients = gradient(params, *arrays)
-            if step == 0:
-                output, first = np.asarray(out), jax.tree.map(np.asarray, gradients)
+        # Hardly any optimisation by the compiler: compiling takes far longer than running.
+        @functools.partial(jax.jit, compiler_options=dict(xla_backend_optimization_level=0))
+        def step(params: Any, state: Any) -> Any:
+            (loss, out), gradients = jax.value_and_grad(data_term, has_aux=True)(params, given)
+            with jax.numpy_dtype_promotion("standard"):  # optax needs it
+                changes, state = optimizer.update(gradients, state)
+            return optax.apply_updates(params, changes), state, loss, out, gradients
+
+        params, state, *first = step(given.params, optimizer.init(given.params))
+        losses = first[:1]
+        for _ in range(STEPS - 1):
+            params, state, loss, *_ = step(params, state)
             losses.append(loss)
-            params, state = update(params, state, gradients)
-    return Results(output, first, np.asarray(losses))
+        return *jax.tree.map(np.asarray, first[1:]), np.asarray(losses, np.float64)
+
+    drawn = inputs(case)
+    with jax.default_matmul_precision("float32"):
+        given = jax.tree.map(jnp.asarray, drawn)
+        output, gradients, small = fit(given, case.small_lr)
+        with jax.enable_x64(True):
+            given = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), drawn)
+            *_, double = fit(given, case.lr)
+    return Results(output, gradients, double, small)
 
 
 def computed_by_pytorch(case: Case) -> Results:
-    """The results of the baseline; needs PyTorch, and runs on the CPU."""
+    """The results of the baseline; needs PyTorch, and runs on one thread of the CPU."""
+    import torch
+
     from benchmarks import pytorch_baseline as baseline
 
     given = inputs(case)
     z, y, known = (baseline.to_nchw(x) for x in given[1:])
     model = baseline.Hourglass(case.architecture, case.depth, case.channels)
     baseline.load(model, given.params)
-    out = model(z)
-    baseline.data_term(out, y, known).backward()
-    output, gradients = baseline.to_hwc(out), baseline.gradients(model)
-    losses = baseline.fit(model, z, y, known, STEPS, case.lr).losses
-    return Results(output, gradients, losses.numpy())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so small that a busy machine's threads only wait for each other
+    try:
+        out = model(z)
+        baseline.data_term(out, y, known).backward()
+        output, gradients = baseline.to_hwc(out), baseline.gradients(model)
+        small = baseline.fit(model, z, y, known, STEPS, case.small_lr).losses
+        model.double()
+        baseline.load(model, given.params)
+        double = baseline.fit(model, z, y, known, STEPS, case.lr).losses
+    finally:
+        torch.set_num_threads(threads)
+    return Results(output, gradients, double.numpy(), small.double().numpy())
 
 
 def stored(case: Case) -> Results:
     """What `--write` stored of `computed_by_pytorch`."""
     gradients: Tree = {}
     with np.load(STORED) as file:
-        for key in file.files:
-            name, kind, *rest = key.split("/")
-            if name == case.name and kind == "gradients":
-                layer, entry = rest
-                gradients.setdefault(layer, {})[entry] = file[key]
-        return Results(file[f"{case.name}/output"], gradients, file[f"{case.name}/losses"])
+        own = {
+            key.removeprefix(f"{case.name}/"): file[key]
+            for key in file.files
+            if key.startswith(f"{case.name}/")
+        }
+    for key in [key for key in own if key.startswith("gradients/")]:
+        _, layer, entry = key.split("/")
+        gradients.setdefault(layer, {})[entry] = own[key]
+    return Results(own["output"], gradients, own["losses"], own["losses_float32"])
 
 
 def write() -> None:
@@ -257,6 +291,7 @@ def write() -> None:
         results = computed_by_pytorch(case)
         arrays[f"{case.name}/output"] = results.output
         arrays[f"{case.name}/losses"] = results.losses
+        arrays[f"{case.name}/losses_float32"] = results.losses_float32
         for layer, entries in results.gradients.items():
             for entry, gradient in entries.items():
                 arrays[f"{case.name}/gradients/{layer}/{entry}"] = gradient
@@ -271,7 +306,7 @@ def deviations(ours: Results, theirs: Results) -> dict[str, float]:
     network instead.
 
     Returns:
-        "output", "losses", and "gradients/<layer>/<entry>" for every parameter.
+        "output", "losses", "losses_float32", and "gradients/<layer>/<entry>" for every parameter.
 
     Raises:
         ValueError: if the two do not have the same layers, entries and shapes.
@@ -283,10 +318,10 @@ def deviations(ours: Results, theirs: Results) -> dict[str, float]:
     def relative(a: Floats, b: Floats, scale: float = 0.0) -> float:
         return float(np.abs(a - b).max() / (scale or np.abs(b).max()))
 
-    found = {
-        "output": relative(ours.output, theirs.output),
-        "losses": float(np.max(np.abs(ours.losses - theirs.losses) / theirs.losses)),
-    }
+    found = {"output": relative(ours.output, theirs.output)}
+    for name in ("losses", "losses_float32"):
+        a, b = getattr(ours, name), getattr(theirs, name)
+        found[name] = float(np.max(np.abs(a - b) / b))
     for layer, entries in theirs.gradients.items():
         for entry, gradient in entries.items():
             scale = largest if _vanishes(layer, entry) else 0.0
@@ -309,7 +344,8 @@ def _vanishes(layer: str, entry: str) -> bool:
 def _summary(found: Mapping[str, float]) -> str:
     worst = max((key for key in found if key.startswith("gradients/")), key=lambda k: found[k])
     return (
-        f"output {found['output']:.1e}   losses {found['losses']:.1e}   "
+        f"output {found['output']:.1e}   losses {found['losses']:.1e}, "
+        f"float32 {found['losses_float32']:.1e}   "
         f"gradients {found[worst]:.1e} ({worst.removeprefix('gradients/')})"
     )
 

@@ -93,6 +93,8 @@ class Hourglass(nn.Module):
 def load(model: Hourglass, params: Params) -> None:
     """Copies the parameters of the JAX network, such as `params["down0_conv"]["kernel"]`, in.
 
+    The model keeps its own device and dtype.
+
     Raises:
         ValueError: if layers, entries or shapes are not those of the model.
     """
@@ -103,7 +105,7 @@ def load(model: Hourglass, params: Params) -> None:
     with torch.no_grad():
         for layer, entries in own.items():
             for entry, parameter in entries.items():
-                value = np.asarray(params[layer][entry], np.float32)
+                value = np.asarray(params[layer][entry])
                 value = value.transpose(3, 2, 0, 1) if entry == "kernel" else value
                 if value.shape != parameter.shape:
                     raise ValueError(
@@ -152,7 +154,7 @@ def fit(
     """Fits the model, in place, to the known values of `y` with Adam, as published.
 
     Args:
-        model: where its parameters are, there the fit runs.
+        model: the fit runs on the device and in the dtype of its parameters.
         z: the fixed input, `(1, d, h, w)`.
         y: the observed image, `(1, c, h, w)` in [0, 1].
         known: 1 where `y` is known and 0 elsewhere, `(1, 1, h, w)` or `(1, c, h, w)`.
@@ -166,15 +168,17 @@ def fit(
         channels_last: keep images and kernels in memory with the channels last.
         compile: run the model through `torch.compile`.
     """
-    device = next(model.parameters()).device
+    first = next(model.parameters())
+    device, dtype = first.device, first.dtype
     memory = torch.channels_last if channels_last else torch.contiguous_format
-    model.train().to(memory_format=memory)
-    z, y, known = (x.to(device).contiguous(memory_format=memory) for x in (z, y, known))
+    if channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    z, y, known = (x.to(device, dtype, memory_format=memory) for x in (z, y, known))
     forward: Callable[[Tensor], Tensor] = torch.compile(model) if compile else model
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     generator = torch.Generator(device).manual_seed(seed)
     noise = torch.empty_like(z)
-    losses = []
+    avg, losses = torch.zeros_like(y), []
     for step in range(1, steps + 1):
         noisy = z
         if input_noise:
@@ -185,7 +189,7 @@ def fit(
         loss.backward()
         optimizer.step()
         out, loss = out.detach(), loss.detach()
-        avg = out.clone() if step == 1 else avg.lerp_(out, 1 - average)
+        avg.lerp_(out, 1 - average if step > 1 else 1.0)
         losses.append(loss)
         if callback is not None:
             callback(step, out, avg, loss)
@@ -212,9 +216,9 @@ def _upsample(method: str) -> nn.Upsample:
     return nn.Upsample(scale_factor=2, mode=method, align_corners=False)
 
 
-def _parameters(model: Hourglass) -> dict[str, dict[str, nn.Parameter]]:
+def _parameters(model: Hourglass) -> dict[str, dict[str, Tensor]]:
     """The parameters under their JAX names, in their PyTorch layout."""
-    found: dict[str, dict[str, nn.Parameter]] = {}
+    found: dict[str, dict[str, Tensor]] = {}
     for name, layer in model.layers.items():
         if isinstance(layer, nn.Conv2d):
             assert layer.bias is not None

@@ -1,9 +1,9 @@
 """Checkpoints of a run, by Orbax: the latest state to resume from, and the best one.
 
 A checkpoint holds three items: `state`, the whole `LaneState` that a run resumes from; `best`, the
-best image so far with the weights that gave it; and `record`, a small JSON object of the caller's. All
-three become visible together or not at all, so a process that is killed while it writes leaves the
-previous checkpoint as the latest one.
+best image so far with the weights that gave it; and `record`, a small JSON object of the caller's.
+All three become visible together or not at all, so a process that is killed while it writes leaves
+the previous checkpoint as the latest one.
 """
 
 import logging

@@ -1,12 +1,12 @@
 """Convolution of one image, in a form that stays fast inside loops and over lanes.
 
-One image is `(h, w, c_in)`, a kernel is `(k, k, c_in, c_out)`, both float32; there is no batch axis:
-several images are `jax.vmap`, as everywhere in this package. `conv` computes the plain thing,
+One image is `(h, w, c_in)`, a kernel is `(k, k, c_in, c_out)`, both float32; there is no batch
+axis: several images are `jax.vmap`, as everywhere in this package. `conv` computes the plain thing,
 
     out[i, j] = bias + sum over (a, b) of pad(x)[s·i + a, s·j + b] @ kernel[a, b],
 
-with reflection padding of (k − 1)/2 (the border pixel is not repeated) and stride s. What is not plain
-is how it is differentiated and batched. Left to itself XLA, on a CPU,
+with reflection padding of (k − 1)/2 (the border pixel is not repeated) and stride s. What is not
+plain is how it is differentiated and batched. Left to itself XLA, on a CPU,
 
 * runs the gradient with respect to the kernel at a hundredth of its speed inside `scan` and
   `while_loop` (jax issue 12868), so here it is matrix products of shifted cotangents;
@@ -50,8 +50,8 @@ def conv(
         raise ValueError(f"kernel is {kernel.shape[0]}×{kernel.shape[1]}, expected square and odd")
     if k == 1:
         x = x[::stride, ::stride]
-        return lax.dot_general(x, kernel[0, 0], (((2,), (0,)), ((), ()))) + bias
-    return correlate(reflect_pad(x, k // 2), kernel, stride) + bias
+        return lax.dot_general(x, kernel[0, 0], (((2,), (0,)), ((), ()))) + bias[None, None]
+    return correlate(reflect_pad(x, k // 2), kernel, stride) + bias[None, None]
 
 
 def reflect_pad(x: Float[Array, "h w c"], p: int) -> Float[Array, "h+2p w+2p c"]:
@@ -61,7 +61,9 @@ def reflect_pad(x: Float[Array, "h w c"], p: int) -> Float[Array, "h+2p w+2p c"]
         ValueError: if a side of the image has `p` pixels or fewer.
     """
     if min(x.shape[:2]) <= p:
-        raise ValueError(f"image is {x.shape[0]}×{x.shape[1]}, reflecting {p} needs {p + 1}×{p + 1}")
+        raise ValueError(
+            f"image is {x.shape[0]}×{x.shape[1]}, reflecting {p} needs {p + 1}×{p + 1}"
+        )
     return _reflect_axis(_reflect_axis(x, p, 0), p, 1)
 
 
@@ -145,8 +147,8 @@ def _kernel_gradient(x, g, *, k):
     """
     (h, w, c_in), c_out = x.shape, g.shape[2]
     padded = jnp.pad(g, ((k - 1, k - 1), (k - 1, k - 1), (0, 0)))
-    shifted = [padded[:, k - 1 - b : k - 1 - b + w] for b in range(k)]
-    shifted = jnp.concatenate(shifted, axis=2).reshape(-1, k * c_out)
+    columns = [padded[:, k - 1 - b : k - 1 - b + w] for b in range(k)]
+    shifted = jnp.concatenate(columns, axis=2).reshape(-1, k * c_out)
     transposed = x.reshape(h * w, c_in).T
     rows = [transposed @ shifted[(k - 1 - a) * w : (k - 1 - a + h) * w] for a in range(k)]
     return jnp.stack(rows).reshape(k, c_in, k, c_out).swapaxes(1, 2)

@@ -1,12 +1,12 @@
 """One fit: the state of a lane, and the step that changes it.
 
 A lane is one picture with one seed. `train_step` is written for one lane and is pure; several lanes
-are `jax.vmap` over it. Everything that a step changes is in `LaneState`, so that a checkpoint of it is
-the whole run; everything that stays is in `Lane`.
+are `jax.vmap` over it. Everything that a step changes is in `LaneState`, so that a checkpoint of it
+is the whole run; everything that stays is in `Lane`.
 
-The step is the one of Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior", CVPR 2018: Adam on the data term
-`E(θ) = mean (f(θ, z + s·n) − y)²` over the fitted values, with fresh normal noise n in every step, and
-an exponential moving average of the outputs.
+The step is the one of Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior", CVPR 2018: Adam on the data
+term `E(θ) = mean (f(θ, z + s·n) − y)²` over the fitted values, with fresh normal noise n in every
+step, and an exponential moving average of the outputs.
 """
 
 import dataclasses
@@ -188,7 +188,7 @@ class Fit(NamedTuple):
 def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
     """The fit of pictures with `channels` channels under the given settings."""
     network = hourglass(settings.architecture, channels)
-    optimiser = optax.adam(settings.learning_rate)
+    optimiser = _adam(settings.learning_rate)
 
     def make_lane(key: Array, observation: Observation, clean: Array | None = None) -> Lane:
         h, w, _ = observation.y.shape
@@ -243,6 +243,17 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
         )
 
     return Fit(make_lane, init, step)
+
+
+def _adam(learning_rate: float) -> optax.GradientTransformation:
+    adam = optax.adam(learning_rate)
+
+    def update(updates, state, params=None):
+        # optax relies on a promotion that a strict session forbids.
+        with jax.numpy_dtype_promotion("standard"):
+            return adam.update(updates, state, params)
+
+    return optax.GradientTransformation(adam.init, update)
 
 
 def train_step(

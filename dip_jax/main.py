@@ -3,6 +3,7 @@
 This file is intentionally kept short: flags, signals, one call.
 """
 
+import re
 import signal
 import sys
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 from absl import app, flags
 from ml_collections import config_flags
 
-from dip_jax import allocation
+from dip_jax import startup
 
-allocation.keep_freed_memory()  # before JAX takes memory for the first time
+startup.keep_freed_memory()  # before JAX takes memory for the first time
+
+_EXAMPLE = "configs/hole_fill.py"
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Work directory; by default runs/<task>, with the preset, name and seed."
@@ -27,10 +30,12 @@ def main(argv: list[str]) -> int:
     from dip_jax.progress import make_progress
     from dip_jax.runs import run
 
+    startup.keep_compiled_programs()
+
     if argv[1:]:
         return _refuse(f"unexpected argument {argv[1]!r}: options look like --config.num_steps=500")
     if _CONFIG.value is None:
-        return _refuse("no configuration: say which, for example --config=configs/hole_fill.py")
+        return _refuse(f"no configuration: say which, for example --config={_EXAMPLE}")
     config = _CONFIG.value.to_dict()
     workdir = _WORKDIR.value or _default_workdir(config)
     stopping = _Stopping()
@@ -93,9 +98,30 @@ def _refuse(message: str) -> int:
 def _parse(argv: list[str]) -> list[str]:
     """Absl's parser, with what it raises turned into one line."""
     try:
-        return flags.FLAGS(argv)
+        rest = flags.FLAGS(argv)
+        if _CONFIG.value is not None:
+            _CONFIG.value.to_dict()  # a file that could not be loaded is only found out here
+        return rest
     except (flags.Error, ValueError, AttributeError, KeyError, TypeError, OSError) as error:
-        raise SystemExit(_refuse(str(error.args[0] if error.args else error))) from None
+        raise SystemExit(_refuse(_cause(error))) from None
+
+
+def _cause(error: Exception) -> str:
+    """What is wrong, out of the messages of absl and ml_collections, which hold tracebacks."""
+    text = str(error.args[0] if error.args else error)
+    if "InputError: " in text:
+        return text.rpartition("InputError: ")[2]
+    if "Failed loading config file" in text:
+        path = flags.FLAGS["config"].config_filename.split(":")[0]
+        return f"the configuration {path!r} cannot be loaded: expected a file such as {_EXAMPLE}"
+    if isinstance(error, AttributeError | KeyError):
+        # The message is the name in quotes, and perhaps another one that was meant.
+        names = re.findall(r"\w+", text.replace("\\n", " "))
+        guess = re.search(r'Did you mean "(\w+)"', text)
+        return f"the configuration has no field {names[0]!r}" + (
+            f"; did you mean {guess[1]!r}?" if guess else ": see the configuration file"
+        )
+    return text
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How close two images are. Images are `(h, w, c)` in [0, 1], so the peak is 1; results are scalars.
+"""How close two images are: scalars for images `(h, w, c)` in [0, 1], so the peak is 1.
 
 Three references occur, and their names are never mixed: `psnr_true` is measured against the clean
 image of an experiment, `psnr_heldout` on held-out pixels of the degraded image, and `psnr_observed`
@@ -6,6 +6,7 @@ against the degraded image on all its known pixels.
 """
 
 import dm_pix
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -15,8 +16,9 @@ from dip_jax.observation import masked_mse
 def psnr(
     x: Float[Array, "h w c"], y: Float[Array, "h w c"], mask: Float[Array, "h w k"]
 ) -> Float[Array, ""]:
-    """The peak signal-to-noise ratio in dB, `−10 log₁₀` of the mean squared error where `mask` is 1.
+    """The peak signal-to-noise ratio in dB, over the values where `mask` is 1.
 
+    It is `−10 log₁₀` of the mean squared error, since the peak is 1.
     Infinite where the images are equal, NaN where the mask is empty.
     """
     return -10 * jnp.log10(masked_mse(x, y, mask))
@@ -31,7 +33,9 @@ def ssim(x: Float[Array, "h w c"], y: Float[Array, "h w c"]) -> Float[Array, ""]
     """
     if min(x.shape[:2]) < 11:
         return jnp.float32(jnp.nan)
-    return dm_pix.ssim(x, y, max_val=1.0)
+    # dm_pix relies on promotions that a strict session forbids.
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        return dm_pix.ssim(x, y, max_val=1.0)
 
 
 def ssim_observed(

@@ -163,9 +163,10 @@ class Norm(nn.Module):
         c = x.shape[-1]
         scale = self.param("scale", nn.initializers.ones, (c,))
         offset = self.param("offset", nn.initializers.zeros, (c,))
-        mean = jnp.mean(x, axis=(0, 1))
-        variance = jnp.mean(jnp.square(x - mean), axis=(0, 1))
-        return (x - mean) * (scale * jax.lax.rsqrt(variance + 1e-5)) + offset
+        mean = jnp.mean(x, axis=(0, 1), keepdims=True)
+        variance = jnp.mean(jnp.square(x - mean), axis=(0, 1), keepdims=True)
+        gain = scale[None, None] * jax.lax.rsqrt(variance + 1e-5)
+        return (x - mean) * gain + offset[None, None]
 
 
 def upsample(x: Float[Array, "h w c"], method: str) -> Float[Array, "2h 2w c"]:

@@ -1,9 +1,9 @@
 """What was observed of a picture: `y`, and which of its values are known.
 
-Images are `(h, w, c)` float32 in [0, 1]. `known` is 1 where a value of `y` was observed and 0 where it
-was not, `(h, w, 1)` or `(h, w, c)`. The data term of the method is the mean of `(f(θ, z) − y)²` over the
-known values; everything that a fit leaves out of it, the padding, the damage and the held-out values,
-is simply not known to it.
+Images are `(h, w, c)` float32 in [0, 1]. `known` is 1 where a value of `y` was observed and 0 where
+it was not, `(h, w, 1)` or `(h, w, c)`. The data term of the method is the mean of `(f(θ, z) − y)²`
+over the known values; everything that a fit leaves out of it, the padding, the damage and the
+held-out values, is simply not known to it.
 """
 
 from typing import NamedTuple
@@ -71,8 +71,9 @@ def hold_out(
         block: the side in pixels of the squares that are held out together; 1 for single values.
 
     Returns:
-        `(fit, held)`, whose sum is `known`. With single values the count is `share` of the known ones,
-        rounded, and at least one if `share` is positive; with larger blocks it is so on average.
+        `(fit, held)`, whose sum is `known`. With single values the count is `share` of the known
+        ones, rounded, and at least one if `share` is positive; with larger blocks it is so on
+        average.
     """
     if share == 0:
         return known, jnp.zeros_like(known)

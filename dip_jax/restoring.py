@@ -1,7 +1,7 @@
 """The loop around the device: chunks of steps, checkpoints, what is logged, and why it ended.
 
-`restore` takes an observation and gives the restored image with the figures. It knows nothing of files
-but through the `Checkpoints` that it is given, and shows what it does only through `on_log`.
+`restore` takes an observation and gives the restored image with the figures. It knows nothing of
+files but through the `Checkpoints` that it is given, and shows what it does only through `on_log`.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ from dip_jax.fitting import (
     make_chunk,
     make_fit,
 )
-from dip_jax.observation import Observation, masked_mse
+from dip_jax.observation import Observation
 from dip_jax.stopping import Criterion
 
 Row = dict[str, Any]
@@ -65,7 +65,8 @@ class Restoration:
         chosen_image: "out" or "avg".
         stop_reason: "num_steps", "criterion", "diverged" or "asked".
         rollbacks: how often the fit has fallen apart and gone back.
-        oracle: the highest `psnr_true` of "out" and "avg" and their steps; empty without a clean image.
+        oracle: the highest `psnr_true` of "out" and "avg" and their steps; empty if there is no
+            clean image.
         figures: for "out" and "avg" at the chosen step, their PSNRs in dB and SSIMs.
         seconds: time spent fitting, all sessions of a resumed run together.
         seconds_to_first_step: from the call to the end of its first step, compilation included.
@@ -115,8 +116,8 @@ def restore(
         checkpoint_every: steps between two checkpoints; there is one at the end as well.
 
     Raises:
-        InputError: if the picture is too small for the network, or the checkpoint belongs to another
-            picture.
+        InputError: if the picture is too small for the network, or the checkpoint belongs to
+            another picture.
     """
     begin = time.perf_counter()
     h, w, channels = observation.y.shape
@@ -189,8 +190,8 @@ def _check_size(h: int, w: int, settings: FitSettings) -> None:
     least = settings.architecture.min_side
     if min(h, w) < least:
         raise InputError(
-            f"the picture is {w} x {h} pixels, smaller than the {least} x {least} that a network of "
-            f"{settings.architecture.scales} scales needs: use a larger picture, or fewer scales"
+            f"the picture is {w} x {h} pixels, smaller than the {least} x {least} that a network "
+            f"of {settings.architecture.scales} scales needs: use a larger picture, or fewer scales"
         )
 
 

@@ -1,6 +1,7 @@
 """A run: a configuration becomes a work directory with the restored picture and the figures.
 
-    read, or damage a sample -> observe -> restore -> composite with the known pixels -> write, report
+    read, or damage a sample -> observe -> restore -> composite with the known pixels -> write,
+    report
 
 Everything that can be wrong with the input is found before the first file is written.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from dip_jax import degrade, images, metrics, reporting, tasks
@@ -232,7 +234,9 @@ def _check_workdir(folder: Path, config: Config) -> dict[str, Any] | None:
     if not folder.exists():
         return None
     if not folder.is_dir():
-        raise InputError(f"the work directory {folder} is a file, expected a folder: choose another")
+        raise InputError(
+            f"the work directory {folder} is a file, expected a folder: choose another"
+        )
     inside = {entry.name for entry in folder.iterdir()}
     if not inside:
         return None
@@ -281,8 +285,8 @@ def _make_workdir(folder: Path, config: Config) -> None:
         reporting.write_json(folder / "config.json", _plain(config))
     except OSError as error:
         raise InputError(
-            f"the work directory {folder} cannot be written ({error.strerror}): choose another with "
-            "--workdir"
+            f"the work directory {folder} cannot be written ({error.strerror}): choose "
+            "another with --workdir"
         ) from error
 
 
@@ -370,10 +374,10 @@ def _report(
 
 
 def _against(x: np.ndarray, clean: np.ndarray) -> dict[str, float]:
-    everywhere = np.ones((*x.shape[:2], 1), np.float32)
+    a, b = jnp.asarray(x), jnp.asarray(clean)
     values = {
-        "psnr_true": float(metrics.psnr(x, clean, everywhere)),
-        "ssim_true": float(metrics.ssim(x, clean)),
+        "psnr_true": float(metrics.psnr(a, b, jnp.ones((*x.shape[:2], 1)))),
+        "ssim_true": float(metrics.ssim(a, b)),
     }
     return {name: value for name, value in values.items() if not np.isnan(value)}
 

@@ -1,8 +1,9 @@
 """When to stop, and which state is best: criteria as pairs of pure functions.
 
-A criterion is `init(lane)`, which gives its own small state, and `update(state, view)`, which looks at
-one step and gives the next state and a `Judgement`. Both are pure and run inside the jitted step, so
-every step is judged. A higher score is better. A new criterion is one such pair, entered in `CRITERIA`.
+A criterion is `init(lane)`, which gives its own small state, and `update(state, view)`, which looks
+at one step and gives the next state and a `Judgement`. Both are pure and run inside the jitted
+step, so every step is judged. A higher score is better. A new criterion is one such pair, entered
+in `CRITERIA`.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 Carry = Any
+Pair = tuple[Float[Array, ""], Float[Array, ""]]
 
 
 class View(NamedTuple):
@@ -29,8 +31,8 @@ class View(NamedTuple):
     step: Int[Array, ""]
     x_out: Float[Array, "h w c"]
     x_avg: Float[Array, "h w c"]
-    psnr_heldout: tuple[Float[Array, ""], Float[Array, ""]]
-    psnr_true: tuple[Float[Array, ""], Float[Array, ""]] | None
+    psnr_heldout: Pair
+    psnr_true: Pair | None
 
 
 class Judgement(NamedTuple):
@@ -67,9 +69,7 @@ def _no_record() -> Record:
 
 def _advance(record: Record, score, step) -> Record:
     better = score > record.score
-    return Record(
-        jnp.where(better, score, record.score), jnp.where(better, step, record.step)
-    )
+    return Record(jnp.where(better, score, record.score), jnp.where(better, step, record.step))
 
 
 def heldout(*, patience: int) -> Criterion:
@@ -90,10 +90,16 @@ def oracle(*, patience: int) -> Criterion:
     Args:
         patience: as for `heldout`.
     """
-    return _by_psnr(lambda view: view.psnr_true, patience)
+
+    def pick(view: View) -> Pair:
+        if view.psnr_true is None:
+            raise ValueError("the oracle criterion needs a clean image")
+        return view.psnr_true
+
+    return _by_psnr(pick, patience)
 
 
-def _by_psnr(pick: Callable[[View], tuple], patience: int) -> Criterion:
+def _by_psnr(pick: Callable[[View], Pair], patience: int) -> Criterion:
     def init(lane):
         del lane
         return _no_record()
@@ -110,10 +116,10 @@ def _by_psnr(pick: Callable[[View], tuple], patience: int) -> Criterion:
 def wmv(*, patience: int, window: int = 100, pixels: int = 4096) -> Criterion:
     """ES-WMV: scores the moving average by minus the windowed variance of the recent outputs.
 
-    `VAR(t)` is the mean over pixels of the variance over the last W outputs; it falls while the network
-    learns the picture, and rises when the outputs begin to follow the damage. For damage that is
-    correlated from pixel to pixel, where held-out pixels tell too little. Source: Wang, Li, Zhuang,
-    Chen, Liang, Sun, "Early Stopping for Deep Image Prior", TMLR 2023, section 3.
+    `VAR(t)` is the mean over pixels of the variance over the last W outputs; it falls while the
+    network learns the picture, and rises when the outputs begin to follow the damage. For damage
+    that is correlated from pixel to pixel, where held-out pixels tell too little. Source: Wang, Li,
+    Zhuang, Chen, Liang, Sun, "Early Stopping for Deep Image Prior", TMLR 2023, section 3.
 
     Args:
         patience: P, the number of steps without a new minimum that end the fit; 0 never ends it.
@@ -162,4 +168,9 @@ def none(*, patience: int = 0) -> Criterion:
     return Criterion(init, update)
 
 
-CRITERIA = {"heldout": heldout, "wmv": wmv, "oracle": oracle, "none": none}
+CRITERIA: dict[str, Callable[..., Criterion]] = {
+    "heldout": heldout,
+    "wmv": wmv,
+    "oracle": oracle,
+    "none": none,
+}

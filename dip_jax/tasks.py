@@ -1,11 +1,12 @@
 """The four tasks and their defaults: the one place that the config files and the Python API read.
 
 `defaults(task, preset)` gives a plain nested dict. The presets are "" (what a person wants on the
-machine they have: a good result in a few minutes on two CPU cores), "quick" (a smoke run of a minute)
-and "paper" (the published setting at full size, for an accelerator). Per-scale options are tuples with
-one entry for every scale, or a single entry that serves all of them.
+machine they have: a good result in a few minutes on two CPU cores), "quick" (a smoke run of a
+minute) and "paper" (the published setting at full size, for an accelerator). Per-scale options are
+tuples with one entry for every scale, or a single entry that serves all of them.
 """
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -107,7 +108,7 @@ def defaults(task: str, preset: str = "") -> dict[str, Any]:
             f"preset {preset!r} is unknown, expected none, {' or '.join(PRESETS[1:])}: "
             f"configs/{task}.py or configs/{task}.py:{PRESETS[1]}"
         )
-    config = _merge(_BASE, {"task": task, "preset": preset})
+    config = _merge(copy.deepcopy(_BASE), {"task": task, "preset": preset})
     config = _merge(config, _TASKS[task][""])
     return _merge(config, _TASKS[task][preset]) if preset else config
 

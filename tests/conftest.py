@@ -1,0 +1,19 @@
+"""Strict JAX, so that a silent promotion is an error and not a wrong figure; and quick compiles."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+# The programs are tiny here: compiling them is what takes the time. The same ones are compiled by
+# several tests, and by the processes that some tests start.
+os.environ.setdefault("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="dip_jax_tests_")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+    os.environ["JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+
+import jax
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -1,0 +1,219 @@
+"""One fit: the step against optax by hand, purity, lanes, chunks, best state, going back."""
+
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from dip_jax import stopping
+from dip_jax.fitting import (
+    DIVERGED,
+    RUNNING,
+    STOPPED,
+    FitSettings,
+    _select,
+    make_chunk,
+    make_fit,
+)
+from dip_jax.networks import Architecture, hourglass
+from dip_jax.observation import masked_mse, observe
+
+SMALL = Architecture(
+    down=(4, 4),
+    up=(4, 4),
+    skip=(2, 2),
+    down_kernel=(3, 3),
+    up_kernel=(3, 3),
+    skip_kernel=(1, 1),
+    upsampling=("nearest", "nearest"),
+)
+SETTINGS = FitSettings(architecture=SMALL, input_depth=4, snapshot_every=3)
+
+
+def picture(h=14, w=13):
+    rows, columns = np.mgrid[0:h, 0:w] / max(h, w)
+    return np.stack([rows, columns, 0.5 + 0 * rows], axis=-1).astype(np.float32)
+
+
+@functools.cache
+def a_fit(patience=0, **changes):
+    """A step, its lane and its first state; and a chunk of 20 steps."""
+    settings = FitSettings(**(SETTINGS.__dict__ | changes))
+    fit = make_fit(settings, stopping.heldout(patience=patience), 3)
+    clean = picture()
+    noisy = clean + 0.1 * np.random.default_rng(0).normal(size=clean.shape).astype(np.float32)
+    observation, _ = observe(noisy.clip(0, 1))
+    lane = jax.jit(fit.make_lane)(jax.random.key(1), observation, clean)
+    state = jax.jit(fit.init)(jax.random.key(2), lane)
+    return jax.jit(fit.step), lane, state, make_chunk(fit.step, 20)
+
+
+def fresh(state):
+    return jax.tree.map(jnp.copy, state)
+
+
+def test_the_lane_is_padded_and_the_padding_is_unknown():
+    _, lane, _, _ = a_fit()
+    assert lane.y.shape == (16, 16, 3) and lane.z.shape == (16, 16, 4)
+    known = lane.fit + lane.held
+    assert known[:14, :13].all() and not known[14:].any() and not known[:, 13:].any()
+    assert lane.inside.sum() == 14 * 13
+
+
+def test_a_step_is_adam_on_the_data_term():
+    step, lane, state, _ = a_fit(input_noise=0.0)
+    network, adam = hourglass(SMALL, 3), optax.adam(SETTINGS.learning_rate)
+
+    def data_term(params):
+        return masked_mse(network.apply(params, lane.z), lane.y, lane.fit)
+
+    loss, gradient = jax.jit(jax.value_and_grad(data_term))(state.params)
+    with jax.numpy_dtype_promotion("standard"):  # optax needs it
+        updates, _ = adam.update(gradient, adam.init(state.params))
+    expected = optax.apply_updates(state.params, updates)
+    after, info = step(state, lane)
+    assert info.loss == pytest.approx(float(loss), rel=1e-5)
+    # The bias before a norm has no gradient but rounding, which Adam blows up; it has no effect.
+    live = [k for k in expected if not (k.endswith("conv") and not k.startswith("out"))]
+    chex.assert_trees_all_close(
+        {k: after.params[k] for k in live}, {k: expected[k] for k in live}, atol=1e-3
+    )
+
+
+def test_held_out_values_do_not_enter_the_step():
+    step, lane, state, _ = a_fit()
+    other = lane._replace(y=jnp.where(lane.held > 0, 1 - lane.y, lane.y))
+    chex.assert_trees_all_equal(step(state, lane)[0].params, step(state, other)[0].params)
+
+
+def test_a_chunk_is_its_steps_and_wherever_it_is_cut():
+    step, lane, state, chunk = a_fit()
+    whole, history = chunk(fresh(state), lane, jnp.int32(7))
+    parts, _ = chunk(fresh(state), lane, jnp.int32(3))
+    parts, _ = chunk(parts, lane, jnp.int32(7))
+    chex.assert_trees_all_equal(whole, parts)
+    assert int(whole.step) == 7
+    assert np.isfinite(history.loss[:7]).all() and np.isnan(history.loss[7:]).all()
+    stepwise = state
+    losses = []
+    for _ in range(7):
+        stepwise, info = step(stepwise, lane)
+        losses.append(info.loss)
+    np.testing.assert_allclose(history.loss[:7], losses, rtol=1e-3)
+
+
+def test_the_step_is_compiled_once():
+    step, lane, state, _ = a_fit()
+    chex.clear_trace_counter()
+    counted = chex.assert_max_traces(
+        step.__wrapped__, n=2
+    )  # the shapes of its report, and the loop's body
+    chunk = make_chunk(counted, 5)
+    state = fresh(state)
+    for until in (1, 4, 9, 14):
+        state, _ = chunk(state, lane, jnp.int32(until))
+    assert int(state.step) == 14
+
+
+def test_a_fit_learns_and_keeps_the_best_by_held_out_psnr():
+    _, lane, state, chunk = a_fit()
+    scores, states = [], fresh(state)
+    for until in range(20, 101, 20):
+        states, history = chunk(states, lane, jnp.int32(until))
+        scores += np.fmax(history.psnr_heldout_out, history.psnr_heldout_avg).tolist()
+        trues = history.psnr_true_avg
+    best = states.best
+    assert int(best.step) == int(np.argmax(scores)) + 1
+    assert float(best.score) == pytest.approx(max(scores), abs=1e-5)
+    assert trues[-1] > 15
+    assert float(states.oracle.psnr_avg) >= float(trues[-1])
+    kind = best.x_avg if int(best.kind) == 1 else best.x_out
+    np.testing.assert_array_equal(best.x, kind)
+
+
+def test_the_average_starts_with_the_first_output():
+    step, lane, state, _ = a_fit()
+    first, _ = step(state, lane)
+    np.testing.assert_array_equal(first.x_avg, first.x_out)
+    second, _ = step(first, lane)
+    np.testing.assert_allclose(second.x_avg, 0.99 * first.x_out + 0.01 * second.x_out, atol=1e-6)
+
+
+def test_a_patience_ends_the_fit_by_itself():
+    _, lane, state, chunk = a_fit(patience=2)
+    state, _ = fresh(state), None
+    for until in range(20, 401, 20):
+        state, _ = chunk(state, lane, jnp.int32(until))
+        if int(state.status) != RUNNING:
+            break
+    assert int(state.status) == STOPPED
+    assert int(state.step) == int(state.best.step) + 2
+    assert int(state.criterion.step) == int(state.best.step)
+
+
+@pytest.mark.slow
+def test_lanes_are_independent_of_each_other():
+    step, lane, state, _ = a_fit()
+    other_lane = lane._replace(y=lane.y[::-1], z=lane.z + 0.01)
+    other = state._replace(key=jax.random.key(5), params=jax.tree.map(jnp.cos, state.params))
+    lanes, states = (
+        jax.tree.map(lambda *leaves: jnp.stack(leaves), *pair)
+        for pair in ((lane, other_lane), (state, other))
+    )
+
+    together = jax.jit(jax.vmap(step))
+    for _ in range(3):
+        states, infos = together(states, lanes)
+        state, info = step(state, lane)
+        other, other_info = step(other, other_lane)
+    np.testing.assert_allclose(infos.loss, [info.loss, other_info.loss], rtol=1e-3)
+    np.testing.assert_allclose(states.x_out[0], state.x_out, atol=2e-3)
+    np.testing.assert_allclose(states.x_out[1], other.x_out, atol=2e-3)
+
+
+def poisoned(state):
+    return state._replace(params=jax.tree.map(lambda p: p * jnp.nan, state.params))
+
+
+def test_a_fit_that_falls_apart_goes_back_with_a_fresh_key():
+    step, lane, state, chunk = a_fit()
+    good, _ = chunk(fresh(state), lane, jnp.int32(10))
+    broken = poisoned(good)
+    after, info = step(broken, lane)
+    assert not np.isfinite(info.loss)
+    chex.assert_trees_all_equal(after.params, good.snapshot.params)
+    chex.assert_trees_all_equal(after.opt_state, good.snapshot.opt_state)
+    chex.assert_trees_all_equal(after.x_avg, good.snapshot.x_avg)
+    chex.assert_trees_all_equal(after.best, good.best)
+    assert (jax.random.key_data(after.key) != jax.random.key_data(good.key)).any()
+    assert int(after.failures) == int(after.rollbacks) == 1
+    going_on, _ = chunk(after, lane, jnp.int32(20))
+    assert int(going_on.step) == 20 and int(going_on.failures) == 0
+    assert np.isfinite(going_on.x_out).all()
+
+
+def test_a_jump_of_the_data_term_counts_as_falling_apart():
+    step, lane, state, chunk = a_fit()
+    good, _ = chunk(fresh(state), lane, jnp.int32(10))
+    shaken = good._replace(loss_avg=good.loss_avg / 100)
+    assert int(step(shaken, lane)[0].rollbacks) == 1
+
+
+def test_too_many_failures_in_a_row_end_the_fit_with_the_best_so_far():
+    _, lane, state, chunk = a_fit(max_failures=2)
+    good, _ = chunk(fresh(state), lane, jnp.int32(10))
+    bad = lane._replace(y=lane.y * jnp.nan)
+    after, _ = chunk(fresh(good), bad, jnp.int32(20))
+    assert int(after.status) == DIVERGED and int(after.step) == 12
+    chex.assert_trees_all_equal(after.best, good.best)
+
+
+def test_select_takes_all_of_one_state():
+    _, _, state, _ = a_fit()
+    other = state._replace(step=state.step + 5, x_avg=state.x_avg + 1)
+    chex.assert_trees_all_equal(_select(jnp.bool_(True), other, state), other)
+    chex.assert_trees_all_equal(_select(jnp.bool_(False), other, state), state)

@@ -1,0 +1,104 @@
+"""The command itself, as its own process: exit status, one line of refusal, signals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TINY = (
+    "--config.network.scales=2",
+    "--config.network.down=(4,)",
+    "--config.network.up=(4,)",
+    "--config.sample.side=48",
+    "--config.log_every=5",
+)
+
+
+def start(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "dip_jax.main", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def command(*arguments):
+    process = start(*arguments)
+    out, err = process.communicate(timeout=240)
+    return process.returncode, out, err
+
+
+@pytest.mark.slow
+def test_fields_are_overridden_and_the_result_is_named(tmp_path):
+    folder = tmp_path / "run"
+    status, out, err = command(
+        "--config=configs/reconstruct.py:quick",
+        f"--workdir={folder}",
+        "--config.num_steps=10",
+        "--config.damage.share=0.9",
+        *TINY,
+    )
+    assert status == 0, err
+    assert "finished: 10 steps" in out and str(folder / "restored.png") in out
+    assert "the mask fills 90.0% of the picture" in err
+    assert json.loads((folder / "config.json").read_text())["num_steps"] == 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "no configuration"),
+        (("--config=configs/denoise.py:fast",), "'fast' is unknown"),
+        (
+            ("--config=configs/denoise.py", "--config.nmu_steps=5"),
+            "no field 'nmu_steps'; did you mean 'num_steps'?",
+        ),
+        (("--config=configs/denoise.py", "--config.num_steps=many"), "num_steps"),
+        (("--config=configs/sharpen.py",), "sharpen"),
+        (("--config=configs/denoise.py", "extra"), "unexpected argument 'extra'"),
+        (("--config=configs/denoise.py", "--config.image=no.png"), "no.png"),
+    ],
+)
+def test_bad_usage_is_one_line_and_a_status(arguments, words, tmp_path):
+    status, out, err = command(f"--workdir={tmp_path / 'run'}", *arguments)
+    assert status == 2
+    lines = [line for line in err.splitlines() if line.startswith("dip_jax: ")]
+    assert len(lines) == 1 and words in lines[0]
+    assert "Traceback" not in err + out
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_what_there_is_and_the_same_command_goes_on(number, tmp_path):
+    folder = tmp_path / "run"
+    arguments = ("--config=configs/denoise.py:quick", f"--workdir={folder}", *TINY)
+    process = start(*arguments)
+    deadline = time.monotonic() + 200
+    metrics = folder / "metrics.jsonl"
+    while not metrics.exists() or len(metrics.read_text().splitlines()) < 3:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 130, err
+    assert "interrupted" in out and str(folder / "restored.png") in out
+    assert (folder / "restored.png").exists()
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["stop_reason"] == "interrupted"
+    assert summary["steps"] < 500
+    status, out, err = command(*arguments)
+    assert status == 0 and f"going on after step {summary['steps']}" in err
+    assert json.loads((folder / "summary.json").read_text())["stop_reason"] != "interrupted"

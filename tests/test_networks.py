@@ -1,0 +1,131 @@
+"""The hourglass: parameter counts of the published networks, ranges, purity, sizes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dip_jax.networks import Architecture, Norm, hourglass, network_input, upsample
+
+
+def same_everywhere(scales, channels, skip, upsampling="nearest", **others):
+    sizes = {"down_kernel": 3, "up_kernel": 3, "skip_kernel": 1} | others
+    kernels = {name: (size,) * scales for name, size in sizes.items() if name != "pointwise"}
+    return Architecture(
+        down=(channels,) * scales,
+        up=(channels,) * scales,
+        skip=(skip,) * scales,
+        upsampling=(upsampling,) * scales,
+        pointwise=others.get("pointwise", True),
+        **kernels,
+    )
+
+
+@pytest.mark.parametrize(("skip", "count"), [(0, 2_192_515), (4, 2_217_831), (128, 3_002_627)])
+def test_parameter_counts_of_the_published_networks(skip, count):
+    network = hourglass(same_everywhere(5, 128, skip), 3)
+    params = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((64, 64, 32)))
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == count
+
+
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+@pytest.mark.parametrize("skip", [0, 2])
+def test_output_is_an_image_in_the_unit_range(skip, upsampling):
+    network = hourglass(same_everywhere(2, 4, skip, upsampling), 3)
+    z = network_input(jax.random.key(1), "noise", 8, 12, 5)
+    params = network.init(jax.random.key(2), z)
+    x = network.apply(params, z)
+    assert x.shape == (8, 12, 3)
+    assert 0 < x.min() and x.max() < 1
+
+
+def test_without_the_pointwise_convolution_there_is_none():
+    network = hourglass(same_everywhere(2, 4, 0, pointwise=False), 3)
+    params = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((8, 8, 5)))
+    assert not [name for name in params if name.startswith("pointwise")]
+
+
+def test_options_may_differ_from_scale_to_scale():
+    architecture = Architecture(
+        down=(4, 6),
+        up=(8, 2),
+        skip=(0, 3),
+        down_kernel=(5, 3),
+        up_kernel=(3, 5),
+        skip_kernel=(1, 3),
+        upsampling=("nearest", "bilinear"),
+    )
+    network = hourglass(architecture, 1)
+    params = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((16, 16, 5)))
+    assert params["down0_conv"]["kernel"].shape == (5, 5, 5, 4)
+    assert params["up1_conv"]["kernel"].shape == (5, 5, 3 + 6, 2)
+    assert params["skip1_conv"]["kernel"].shape == (3, 3, 4, 3)
+    assert "skip0_conv" not in params
+
+
+def test_norm_gives_zero_mean_and_unit_variance():
+    x = 3 + 2 * jax.random.normal(jax.random.key(0), (16, 16, 4))
+    norm = Norm()
+    y = norm.apply(norm.init(jax.random.key(1), x), x)
+    np.testing.assert_allclose(jnp.mean(y, (0, 1)), 0, atol=1e-5)
+    np.testing.assert_allclose(jnp.var(y, (0, 1)), 1, atol=1e-4)
+
+
+def test_bilinear_upsampling_reproduces_a_ramp_inside_and_clamps_at_the_edges():
+    ramp = jnp.arange(6.0).reshape(1, 6, 1) + jnp.zeros((4, 1, 1))
+    up = upsample(ramp, "bilinear")[3, :, 0]
+    # Half-pixel centres: output pixel i lies at (i + 1/2)/2 − 1/2 of the input.
+    where = np.clip((np.arange(12) + 0.5) / 2 - 0.5, 0, 5)
+    np.testing.assert_allclose(up, where, atol=1e-6)
+
+
+def test_nearest_upsampling_repeats():
+    x = jnp.arange(6.0).reshape(2, 3, 1)
+    expected = np.arange(6.0).reshape(2, 3, 1).repeat(2, 0).repeat(2, 1)
+    np.testing.assert_array_equal(upsample(x, "nearest"), expected)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 64), (100, 37)])
+@pytest.mark.parametrize("down_kernel", [3, 5])
+def test_padded_sizes_can_be_processed(size, down_kernel):
+    architecture = same_everywhere(5, 2, 0, down_kernel=down_kernel)
+    h, w = architecture.padded(*size)
+    assert h >= size[0] and w >= size[1] and h % 32 == 0 and w % 32 == 0
+    network = hourglass(architecture, 1)
+    shape = jax.eval_shape(
+        lambda key, z: network.apply(network.init(key, z), z),
+        jax.random.key(0),
+        jnp.ones((h, w, 2)),
+    )
+    assert shape.shape == (h, w, 1)
+
+
+def test_a_size_that_fits_is_left_alone():
+    assert same_everywhere(5, 2, 0).padded(256, 320) == (256, 320)
+
+
+def test_meshgrid_holds_the_coordinates():
+    z = network_input(jax.random.key(0), "meshgrid", 3, 5, 2)
+    np.testing.assert_allclose(z[1, :, 0], [0, 0.25, 0.5, 0.75, 1])
+    np.testing.assert_allclose(z[:, 2, 1], [0, 0.5, 1])
+
+
+def test_noise_input_is_uniform_up_to_its_scale():
+    z = network_input(jax.random.key(0), "noise", 64, 64, 8, 0.1)
+    assert 0 <= z.min() and z.max() < 0.1
+    np.testing.assert_allclose([z.mean(), z.std()], [0.05, 0.1 / np.sqrt(12)], rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"skip": (1,)}, "skip has 1 entries, expected 2"),
+        ({"upsampling": ("nearest", "cubic")}, "cubic"),
+        ({"down_kernel": (3, 4)}, "odd"),
+        ({"down": (4, 0)}, "channel"),
+    ],
+)
+def test_an_impossible_architecture_is_refused(change, words):
+    fine = same_everywhere(2, 4, 0)
+    with pytest.raises(ValueError, match=words):
+        Architecture(**(fine.__dict__ | change))

@@ -1,0 +1,146 @@
+"""The network agrees with the same one in plain PyTorch: live, or as PyTorch once computed it."""
+
+import importlib.util
+from collections.abc import Iterator
+from functools import cache
+
+import jax
+import numpy as np
+import pytest
+
+from benchmarks import parity
+from benchmarks.parity import CASES, Case, Results
+from dip_jax.networks import Architecture
+
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not installed")
+
+TOLERANCES = {"output": 1e-4, "gradients": 1e-4, "losses": 1e-3, "losses_float32": 1e-3}
+
+by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+live = cache(parity.computed_by_pytorch)
+
+
+def check(ours: Results, theirs: Results) -> None:
+    found = parity.deviations(ours, theirs)
+    assert len(found) == 3 + len(jax.tree.leaves(theirs.gradients))
+    too_far = {k: v for k, v in found.items() if not v <= TOLERANCES[k.split("/")[0]]}
+    assert not too_far
+
+
+@by_name
+def test_output_gradients_and_loss_curve_are_those_of_pytorch(case: Case) -> None:
+    theirs = live(case) if HAS_TORCH else parity.stored(case)
+    assert theirs.losses[-1] < 0.95 * theirs.losses[0]  # there is a curve to agree on
+    check(parity.computed_by_jax(case), theirs)
+
+
+@needs_torch
+@by_name
+def test_the_stored_arrays_are_what_pytorch_computes(case: Case) -> None:
+    check(parity.stored(case), live(case))
+
+
+def test_the_odd_sized_case_is_padded_with_unknown_pixels() -> None:
+    (case,) = (case for case in CASES if case.name == "odd_size")
+    given = parity.inputs(case)
+    assert case.size == (45, 67) and given.y.shape == (48, 72, 3)
+    assert given.known.sum() == 45 * 67 and given.known[:45, :67].all()
+
+
+# Parameter counts of the published networks
+
+
+@pytest.mark.parametrize("skip, count", [(0, 2_192_515), (4, 2_217_831), (128, 3_002_627)])
+def test_parameter_counts(skip: int, count: int) -> None:
+    five = (128,) * 5
+    architecture = Architecture(
+        down=five,
+        up=five,
+        skip=(skip,) * 5,
+        down_kernel=(3,) * 5,
+        up_kernel=(3,) * 5,
+        skip_kernel=(1,) * 5,
+        upsampling=("bilinear",) * 5,
+    )
+    shapes = parity.parameter_shapes(architecture, (64, 64, 32), 3)
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == count
+    if HAS_TORCH:
+        import torch
+
+        from benchmarks import pytorch_baseline
+
+        with torch.device("meta"):
+            model = pytorch_baseline.Hourglass(architecture, 32, 3)
+        assert sum(parameter.numel() for parameter in model.parameters()) == count
+
+
+# The baseline's own loop
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@needs_torch
+def test_baseline_reads_back_the_layout_that_it_loads() -> None:
+    from benchmarks import pytorch_baseline as baseline
+
+    case = CASES[0]
+    params = parity.inputs(case).params
+    model = baseline.Hourglass(case.architecture, case.depth, case.channels)
+    baseline.load(model, params)
+    # The gradient of half the sum of squares is the parameters themselves.
+    for parameter in model.parameters():
+        (parameter.square().sum() / 2).backward()
+    jax.tree.map(np.testing.assert_allclose, baseline.gradients(model), params)
+
+    for wrong in (
+        {layer: entries for layer, entries in params.items() if layer != "out"},
+        {**params, "out": {**params["out"], "bias": np.zeros(1, np.float32)}},
+    ):
+        with pytest.raises(ValueError, match="out"):
+            baseline.load(model, wrong)
+
+
+@needs_torch
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_baseline_average_and_noise(channels_last: bool, one_thread: None) -> None:
+    from benchmarks import pytorch_baseline as baseline
+
+    case = CASES[1]
+    given = parity.inputs(case)
+    z, y, known = (baseline.to_nchw(x) for x in given[1:])
+
+    def fit(seed: int, input_noise: float) -> tuple[baseline.Fit, list[np.ndarray]]:
+        outs: list[np.ndarray] = []
+        model = baseline.Hourglass(case.architecture, case.depth, case.channels)
+        baseline.load(model, given.params)
+        result = baseline.fit(
+            model,
+            z,
+            y,
+            known,
+            steps=4,
+            lr=0.01,
+            input_noise=input_noise,
+            seed=seed,
+            average=0.9,
+            callback=lambda step, out, avg, loss: outs.append(baseline.to_hwc(out)),
+            channels_last=channels_last,
+        )
+        return result, outs
+
+    result, outs = fit(0, 0.03)
+    expected = 0.729 * outs[0] + 0.081 * outs[1] + 0.09 * outs[2] + 0.1 * outs[3]
+    np.testing.assert_allclose(baseline.to_hwc(result.avg), expected, atol=1e-6)
+    np.testing.assert_array_equal(baseline.to_hwc(result.out), outs[-1])
+    np.testing.assert_allclose(fit(0, 0.03)[0].losses, result.losses, rtol=1e-5)
+    assert abs(fit(1, 0.03)[0].losses[0] - result.losses[0]) > 1e-5
+    assert abs(fit(0, 0.0)[0].losses[0] - result.losses[0]) > 1e-5

@@ -1,0 +1,333 @@
+"""A run as a person sees it: the work directory, what it says, what it refuses, going on."""
+
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+from dip_jax import images, tasks
+from dip_jax.errors import InputError
+from dip_jax.progress import PlainProgress
+from dip_jax.runs import run
+
+TINY = {
+    "network.scales": 2,
+    "network.down": (4,),
+    "network.up": (4,),
+    "sample.side": 48,
+    "num_steps": 25,
+    "log_every": 10,
+    "preview_every": 10,
+    "checkpoint_every": 10,
+}
+
+
+def config_of(task, **changes):
+    config = tasks.defaults(task)
+    for path, value in (TINY | changes).items():
+        *sections, name = path.replace("__", ".").split(".")
+        section = config
+        for part in sections:
+            section = section[part]
+        assert name in section
+        section[name] = value
+    return config
+
+
+def go(config, folder, **options):
+    stream = io.StringIO()
+    summary = run(config, folder, PlainProgress("test", stream), **options)
+    return summary, stream.getvalue()
+
+
+def read_json(path):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(Path(path).read_text(), parse_constant=refuse)
+
+
+@pytest.fixture(scope="module")
+def hole_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hole") / "run"
+    summary, said = go(config_of("hole_fill"), folder)
+    return folder, summary, said
+
+
+def test_the_work_directory_has_all_that_is_promised(hole_run):
+    folder, _, _ = hole_run
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "config.json",
+        "restored.png",
+        "degraded.png",
+        "comparison.png",
+        "curves.png",
+        "metrics.jsonl",
+        "summary.json",
+        "preview",
+        "checkpoints",
+    }
+    assert sorted(p.name for p in (folder / "preview").iterdir()) == [
+        "step_000010.png",
+        "step_000020.png",
+    ]
+    assert read_json(folder / "config.json")["task"] == "hole_fill"
+
+
+def test_the_summary_has_the_promised_fields(hole_run):
+    folder, summary, _ = hole_run
+    assert read_json(folder / "summary.json").keys() == summary.keys()
+    promised = (
+        "task image shape seeds steps chosen_step criterion stop_reason seconds "
+        "seconds_to_first_step steps_per_second device versions metrics"
+    )
+    assert set(promised.split()) <= summary.keys()
+    assert summary["shape"] == [48, 48, 3] and summary["seeds"] == [0]
+    assert summary["steps"] == 25 and summary["stop_reason"] == "num_steps"
+    assert 1 <= summary["chosen_step"] <= 25
+    every = {"psnr_true", "ssim_true", "psnr_observed", "ssim_observed", "psnr_heldout"}
+    assert summary["metrics"]["out"].keys() == summary["metrics"]["avg"].keys() == every
+    assert summary["metrics"]["restored"].keys() == {"psnr_true", "ssim_true"}
+
+
+def test_the_figures_are_those_of_the_pictures(hole_run):
+    folder, summary, _ = hole_run
+    clean = np.asarray(images.sample("astronaut", 48).pixels)
+    for name in ("restored", "degraded"):
+        pixels = np.asarray(Image.open(folder / f"{name}.png"))
+        figures = summary["metrics"][name] if name == "restored" else summary["degraded"]
+        assert figures["psnr_true"] == pytest.approx(
+            peak_signal_noise_ratio(clean, pixels), abs=0.02
+        )
+
+
+def test_known_pixels_stay_exactly_what_they_were(hole_run):
+    folder, _, _ = hole_run
+    before = np.asarray(Image.open(folder / "degraded.png"))
+    after = np.asarray(Image.open(folder / "restored.png"))
+    changed = (before != after).any(axis=-1)
+    hole = (before == 0).all(axis=-1)
+    assert changed.any() and not changed[~hole].any()
+
+
+def test_logged_rows_hold_every_figure(hole_run):
+    folder, summary, _ = hole_run
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 10, 20, 25]
+    wanted = {
+        f"{measure}_{reference}_{image}"
+        for measure, reference in (
+            ("psnr", "true"),
+            ("psnr", "observed"),
+            ("psnr", "heldout"),
+            ("ssim", "true"),
+            ("ssim", "observed"),
+        )
+        for image in ("out", "avg")
+    }
+    assert all(wanted <= row.keys() for row in rows)
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    best = summary["oracle"]["psnr_true_avg"]
+    assert best >= max(row["psnr_true_avg"] for row in rows) - 1e-4
+
+
+def test_the_run_says_what_share_the_mask_fills(hole_run):
+    _, _, said = hole_run
+    assert "hole_fill: astronaut, 48 x 48 pixels" in said
+    assert "the mask fills 10.0% of the picture" in said
+
+
+def test_the_same_command_on_a_finished_run_changes_nothing(hole_run):
+    folder, summary, _ = hole_run
+    stamps = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    again, said = go(config_of("hole_fill"), folder)
+    assert again == summary | read_json(folder / "summary.json")
+    assert "nothing to do" in said
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == stamps
+
+
+def test_another_configuration_is_refused_with_the_difference(hole_run):
+    folder, _, _ = hole_run
+    stamps = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    with pytest.raises(InputError, match=r"config.learning_rate was 0.01, is 0.02"):
+        go(config_of("hole_fill", learning_rate=0.02), folder)
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == stamps
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_goes_on_to_the_same_result_bit_for_bit(hole_run, tmp_path):
+    whole, whole_summary, _ = hole_run
+    asked = iter([False, False, True])
+    summary, _ = go(config_of("hole_fill"), tmp_path / "run", should_stop=lambda: next(asked))
+    assert summary["stop_reason"] == "interrupted" and summary["steps"] == 20
+    assert (tmp_path / "run" / "restored.png").exists()
+    summary, said = go(config_of("hole_fill"), tmp_path / "run")
+    assert "going on after step 20" in said
+    assert summary["stop_reason"] == "num_steps"
+    assert summary["metrics"] == whole_summary["metrics"]
+    assert summary["chosen_step"] == whole_summary["chosen_step"]
+    for name in ("restored.png", "preview/step_000020.png"):
+        assert (tmp_path / "run" / name).read_bytes() == (whole / name).read_bytes()
+    rows, whole_rows = (
+        [
+            {k: v for k, v in json.loads(line).items() if k != "seconds"}
+            for line in (folder / "metrics.jsonl").read_text().splitlines()
+        ]
+        for folder in (tmp_path / "run", whole)
+    )
+    assert rows == whole_rows
+
+
+def save(path, pixels):
+    Image.fromarray(pixels).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    return save(tmp_path / "photo.png", images.sample("coffee", 40).pixels)
+
+
+def half_mask(shape, path):
+    mask = np.zeros(shape, np.uint8)
+    mask[5:12, 6:16] = 255
+    return save(path, mask)
+
+
+@pytest.mark.slow
+def test_a_persons_own_damaged_picture_has_no_clean_figures(photo, tmp_path):
+    mask = half_mask((27, 40), tmp_path / "mask.png")
+    config = config_of("text_inpaint", image=photo, mask=mask)
+    summary, said = go(config, tmp_path / "run")
+    assert summary["degraded"] == {} and summary["oracle"] == {}
+    assert not [k for figures in summary["metrics"].values() for k in figures if "true" in k]
+    before, after = (
+        np.asarray(Image.open(photo)),
+        np.asarray(Image.open(tmp_path / "run/restored.png")),
+    )
+    assert after.shape == before.shape and after.dtype == before.dtype
+    known = np.asarray(Image.open(mask)) == 0
+    np.testing.assert_array_equal(after[known], before[known])
+    assert (after[~known] != before[~known]).any()
+    assert "experiment" not in said
+    assert not (tmp_path / "run" / "degraded.png").exists()
+
+
+@pytest.mark.slow
+def test_keep_polarity_is_the_opposite_mask(photo, tmp_path):
+    mask = np.asarray(Image.open(half_mask((27, 40), tmp_path / "mask.png")))
+    inverted = save(tmp_path / "inverted.png", 255 - mask)
+    same = {"image": photo, "num_steps": 2}
+    go(config_of("hole_fill", mask=str(tmp_path / "mask.png"), **same), tmp_path / "a")
+    go(config_of("hole_fill", mask=inverted, mask_polarity="keep", **same), tmp_path / "b")
+    assert (tmp_path / "a/restored.png").read_bytes() == (tmp_path / "b/restored.png").read_bytes()
+
+
+@pytest.mark.slow
+def test_an_own_noisy_picture_and_its_clean_one(photo, tmp_path):
+    noisy = np.asarray(Image.open(photo)).astype(float)
+    noisy += 20 * np.random.default_rng(0).normal(size=noisy.shape)
+    path = save(tmp_path / "noisy.png", noisy.clip(0, 255).astype(np.uint8))
+    summary, _ = go(config_of("denoise", image=path, clean=photo), tmp_path / "with")
+    assert 18 < summary["degraded"]["psnr_true"] < 26
+    assert "psnr_true" in summary["metrics"]["restored"]
+    summary, _ = go(config_of("denoise", image=path, degrade="none"), tmp_path / "without")
+    assert summary["degraded"] == {}
+    assert "psnr_heldout" in summary["metrics"]["restored"]
+
+
+def test_a_picture_that_is_damaged_for_an_experiment_is_announced(photo, tmp_path):
+    _, said = go(config_of("denoise", image=photo, num_steps=1), tmp_path / "run")
+    assert "taken for a clean picture" in said and "--config.degrade=none" in said
+
+
+BAD = {
+    "missing file": ({"image": "nowhere.png"}, "nowhere.png"),
+    "a directory": ({"image": "."}, "directory"),
+    "broken file": ({"image": "broken.png"}, "broken.png"),
+    "mask of another size": ({"image": "photo.png", "mask": "small.png"}, r"20 x 20.*40 x 27|size"),
+    "mask that fills nothing": ({"image": "photo.png", "mask": "black.png"}, "nothing"),
+    "mask that fills everything": ({"image": "photo.png", "mask": "white.png"}, "everything"),
+    "missing mask": ({"image": "photo.png", "mask": "no.png"}, "no.png"),
+    "mask without a picture": ({"mask": "white.png"}, r"config\.image"),
+    "clean without a picture": ({"clean": "photo.png"}, r"config\.image"),
+    "clean of another size": (
+        {"image": "photo.png", "mask": "half.png", "clean": "small.png"},
+        "config.clean is 20 x 20",
+    ),
+    "no mask": ({"image": "photo.png", "degrade": "none"}, "config.mask"),
+    "noise for holes": ({"degrade": "noise"}, "fills unknown pixels"),
+    "oracle without a clean picture": (
+        {"image": "photo.png", "mask": "half.png", "stop.criterion": "oracle"},
+        "clean",
+    ),
+    "too small for the network": (
+        {"image": "photo.png", "mask": "half.png", "network.scales": 5},
+        "40 x 27 pixels, smaller than the 32 x 32",
+    ),
+    "unknown sample": ({"sample.name": "lena"}, "astronaut"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_clear_line_and_nothing_is_written(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save("photo.png", images.sample("coffee", 40).pixels)
+    Path("broken.png").write_bytes(Path("photo.png").read_bytes()[:300])
+    save("small.png", np.zeros((20, 20, 3), np.uint8))
+    for name, value in (("black", 0), ("white", 255)):
+        save(f"{name}.png", np.full((27, 40), value, np.uint8))
+    half_mask((27, 40), "half.png")
+    before = sorted(os.listdir())
+    changes, words = BAD[case]
+    with pytest.raises(InputError, match=words) as refused:
+        go(config_of("hole_fill", **changes), tmp_path / "run")
+    assert "\n" not in str(refused.value)
+    assert sorted(os.listdir()) == before
+
+
+def test_denoising_takes_no_mask(photo, tmp_path):
+    mask = half_mask((27, 40), tmp_path / "mask.png")
+    with pytest.raises(InputError, match="takes none"):
+        go(config_of("denoise", image=photo, mask=mask), tmp_path / "run")
+
+
+def test_a_folder_with_other_files_is_not_touched(tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(InputError, match=r"thesis\.txt"):
+        go(config_of("hole_fill"), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_file_is_no_work_directory(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="is a file"):
+        go(config_of("hole_fill"), tmp_path / "file")
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_another_picture_is_refused(photo, tmp_path):
+    mask = half_mask((27, 40), tmp_path / "mask.png")
+    config = config_of("hole_fill", image=photo, mask=mask)
+    go(config, tmp_path / "run", should_stop=lambda: True)
+    save(photo, 255 - np.asarray(Image.open(photo)))
+    with pytest.raises(InputError, match="another picture"):
+        go(config, tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_a_grey_16_bit_picture_comes_back_as_one(tmp_path):
+    ramp = np.linspace(1000, 60000, 40 * 36).reshape(36, 40).astype(np.uint16)
+    path = save(tmp_path / "grey.png", ramp)
+    mask = half_mask((36, 40), tmp_path / "mask.png")
+    go(config_of("hole_fill", image=path, mask=mask, num_steps=5), tmp_path / "run")
+    after = images.read(tmp_path / "run" / "restored.png").pixels
+    assert after.dtype == np.uint16 and after.shape == ramp.shape
+    known = np.asarray(Image.open(mask)) == 0
+    np.testing.assert_array_equal(after[known], ramp[known])

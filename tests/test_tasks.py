@@ -1,0 +1,85 @@
+"""The defaults of the four tasks against the published table, and what is refused."""
+
+import pytest
+
+from dip_jax import tasks
+from dip_jax.errors import InputError
+
+PUBLISHED = {  # task: input, depth, skip, upsampling, learning rate, steps
+    "denoise": ("noise", 32, 4, "bilinear", 0.01, 3000),
+    "text_inpaint": ("noise", 32, 128, "nearest", 0.01, 6001),
+    "hole_fill": ("meshgrid", 2, 0, "nearest", 0.01, 5001),
+    "reconstruct": ("noise", 32, 4, "bilinear", 0.001, 11000),
+}
+
+
+@pytest.mark.parametrize("task", tasks.TASKS)
+def test_paper_presets_are_the_published_settings(task):
+    config = tasks.defaults(task, "paper")
+    settings = tasks.fit_settings(config)
+    kind, depth, skip, upsampling, rate, steps = PUBLISHED[task]
+    assert settings.architecture.down == settings.architecture.up == (128,) * 5
+    assert settings.architecture.skip == (skip,) * 5
+    assert settings.architecture.upsampling == (upsampling,) * 5
+    assert (settings.input_kind, settings.input_depth) == (kind, depth)
+    assert (settings.learning_rate, config["num_steps"]) == (rate, steps)
+
+
+@pytest.mark.parametrize("preset", tasks.PRESETS)
+@pytest.mark.parametrize("task", tasks.TASKS)
+def test_every_preset_gives_settings_and_a_criterion(task, preset):
+    config = tasks.defaults(task, preset)
+    assert config["task"] == task and config["preset"] == preset
+    tasks.fit_settings(config)
+    tasks.criterion(config)
+
+
+def test_presets_do_not_share_what_they_change():
+    tasks.defaults("denoise", "quick")["network"]["scales"] = 99
+    assert tasks.defaults("denoise")["network"]["scales"] != 99
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("num_steps", 0, "config.num_steps is 0, expected at least 1"),
+        ("learning_rate", 0.0, "above 0"),
+        ("average", 1.0, "below 1"),
+        ("heldout.share", 1.0, "below 1"),
+        ("damage.share", 1.5, "damage.share is 1.5"),
+        ("damage.sigma", -1.0, "damage.sigma"),
+        ("degrade", "rain", "'rain', expected one of 'noise'"),
+        ("mask_polarity", "white", "expected one of 'fill', 'keep'"),
+        ("stop.criterion", "luck", "expected one of 'heldout'"),
+        ("input.kind", "zeros", "input.kind"),
+        ("network.down", (8, 8), "config.network.up has|config.network.down has 2 entries"),
+        ("network.down_kernel", (4,), "odd"),
+        ("network.upsampling", ("cubic",), "cubic"),
+        ("heldout.share", 0.0, "hold out a share"),
+        ("seed", -1, "config.seed is -1"),
+    ],
+)
+def test_values_out_of_range_are_refused_in_one_line(path, value, words):
+    config = tasks.defaults("denoise")
+    *sections, name = path.split(".")
+    section = config
+    for part in sections:
+        section = section[part]
+    section[name] = value
+    with pytest.raises(InputError, match=words) as refused:
+        tasks.fit_settings(config)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_meshgrid_with_another_depth_is_refused():
+    config = tasks.defaults("hole_fill")
+    config["input"]["depth"] = 32
+    with pytest.raises(InputError, match=r"input.depth is 32, expected 2"):
+        tasks.fit_settings(config)
+
+
+def test_unknown_tasks_and_presets_are_refused():
+    with pytest.raises(InputError, match="'sharpen' is unknown, expected one of denoise"):
+        tasks.defaults("sharpen")
+    with pytest.raises(InputError, match="'fast' is unknown, expected none, quick or paper"):
+        tasks.defaults("denoise", "fast")
