@@ -7,6 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+_TEMPORARY = ".tmp-"
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a file is one that a killed `write_atomically` has left behind."""
+    return path.name.startswith(_TEMPORARY)
+
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> None:
     """Write the file at `path` with `write(file)`, all of it or nothing.
@@ -15,7 +22,7 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
     and then take the place of `path`. If `write` raises, the old file stays and no other is left.
     """
     target = Path(path)
-    temporary = target.parent / f".tmp-{secrets.token_hex(8)}"
+    temporary = target.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
     try:
         with open(temporary, "xb") as file:
             write(file)

@@ -121,7 +121,7 @@ def restore(
     """
     begin = time.perf_counter()
     h, w, channels = observation.y.shape
-    _check_size(h, w, settings)
+    check_size(h, w, settings)
     fit = make_fit(settings, criterion, channels)
     lane, state = _first_state(fit, observation, seed, clean)
     fingerprint = _fingerprint(observation)
@@ -186,7 +186,12 @@ def restore(
     )
 
 
-def _check_size(h: int, w: int, settings: FitSettings) -> None:
+def check_size(h: int, w: int, settings: FitSettings) -> None:
+    """Refuses a picture that is smaller than the network's scales need.
+
+    Raises:
+        InputError: if a side is shorter than 2^S pixels.
+    """
     least = settings.architecture.min_side
     if min(h, w) < least:
         raise InputError(

@@ -22,16 +22,16 @@ import numpy as np
 from dip_jax import degrade, images, metrics, reporting, tasks
 from dip_jax.checkpoints import Checkpoints
 from dip_jax.errors import InputError
+from dip_jax.files import is_temporary
 from dip_jax.images import Picture
 from dip_jax.observation import observe
 from dip_jax.progress import Progress
-from dip_jax.restoring import Log, Restoration, restore
+from dip_jax.restoring import Log, Restoration, check_size, restore
 
 Config = Mapping[str, Any]
 
 # How a degraded sample looks where its pixels are lost: burnt-in text is white, the rest is black.
 _ERASED = {"text": 1.0, "holes": 0.0, "missing": 0.0}
-_OWN = ("config.json", "metrics.jsonl", "checkpoints", "summary.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +74,7 @@ def run(
     """
     settings, criterion = tasks.fit_settings(config), tasks.criterion(config)
     job = prepare(config)
+    check_size(*job.y.shape[:2], settings)
     folder = Path(workdir)
     if finished := _check_workdir(folder, config):
         progress.message(
@@ -237,7 +238,7 @@ def _check_workdir(folder: Path, config: Config) -> dict[str, Any] | None:
         raise InputError(
             f"the work directory {folder} is a file, expected a folder: choose another"
         )
-    inside = {entry.name for entry in folder.iterdir()}
+    inside = {entry.name for entry in folder.iterdir() if not is_temporary(entry)}
     if not inside:
         return None
     if "config.json" not in inside:
@@ -281,8 +282,9 @@ def _plain(config: Config) -> dict[str, Any]:
 
 def _make_workdir(folder: Path, config: Config) -> None:
     try:
-        (folder / "preview").mkdir(parents=True, exist_ok=True)
-        reporting.write_json(folder / "config.json", _plain(config))
+        folder.mkdir(parents=True, exist_ok=True)
+        reporting.write_json(folder / "config.json", _plain(config))  # first: it marks the folder
+        (folder / "preview").mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(
             f"the work directory {folder} cannot be written ({error.strerror}): choose "

@@ -88,7 +88,7 @@ def test_the_summary_has_the_promised_fields(hole_run):
         "seconds_to_first_step steps_per_second device versions metrics"
     )
     assert set(promised.split()) <= summary.keys()
-    assert summary["shape"] == [48, 48, 3] and summary["seeds"] == [0]
+    assert summary["shape"] == [32, 48, 3] and summary["seeds"] == [0]
     assert summary["steps"] == 25 and summary["stop_reason"] == "num_steps"
     assert 1 <= summary["chosen_step"] <= 25
     every = {"psnr_true", "ssim_true", "psnr_observed", "ssim_observed", "psnr_heldout"}
@@ -98,7 +98,7 @@ def test_the_summary_has_the_promised_fields(hole_run):
 
 def test_the_figures_are_those_of_the_pictures(hole_run):
     folder, summary, _ = hole_run
-    clean = np.asarray(images.sample("astronaut", 48).pixels)
+    clean = np.asarray(images.sample("coffee", 48).pixels)
     for name in ("restored", "degraded"):
         pixels = np.asarray(Image.open(folder / f"{name}.png"))
         figures = summary["metrics"][name] if name == "restored" else summary["degraded"]
@@ -139,7 +139,7 @@ def test_logged_rows_hold_every_figure(hole_run):
 
 def test_the_run_says_what_share_the_mask_fills(hole_run):
     _, _, said = hole_run
-    assert "hole_fill: astronaut, 48 x 48 pixels" in said
+    assert "hole_fill: coffee, 48 x 32 pixels" in said
     assert "the mask fills 10.0% of the picture" in said
 
 
