@@ -3,12 +3,13 @@
     python -m benchmarks.stopping               makes benchmarks/results/stopping.md
     python -m benchmarks.stopping --data=DIR    with the published pictures in DIR as well
     python -m benchmarks.stopping --study       makes benchmarks/results/stopping_study.md
+    python -m benchmarks.stopping --cost        makes benchmarks/results/stopping_cost.md
 
 Each case is fitted for a fixed number of steps with held-out pixels, and once more with all of
 them. The criteria look at every step of the same run, inside the step, so each is judged by what it
-would have chosen. All PSNRs are `psnr_true` over the whole picture of what the run would have
-given: in the masked tasks that is the composite with the known pixels. "Oracle" is the highest of
-them in the run.
+would have chosen. PSNRs are against the clean picture, over the whole picture, of what the run
+would have given: in the masked tasks that is the composite with the known pixels. "Oracle" is the
+highest of them in the run.
 
 Resumable: each finished fit is kept in a file of its own, and only what is missing is run.
 """
@@ -16,6 +17,7 @@ Resumable: each finished fit is kept in a file of its own, and only what is miss
 import argparse
 import dataclasses
 import json
+import os
 import platform
 import statistics
 import time
@@ -80,6 +82,7 @@ class Track(NamedTuple):
     score: jax.Array
     step: jax.Array
     psnr: jax.Array
+    psnr_raw: jax.Array
     stopped_at: jax.Array
 
 
@@ -88,31 +91,36 @@ def watch_all(criteria: dict[str, Criterion], psnr_of: Any, steps: int) -> Crite
 
     Args:
         criteria: by name.
-        psnr_of: gives the `psnr_true` in dB that a person would get from an image.
+        psnr_of: gives, for an image of the network, the PSNR in dB of what a person would get, and
+            that of the image itself.
         steps: the length of the run, for its curves.
     """
 
     def init(lane):
-        nothing = (jnp.float32(-jnp.inf), jnp.int32(0), jnp.float32(jnp.nan), jnp.int32(0))
+        unknown = jnp.float32(jnp.nan)
+        nothing = (jnp.float32(-jnp.inf), jnp.int32(0), unknown, unknown, jnp.int32(0))
         tracks = {name: Track(c.init(lane), *nothing) for name, c in criteria.items()}
-        return tracks, jnp.full((steps, 4), jnp.nan)
+        return tracks, jnp.full((steps, 6), jnp.nan)
 
     def update(carry, view: View):
         tracks, curves = carry
-        psnrs = (psnr_of(view.x_out), psnr_of(view.x_avg))
-        curves = curves.at[view.step - 1].set(jnp.stack([*psnrs, *view.psnr_heldout]))
+        out, avg = psnr_of(view.x_out), psnr_of(view.x_avg)
+        row = jnp.stack([out[0], avg[0], *view.psnr_heldout, out[1], avg[1]])
+        curves = curves.at[view.step - 1].set(row)
         updated = {}
         for name, track in tracks.items():
             inner, judgement = criteria[name].update(track.carry, view)
-            avg = judgement.score_avg >= judgement.score_out
-            score = jnp.where(avg, judgement.score_avg, judgement.score_out)
+            by_avg = judgement.score_avg >= judgement.score_out
+            score = jnp.where(by_avg, judgement.score_avg, judgement.score_out)
+            chosen = [jnp.where(by_avg, a, o) for o, a in zip(out, avg, strict=True)]
             running = track.stopped_at == 0
             better = running & (score > track.score)
             updated[name] = Track(
                 inner,
                 jnp.where(better, score, track.score),
                 jnp.where(better, view.step, track.step),
-                jnp.where(better, jnp.where(avg, psnrs[1], psnrs[0]), track.psnr),
+                jnp.where(better, chosen[0], track.psnr),
+                jnp.where(better, chosen[1], track.psnr_raw),
                 jnp.where(running & judgement.stop, view.step, track.stopped_at),
             )
         stay = Judgement(jnp.float32(0), jnp.float32(0), jnp.bool_(False))
@@ -158,7 +166,8 @@ def fit_case(case: Case, side: int, data: Path | None, changes: dict[str, Any]) 
 
     def psnr_of(x):
         given = keep * jnp.asarray(y) + (1 - keep) * x[:h, :w]
-        return metrics.psnr(given, jnp.asarray(clean), jnp.ones((h, w, 1)))
+        everywhere = jnp.ones((h, w, 1))
+        return [metrics.psnr(image, jnp.asarray(clean), everywhere) for image in (given, x[:h, :w])]
 
     criteria: dict[str, Criterion] = {}
     if config["heldout"]["share"]:
@@ -180,6 +189,7 @@ def fit_case(case: Case, side: int, data: Path | None, changes: dict[str, Any]) 
     tracks, curves = state.criterion
     curves = np.asarray(curves)
     best = int(np.nanargmax(np.fmax(curves[:, 0], curves[:, 1])))
+    published = min(int(state.step), PUBLISHED_STEPS[case.task])
     return {
         "task": case.task,
         "picture": case.picture,
@@ -188,11 +198,16 @@ def fit_case(case: Case, side: int, data: Path | None, changes: dict[str, Any]) 
         "seconds_per_step": seconds,
         "rollbacks": int(state.rollbacks),
         "degraded": float(metrics.psnr(jnp.asarray(y), jnp.asarray(clean), jnp.ones((h, w, 1)))),
-        "oracle": {"psnr": float(np.nanmax(curves[best, :2])), "step": best + 1},
-        "last": float(curves[int(state.step) - 1, 1]),
+        "oracle": {
+            "psnr": float(np.nanmax(curves[best, :2])),
+            "step": best + 1,
+            "psnr_raw": float(np.nanmax(curves[:, 4:])),
+        },
+        "published": {"psnr": float(curves[published - 1, 1]), "step": published},
         "criteria": {
             name: {
                 "psnr": float(track.psnr),
+                "psnr_raw": float(track.psnr_raw),
                 "step": int(track.step),
                 "stopped_at": int(track.stopped_at),
             }
@@ -244,7 +259,7 @@ def fits(
 
 
 def header(args: argparse.Namespace) -> list[str]:
-    cores = len(__import__("os").sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0))
     return [
         f"Pictures reduced to {args.side} pixels on the longer side; default settings of each task "
         f"but for the number of steps. {jax.devices()[0].device_kind}, {cores} cores, "
@@ -253,46 +268,166 @@ def header(args: argparse.Namespace) -> list[str]:
     ]
 
 
+COLLAPSE = dataclasses.replace(SAMPLES[5], steps=2000)
+MAIN: dict[str, dict[str, Any]] = {
+    "held out": {},
+    "all fitted": {"heldout.share": 0.0, "stop.criterion": "wmv"},
+}
+
+
 def main_table(args: argparse.Namespace) -> str:
     """The table of stopping, for all cases."""
     cases = SAMPLES + (PUBLISHED if args.data else ())
     runs: dict[Case, dict[str, dict[str, Any]]] = {}
-    variants = {"held out": {}, "all fitted": {"heldout.share": 0.0, "stop.criterion": "wmv"}}
-    for case, label, result in fits(cases, variants, args):
+    for case, label, result in fits(cases, MAIN, args):
         runs.setdefault(case, {})[label] = result
-    lines = [
-        "| task | picture | oracle (step) | held-out (step) | loss | stopped at | ES-WMV (step) | "
-        "loss | stopped at | last step | steps saved | cost of holding out | rollbacks |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    losses, wmv_losses, costs = [], [], []
+    names = (
+        "task|picture|oracle (step)|held-out (step)|loss|stopped at|ES-WMV (step)|loss|stopped at|"
+        "at the published step|seconds|seconds saved|holding out costs|rollbacks"
+    ).split("|")
+    lines = [_row(names), _row(["---"] * len(names))]
+    losses: dict[str, list[float]] = {}
     for case, both in runs.items():
         result, everything = both["held out"], both["all fitted"]
         patience = tasks.defaults(case.task)["stop"]["patience"]
         chosen = result["criteria"][f"heldout {patience}"]
         wmv = everything["criteria"][f"wmv {args.wmv_patience}"]
         oracle, all_oracle = result["oracle"], everything["oracle"]
-        losses.append(oracle["psnr"] - chosen["psnr"])
-        wmv_losses.append(all_oracle["psnr"] - wmv["psnr"])
-        costs.append(all_oracle["psnr"] - oracle["psnr"])
-        saved = 1 - (chosen["stopped_at"] or case.steps) / PUBLISHED_STEPS[case.task]
+        published = everything["published"]
+        loss = oracle["psnr"] - chosen["psnr"]
+        wmv_loss = all_oracle["psnr"] - wmv["psnr"]
+        cost = all_oracle["psnr"] - oracle["psnr"]
+        kind = "hole" if case.task == "hole_fill" else "other"
+        losses.setdefault(kind, []).append(loss)
+        losses.setdefault(f"{kind} raw", []).append(oracle["psnr_raw"] - chosen["psnr_raw"])
+        losses.setdefault(f"{kind} wmv", []).append(wmv_loss)
+        losses.setdefault("cost", []).append(cost)
+        stop = chosen["stopped_at"] or result["steps"]
+        step_seconds = result["seconds_per_step"]
         lines.append(
-            f"| {case.task} | {Path(case.picture).stem} {result['shape'][1]}×{result['shape'][0]} "
-            f"| {oracle['psnr']:.2f} ({oracle['step']}) "
-            f"| {chosen['psnr']:.2f} ({chosen['step']}) | {losses[-1]:.2f} "
-            f"| {chosen['stopped_at'] or '–'} "
-            f"| {wmv['psnr']:.2f} ({wmv['step']}) | {wmv_losses[-1]:.2f} "
-            f"| {wmv['stopped_at'] or '–'} "
-            f"| {everything['last']:.2f} | {100 * saved:.0f}% "
-            f"| {costs[-1]:.2f} | {result['rollbacks']} |"
+            _row(
+                [
+                    case.task,
+                    f"{Path(case.picture).stem} {result['shape'][1]}×{result['shape'][0]}",
+                    f"{oracle['psnr']:.2f} ({oracle['step']})",
+                    f"{chosen['psnr']:.2f} ({chosen['step']})",
+                    f"{loss:.2f}",
+                    str(chosen["stopped_at"] or "–"),
+                    f"{wmv['psnr']:.2f} ({wmv['step']})",
+                    f"{wmv_loss:.2f}",
+                    str(wmv["stopped_at"] or "–"),
+                    f"{published['psnr']:.2f} ({published['step']})",
+                    f"{stop * step_seconds:.0f}",
+                    f"{(PUBLISHED_STEPS[case.task] - stop) * step_seconds:.0f}",
+                    f"{cost:.2f}",
+                    str(result["rollbacks"]),
+                ]
+            )
         )
-    lines += [
+    lines += ["", "Loss against the same run's oracle in dB, mean and worst:", ""]
+    for label, key in (
+        ("denoising, text, reconstruction, held-out", "other"),
+        ("hole filling, held-out", "hole"),
+        ("the network's own image, denoising, text, reconstruction, held-out", "other raw"),
+        ("the network's own image, hole filling, held-out", "hole raw"),
+        (f"denoising, text, reconstruction, ES-WMV (P = {args.wmv_patience})", "other wmv"),
+        (f"hole filling, ES-WMV (P = {args.wmv_patience})", "hole wmv"),
+    ):
+        lines.append(f"- {label}: {statistics.mean(losses[key]):.2f}, {max(losses[key]):.2f}")
+    everyone = losses["other"] + losses["hole"]
+    lines.append(f"- all, held-out: {statistics.mean(everyone):.2f}, {max(everyone):.2f}")
+    lines.append(f"- what holding out costs: {statistics.mean(losses['cost']):.2f}")
+    notes = [
         "",
-        f"Held-out: mean loss {statistics.mean(losses):.2f} dB, worst {max(losses):.2f} dB. "
-        f"ES-WMV (P = {args.wmv_patience}): mean loss {statistics.mean(wmv_losses):.2f} dB, worst "
-        f"{max(wmv_losses):.2f} dB. Holding out costs {statistics.mean(costs):.2f} dB on average.",
+        "ES-WMV judges the run that fits all pixels. The published step is the published number of "
+        "steps, or the last one of the run where it is shorter, of the average; the seconds saved "
+        "are against the published number of steps, at this size and speed.",
+        "",
+        *collapse_table(args),
     ]
-    return "\n".join(["# Stopping by itself", "", *header(args), *lines, ""])
+    return "\n".join(["# Stopping by itself", "", *header(args), *lines, *notes, ""])
+
+
+def collapse_table(args: argparse.Namespace) -> list[str]:
+    """One case with and without going back when the fit falls apart."""
+    variants = {"held out": {}, "never going back": {"stability.jump": 300.0}}
+    lines = [
+        "## A fit that falls apart",
+        "",
+        f"{COLLAPSE.task}, {COLLAPSE.picture}. The drop is the largest fall, within 20 steps "
+        "and after step 200, of the PSNR of the output over the whole clean picture.",
+        "",
+        _row(["", "best", "at the last step", "largest drop", "rollbacks"]),
+        _row(["---"] * 5),
+    ]
+    for _, label, result in fits((COLLAPSE,), variants, args):
+        raw = np.asarray([row[4] for row in result["curves"]], float)[20:]
+        drop = float(np.nanmax(raw[:-2] - raw[2:]))
+        name = "going back" if label == "held out" else label
+        lines.append(
+            _row(
+                [
+                    name,
+                    f"{result['oracle']['psnr']:.2f}",
+                    f"{result['published']['psnr']:.2f}",
+                    f"{drop:.2f}",
+                    str(result["rollbacks"]),
+                ]
+            )
+        )
+    return lines
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def cost_table(args: argparse.Namespace) -> str:
+    """Time and memory of a step with each criterion, taking turns."""
+    clean = images.to_float(images.sample("chelsea", args.side).pixels)
+    config = tasks.defaults("denoise")
+    y = degrade.gaussian_noise(clean, 25.0, np.random.default_rng(0))
+    observation, _ = observe(y)
+    settings, steps, rounds = tasks.fit_settings(config), 20, 9
+    programs, memory, times = {}, {}, {}
+    for name in ("none", "heldout", "wmv"):
+        fit = make_fit(settings, stopping.CRITERIA[name](patience=0), 3)
+        lane = jax.jit(fit.make_lane)(jax.random.key(0), observation)
+        state = jax.tree.map(jnp.copy, jax.jit(fit.init)(jax.random.key(1), lane))
+        chunk = make_chunk(fit.step, steps)
+        sizes = chunk.lower(state, lane, jnp.int32(0)).compile().memory_analysis()
+        memory[name] = sizes.temp_size_in_bytes + sizes.argument_size_in_bytes
+        state, _ = chunk(state, lane, jnp.int32(1))
+        programs[name], times[name] = (chunk, lane, state), []
+    for _ in range(rounds):
+        for name, (chunk, lane, state) in programs.items():
+            begin = time.perf_counter()
+            state, _ = chunk(state, lane, state.step + steps)
+            jax.block_until_ready(state)
+            times[name].append((time.perf_counter() - begin) / steps)
+            programs[name] = (chunk, lane, state)
+    lines = [
+        f"Median of {rounds} rounds of {steps} steps, taking turns; memory is what the compiled "
+        "program reserves for arguments and temporaries.",
+        "",
+        _row(["criterion", "ms per step (lowest to highest)", "ratio to none", "MB", "ratio"]),
+        _row(["---"] * 5),
+    ]
+    for name, values in times.items():
+        ratios = [a / b for a, b in zip(values, times["none"], strict=True)]
+        lines.append(
+            _row(
+                [
+                    name,
+                    f"{1e3 * statistics.median(values):.1f} "
+                    f"({1e3 * min(values):.1f} to {1e3 * max(values):.1f})",
+                    f"{statistics.median(ratios):.3f}",
+                    f"{memory[name] / 1e6:.1f}",
+                    f"{memory[name] / memory['none']:.3f}",
+                ]
+            )
+        )
+    return "\n".join(["# What a criterion costs", "", *header(args), *lines, ""])
 
 
 def study_table(args: argparse.Namespace) -> str:
@@ -330,12 +465,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of published pictures")
     parser.add_argument("--side", type=int, default=128, help="longer side in pixels (128)")
     parser.add_argument("--study", action="store_true", help="the study behind the defaults")
+    parser.add_argument("--cost", action="store_true", help="time and memory of a step")
     parser.add_argument("--wmv-patience", type=int, default=1000, help="P of ES-WMV (1000)")
     parser.add_argument("--work", type=Path, default=Path("runs/benchmarks/stopping"))
     args = parser.parse_args()
     startup.keep_compiled_programs()
-    table = study_table(args) if args.study else main_table(args)
-    name = "stopping_study.md" if args.study else "stopping.md"
+    make, name = main_table, "stopping.md"
+    if args.study:
+        make, name = study_table, "stopping_study.md"
+    elif args.cost:
+        make, name = cost_table, "stopping_cost.md"
+    table = make(args)
     RESULTS.mkdir(exist_ok=True)
     write_bytes(RESULTS / name, table.encode())
     print(table)
