@@ -338,6 +338,7 @@ def _judge(state: LaneState, lane: Lane, info: StepInfo, x_out, x_avg, criterion
         x_avg=x_avg,
         psnr_heldout=(info.psnr_heldout_out, info.psnr_heldout_avg),
         psnr_true=None if lane.true is None else (info.psnr_true_out, info.psnr_true_avg),
+        lane=lane,
     )
     criterion_state, judgement = criterion.update(state.criterion, view)
     avg_is_better = judgement.score_avg >= judgement.score_out

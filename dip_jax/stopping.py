@@ -26,6 +26,7 @@ class View(NamedTuple):
         x_avg: the moving average of the outputs, `(h, w, c)`.
         psnr_heldout: of `x_out` and `x_avg`, in dB.
         psnr_true: of `x_out` and `x_avg`, in dB; None where there is no clean image.
+        lane: what is fitted, a `fitting.Lane`: the same in every step.
     """
 
     step: Int[Array, ""]
@@ -33,6 +34,7 @@ class View(NamedTuple):
     x_avg: Float[Array, "h w c"]
     psnr_heldout: Pair
     psnr_true: Pair | None
+    lane: Any
 
 
 class Judgement(NamedTuple):
@@ -72,16 +74,34 @@ def _advance(record: Record, score, step) -> Record:
     return Record(jnp.where(better, score, record.score), jnp.where(better, step, record.step))
 
 
-def heldout(*, patience: int) -> Criterion:
-    """Scores by `psnr_heldout`; stops when neither image has reached a new maximum for a while.
+def heldout(*, patience: int, doubt: float = 2.0) -> Criterion:
+    """Scores by `psnr_heldout`; stops when there has been no new maximum for a while.
 
     The held-out values are not fitted, so their PSNR rises while the network learns the picture and
-    falls when it starts to fit the damage.
+    falls when it starts to fit the damage. The output jitters from step to step, and over thousands
+    of steps one of them looks better than it is by chance. So its error counts as `doubt` standard
+    errors larger than measured; the standard error is that of the difference to the average's
+    squared error, from held-out pixel to held-out pixel.
 
     Args:
         patience: how many steps without a new maximum end the fit; 0 never ends it.
+        doubt: standard errors by which the output must be better than the average; 0 takes it as it
+            is measured.
     """
-    return _by_psnr(lambda view: view.psnr_heldout, patience)
+
+    def pick(view: View) -> Pair:
+        held, y = view.lane.held, view.lane.y
+        pixel = jnp.max(held, axis=2)  # the values of one pixel err together
+        values = jnp.sum(held * jnp.ones_like(y), axis=2) + (1 - pixel)
+        out = jnp.sum(held * jnp.square(view.x_out - y), axis=2) / values
+        difference = out - jnp.sum(held * jnp.square(view.x_avg - y), axis=2) / values
+        n = jnp.maximum(jnp.sum(pixel), 1)
+        mean = jnp.sum(difference) / n
+        spread = jnp.sum(pixel * jnp.square(difference - mean)) / n
+        error = jnp.sum(out) / n + doubt * jnp.sqrt(spread / n)
+        return jnp.fmin(-10 * jnp.log10(error), view.psnr_heldout[0]), view.psnr_heldout[1]
+
+    return _by_psnr(pick, patience)
 
 
 def oracle(*, patience: int) -> Criterion:

@@ -92,7 +92,7 @@ _TASKS: dict[str, dict[str, Any]] = {
             "damage": {"share": 0.1},
             "network": {"skip": (0,), "upsampling": ("nearest",)},
             "input": {"kind": "meshgrid", "depth": 2},
-            "heldout": {"share": 0.1, "block": 16},
+            "num_steps": 600,
         },
         "quick": {"sample": {"side": 128}, "num_steps": 500},
         "paper": {**_PUBLISHED, "num_steps": 5001},

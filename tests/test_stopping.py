@@ -13,14 +13,16 @@ from dip_jax.stopping import View
 def lane(h=6, w=5, c=1, outside=0):
     inside = np.ones((h, w, 1), np.float32)
     inside[h - outside :] = 0
-    return SimpleNamespace(y=jnp.zeros((h, w, c)), inside=jnp.asarray(inside))
+    return SimpleNamespace(
+        y=jnp.zeros((h, w, c)), held=jnp.asarray(inside), inside=jnp.asarray(inside)
+    )
 
 
 def view(step, out=0.0, avg=0.0, image=None, true=None):
     image = jnp.zeros((6, 5, 1)) if image is None else jnp.asarray(image, jnp.float32)
     pair = (jnp.float32(out), jnp.float32(avg))
     true = None if true is None else (jnp.float32(true), jnp.float32(true))
-    return View(jnp.int32(step), image, image, pair, true)
+    return View(jnp.int32(step), image, image, pair, true, lane())
 
 
 def play(criterion, views, the_lane=None):
@@ -34,20 +36,45 @@ def play(criterion, views, the_lane=None):
     return None, judgements
 
 
+def psnr(image):
+    return -10 * np.log10(np.mean(np.square(image)))
+
+
+def judged(out, avg, step=1, **options):
+    """The judgement of two images on a lane whose held-out values are all 0."""
+    out, avg = (np.broadcast_to(np.asarray(x, np.float32), (6, 5, 1)) for x in (out, avg))
+    pair = (jnp.float32(psnr(out)), jnp.float32(psnr(avg)))
+    criterion = stopping.heldout(patience=0, **options)
+    images = jnp.asarray(out), jnp.asarray(avg)
+    return criterion.update(
+        criterion.init(lane()), View(jnp.int32(step), *images, pair, None, lane())
+    )[1]
+
+
 def test_heldout_stops_a_patience_after_its_maximum():
     curve = [10, 15, 20, 19, 19.5, 19, 19, 18, 17]
-    views = [view(i + 1, avg=value) for i, value in enumerate(curve)]
+    noisy = np.full((6, 5, 1), 1.0)
+    views = [view(i + 1, out=-99, avg=value, image=noisy) for i, value in enumerate(curve)]
     stop, judgements = play(stopping.heldout(patience=4), views)
     assert stop == 3 + 4
     assert int(np.argmax([j.score_avg for j in judgements])) == 2
 
 
-def test_heldout_looks_at_the_output_as_well():
-    # The average peaks at step 2, the output goes on rising: not to be stopped.
-    views = [view(i, out=10 + i, avg=20 - abs(i - 2)) for i in range(1, 30)]
-    assert play(stopping.heldout(patience=4), views)[0] == 2 + 4
-    views = [view(i, out=19 + i, avg=20 - abs(i - 2)) for i in range(1, 30)]
-    assert play(stopping.heldout(patience=4), views)[0] is None
+def test_heldout_scores_are_the_psnrs_where_there_is_no_doubt():
+    judgement = judged(0.1, 0.2)  # the same difference at every pixel
+    assert judgement.score_out == pytest.approx(20, abs=1e-3)
+    assert judgement.score_avg == pytest.approx(psnr(np.float32(0.2)), abs=1e-3)
+
+
+def test_heldout_doubts_an_output_that_is_better_at_a_few_pixels_only():
+    lucky = np.full((6, 5, 1), 0.2)
+    lucky[0, 0] = 0.0
+    sure, doubted = judged(lucky, 0.2, doubt=0.0), judged(lucky, 0.2)
+    assert sure.score_out > sure.score_avg
+    assert doubted.score_out < doubted.score_avg
+    # By hand: 30 pixels, one with a difference of -0.04 and 29 with 0.
+    error = 0.04 * 29 / 30 + 2 * np.sqrt(0.04**2 / 30 * (1 - 1 / 30) / 30)
+    assert doubted.score_out == pytest.approx(-10 * np.log10(error), abs=1e-3)
 
 
 def test_a_patience_of_zero_never_stops():
@@ -56,10 +83,10 @@ def test_a_patience_of_zero_never_stops():
 
 
 def test_nan_scores_are_passed_over():
-    views = [view(1, avg=5), view(2, out=np.nan, avg=np.nan), view(3, out=np.nan, avg=6)]
-    carry = stopping.heldout(patience=10).init(lane())
+    views = [view(1, true=5), view(2, true=np.nan), view(3, true=6)]
+    carry = stopping.oracle(patience=10).init(lane())
     for v in views:
-        carry, _ = stopping.heldout(patience=10).update(carry, v)
+        carry, _ = stopping.oracle(patience=10).update(carry, v)
     assert float(carry.score) == 6 and int(carry.step) == 3
 
 
