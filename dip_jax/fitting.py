@@ -48,18 +48,18 @@ class FitSettings:
     """
 
     architecture: Architecture
-    input_kind: str = "noise"
-    input_depth: int = 32
-    input_scale: float = 0.1
-    input_noise: float = 0.03
-    learning_rate: float = 0.01
-    average: float = 0.99
-    heldout_share: float = 0.1
-    heldout_block: int = 1
-    heldout_per_channel: bool = False
-    jump: float = 5.0
-    snapshot_every: int = 100
-    max_failures: int = 5
+    input_kind: str
+    input_depth: int
+    input_scale: float
+    input_noise: float
+    learning_rate: float
+    average: float
+    heldout_share: float
+    heldout_block: int
+    heldout_per_channel: bool
+    jump: float
+    snapshot_every: int
+    max_failures: int
 
 
 class Lane(NamedTuple):
@@ -105,9 +105,13 @@ class Best(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """The last state that was known to be good, to go back to."""
+    """The last state that was known to be good, to go back to.
 
-    step: Int[Array, ""]
+    `since` is the step that the next one is counted from: that of the snapshot, or of the failure
+    that has gone back to it.
+    """
+
+    since: Int[Array, ""]
     params: Params
     opt_state: Any
     x_avg: Float[Array, "H W c"]
@@ -305,8 +309,8 @@ def train_step(
         oracle=oracle,
         status=jnp.where(stop, STOPPED, RUNNING).astype(jnp.int32),
     )
-    due = state.step - state.snapshot.step >= settings.snapshot_every
-    next_state = _select(due, _take_snapshot(next_state), next_state)
+    due = state.step - state.snapshot.since >= settings.snapshot_every
+    next_state = _select(due, _take_snapshot(next_state, state), next_state)
     next_state = _select(healthy, next_state, _roll_back(state, settings.max_failures))
     return next_state._replace(step=state.step + 1), info
 
@@ -316,8 +320,12 @@ def _select(condition: Bool[Array, ""], if_true: LaneState, if_false: LaneState)
 
 
 def _is_healthy(loss, loss_avg, jump: float):
-    """Finite, and not `jump` dB above its recent average (which is infinite at the start)."""
-    return jnp.isfinite(loss) & (loss <= 10 ** (jump / 10) * loss_avg)
+    """Finite, and not `jump` dB above its recent average (which is infinite at the start).
+
+    A data term below 1e-4 (40 dB) is always healthy: there a jump is only the noise of the input.
+    """
+    calm = (loss <= 10 ** (jump / 10) * loss_avg) | (loss < 1e-4)
+    return jnp.isfinite(loss) & calm
 
 
 def _measure(loss, x_out, x_avg, lane: Lane) -> StepInfo:
@@ -341,8 +349,12 @@ def _judge(state: LaneState, lane: Lane, info: StepInfo, x_out, x_avg, criterion
         lane=lane,
     )
     criterion_state, judgement = criterion.update(state.criterion, view)
-    avg_is_better = judgement.score_avg >= judgement.score_out
-    score = jnp.where(avg_is_better, judgement.score_avg, judgement.score_out)
+    score_out, score_avg = (
+        jnp.where(jnp.isnan(score), -jnp.inf, score)
+        for score in (judgement.score_out, judgement.score_avg)
+    )
+    avg_is_better = score_avg >= score_out
+    score = jnp.where(avg_is_better, score_avg, score_out)
     candidate = Best(
         score=score,
         step=state.step + 1,
@@ -369,8 +381,9 @@ def _advance_oracle(oracle: Oracle, info: StepInfo, step) -> Oracle:
     )
 
 
-def _take_snapshot(state: LaneState) -> LaneState:
-    snapshot = Snapshot(state.step, state.params, state.opt_state, state.x_avg, state.loss_avg)
+def _take_snapshot(state: LaneState, before: LaneState) -> LaneState:
+    """Remembers the weights of `before`: those whose data term this step has found healthy."""
+    snapshot = Snapshot(before.step, before.params, before.opt_state, state.x_avg, state.loss_avg)
     return state._replace(snapshot=snapshot, failures=jnp.zeros_like(state.failures))
 
 
@@ -384,7 +397,7 @@ def _roll_back(state: LaneState, max_failures: int) -> LaneState:
         opt_state=good.opt_state,
         x_avg=good.x_avg,
         loss_avg=good.loss_avg,
-        snapshot=good._replace(step=state.step),
+        snapshot=good._replace(since=state.step),
         failures=failures,
         rollbacks=rollbacks,
         status=jnp.where(failures >= max_failures, DIVERGED, RUNNING).astype(jnp.int32),

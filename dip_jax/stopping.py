@@ -148,22 +148,25 @@ def wmv(*, patience: int, window: int = 100, pixels: int = 4096) -> Criterion:
     """
 
     def init(lane):
-        shape = lane.y.shape[-3:]
-        inside = jnp.broadcast_to(lane.inside, shape).ravel()
+        inside = jnp.broadcast_to(lane.inside, lane.y.shape).ravel()
         draw = jax.random.uniform(jax.random.key(0), inside.shape)
         count = min(pixels, inside.size)
         sample = jax.lax.top_k(jnp.where(inside > 0, draw, -1.0), count)[1]
-        return sample, jnp.zeros((window, count), jnp.float32), _no_record()
+        recent = jnp.zeros((window, count), jnp.float32)
+        return sample, inside[sample], recent, jnp.int32(0), _no_record()
 
     def update(carry, view):
-        sample, recent, record = carry
-        recent = recent.at[view.step % window].set(view.x_out.ravel()[sample])
-        score = -jnp.mean(jnp.var(recent, axis=0))
-        score = jnp.where(view.step >= window, score, -jnp.inf)
+        # `seen` and not the step says where to write: a step that went wrong is not judged.
+        sample, inside, recent, seen, record = carry
+        recent = recent.at[seen % window].set(view.x_out.ravel()[sample])
+        seen = seen + 1
+        score = -jnp.sum(inside * jnp.var(recent, axis=0)) / jnp.sum(inside)
+        score = jnp.where(seen >= window, score, -jnp.inf)
         record = _advance(record, score, view.step)
-        waited = view.step - jnp.maximum(record.step, window)
+        waited = jnp.where(seen >= window, view.step - record.step, 0)
         stop = (waited >= patience) & (patience > 0)
-        return (sample, recent, record), Judgement(jnp.float32(-jnp.inf), score, stop)
+        carry = (sample, inside, recent, seen, record)
+        return carry, Judgement(jnp.float32(-jnp.inf), score, stop)
 
     return Criterion(init, update)
 

@@ -8,6 +8,7 @@ tuples with one entry for every scale, or a single entry that serves all of them
 
 import copy
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +47,7 @@ _BASE: dict[str, Any] = {
     "learning_rate": 0.01,
     "average": 0.99,
     "heldout": {"share": 0.05, "block": 1, "per_channel": False},
-    "stop": {"criterion": "heldout", "patience": 200, "window": 100},
+    "stop": {"criterion": "heldout", "patience": 200, "wmv_patience": 1000, "wmv_window": 100},
     "stability": {"jump": 5.0, "snapshot_every": 100, "max_failures": 5},
     "keep_known": True,
     "log_every": 50,
@@ -68,7 +69,7 @@ _TASKS: dict[str, dict[str, Any]] = {
             "degrade": "noise",
             "sample": {"name": "chelsea"},
             "input": {"noise": 1 / 30},
-            "num_steps": 1500,
+            "num_steps": 1200,
         },
         "quick": {"sample": {"side": 128}, "num_steps": 500},
         "paper": {**_PUBLISHED, "num_steps": 3000},
@@ -98,7 +99,7 @@ _TASKS: dict[str, dict[str, Any]] = {
         "paper": {**_PUBLISHED, "num_steps": 5001},
     },
     "reconstruct": {
-        "": {"degrade": "missing", "num_steps": 1500},
+        "": {"degrade": "missing", "num_steps": 1200},
         "quick": {"sample": {"side": 128}, "num_steps": 500},
         "paper": {**_PUBLISHED, "learning_rate": 0.001, "num_steps": 11000},
     },
@@ -177,8 +178,10 @@ def fit_settings(config: Mapping[str, Any]) -> FitSettings:
 def criterion(config: Mapping[str, Any]) -> Criterion:
     """The stopping criterion that a configuration describes."""
     stop = config["stop"]
-    options = {"window": stop["window"]} if stop["criterion"] == "wmv" else {}
-    return CRITERIA[stop["criterion"]](patience=stop["patience"], **options)
+    name = stop["criterion"]
+    if name == "wmv":
+        return CRITERIA[name](patience=stop["wmv_patience"], window=stop["wmv_window"])
+    return CRITERIA[name](patience=stop["patience"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,11 +200,11 @@ class _Range:
             value = value[name]
         low = value > self.low if self.open_low else value >= self.low
         high = value < self.high if self.open_high else value <= self.high
-        if not (low and high):
+        if not (low and high and math.isfinite(value)):
             words = f"{'above' if self.open_low else 'at least'} {self.low:g}"
             if self.high < float("inf"):
                 words += f" and {'below' if self.open_high else 'at most'} {self.high:g}"
-            raise InputError(f"config.{self.path} is {value}, expected {words}")
+            raise InputError(f"config.{self.path} is {value}, expected a number {words}")
 
 
 _RANGES = (
@@ -214,7 +217,8 @@ _RANGES = (
     _Range("heldout.share", 0, 1, open_high=True),
     _Range("heldout.block", 1),
     _Range("stop.patience", 0),
-    _Range("stop.window", 2),
+    _Range("stop.wmv_patience", 0),
+    _Range("stop.wmv_window", 2),
     _Range("stability.jump", 0, open_low=True),
     _Range("stability.snapshot_every", 1),
     _Range("stability.max_failures", 1),

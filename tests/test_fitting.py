@@ -11,6 +11,7 @@ import pytest
 
 from dip_jax import stopping
 from dip_jax.fitting import (
+    AVG,
     DIVERGED,
     RUNNING,
     STOPPED,
@@ -31,7 +32,21 @@ SMALL = Architecture(
     skip_kernel=(1, 1),
     upsampling=("nearest", "nearest"),
 )
-SETTINGS = FitSettings(architecture=SMALL, input_depth=4, snapshot_every=3)
+SETTINGS = FitSettings(
+    architecture=SMALL,
+    input_kind="noise",
+    input_depth=4,
+    input_scale=0.1,
+    input_noise=0.03,
+    learning_rate=0.01,
+    average=0.99,
+    heldout_share=0.1,
+    heldout_block=1,
+    heldout_per_channel=False,
+    jump=5.0,
+    snapshot_every=3,
+    max_failures=5,
+)
 
 
 def picture(h=14, w=13):
@@ -121,14 +136,21 @@ def test_the_step_is_compiled_once():
 
 def test_a_fit_learns_and_keeps_the_best_by_held_out_psnr():
     _, lane, state, chunk = a_fit()
-    scores, states = [], fresh(state)
+    scores, outs, states = [], [], fresh(state)
     for until in range(20, 101, 20):
         states, history = chunk(states, lane, jnp.int32(until))
-        scores += np.fmax(history.psnr_heldout_out, history.psnr_heldout_avg).tolist()
+        scores += history.psnr_heldout_avg.tolist()
+        outs += history.psnr_heldout_out.tolist()
         trues = history.psnr_true_avg
     best = states.best
-    assert int(best.step) == int(np.argmax(scores)) + 1
-    assert float(best.score) == pytest.approx(max(scores), abs=1e-5)
+    # An output is chosen over the averages only if it is better than all of them, and then for less
+    # than it measures; see `stopping.heldout`.
+    at = int(best.step) - 1
+    assert float(best.score) >= max(scores) - 1e-5
+    if int(best.kind) == AVG:
+        assert float(best.score) == pytest.approx(scores[at], abs=1e-5)
+    else:
+        assert max(scores) < float(best.score) < outs[at]
     assert trues[-1] > 15
     assert float(states.oracle.psnr_avg) >= float(trues[-1])
     kind = best.x_avg if int(best.kind) == 1 else best.x_out
@@ -194,6 +216,17 @@ def test_a_fit_that_falls_apart_goes_back_with_a_fresh_key():
     going_on, _ = chunk(after, lane, jnp.int32(20))
     assert int(going_on.step) == 20 and int(going_on.failures) == 0
     assert np.isfinite(going_on.x_out).all()
+
+
+@pytest.mark.parametrize("when", range(8, 12))
+def test_one_bad_update_is_got_over_whenever_it_comes(when):
+    step, lane, state, chunk = a_fit()
+    good, _ = chunk(fresh(state), lane, jnp.int32(when))
+    # The update of this step goes wrong: the weights that it leaves are not finite.
+    broken = poisoned(step(good, lane)[0])
+    after, _ = chunk(broken, lane, jnp.int32(when + 10))
+    assert int(after.status) == RUNNING and int(after.rollbacks) == 1
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after.params))
 
 
 def test_a_jump_of_the_data_term_counts_as_falling_apart():

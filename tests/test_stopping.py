@@ -113,8 +113,18 @@ def test_wmv_stops_a_patience_after_the_calmest_window():
 
 
 def test_wmv_samples_only_inside_the_picture():
-    sample, _, _ = stopping.wmv(patience=1, pixels=20).init(lane(outside=2))
+    sample, *_ = stopping.wmv(patience=1, pixels=20).init(lane(outside=2))
     assert set(np.asarray(sample).tolist()) == set(range(4 * 5))
+
+
+def test_wmv_does_not_count_the_padding_of_a_small_picture():
+    rng = np.random.default_rng(0)
+    images = rng.random((5, 6, 5, 1))
+    images[:, 4:] *= 100
+    views = [view(i + 1, image=images[i]) for i in range(5)]
+    _, judgements = play(stopping.wmv(patience=0, window=5), views, lane(outside=2))
+    expected = -images[:, :4].var(axis=0).mean()
+    assert float(judgements[-1].score_avg) == pytest.approx(expected, rel=1e-4)
 
 
 def test_oracle_needs_the_clean_image():

@@ -42,12 +42,13 @@ def test_presets_do_not_share_what_they_change():
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ("num_steps", 0, "config.num_steps is 0, expected at least 1"),
+        ("num_steps", 0, "config.num_steps is 0, expected a number at least 1"),
         ("learning_rate", 0.0, "above 0"),
         ("average", 1.0, "below 1"),
         ("heldout.share", 1.0, "below 1"),
         ("damage.share", 1.5, "damage.share is 1.5"),
         ("damage.sigma", -1.0, "damage.sigma"),
+        ("stability.jump", float("inf"), "stability.jump is inf"),
         ("degrade", "rain", "'rain', expected one of 'noise'"),
         ("mask_polarity", "white", "expected one of 'fill', 'keep'"),
         ("stop.criterion", "luck", "expected one of 'heldout'"),
