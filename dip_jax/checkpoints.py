@@ -6,7 +6,6 @@ All three become visible together or not at all, so a process that is killed whi
 the previous checkpoint as the latest one.
 """
 
-import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -15,17 +14,23 @@ import jax
 import orbax.checkpoint as ocp
 from etils import epath
 
+from dip_jax.errors import InputError
 from dip_jax.fitting import LaneState
 
 _ITEMS = ("state", "best", "record")
 
 
 class Checkpoints:
-    """The checkpoints of one run, in a folder of their own; the last two are kept."""
+    """The checkpoints of one run, in a folder of their own; the last two are kept.
+
+    Attributes:
+        passed_over: the steps of damaged checkpoints that `restore` could not read.
+    """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        # Orbax logs each save in several lines, which would tear up the progress display.
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        self.passed_over: list[int] = []
+        if os.path.exists(folder) and not os.path.isdir(folder):
+            raise InputError(f"{folder} is a file, expected a folder of checkpoints: move it away")
         self._manager = ocp.CheckpointManager(
             epath.Path(os.path.abspath(folder)),
             item_names=_ITEMS,
@@ -57,17 +62,35 @@ class Checkpoints:
         self._manager.wait_until_finished()
 
     def restore(self, like: LaneState) -> tuple[LaneState, dict[str, Any]]:
-        """Reads the latest checkpoint.
+        """Reads the latest checkpoint that can be read; see `passed_over`.
 
         Args:
             like: a state of the same structure; its values are not used.
 
         Returns:
             The state, and the caller's JSON object.
+
+        Raises:
+            InputError: if none can be read.
         """
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                found = self._read(step, like)
+            except Exception:  # whatever a damaged file makes Orbax raise
+                self.passed_over.append(step)
+                continue
+            for damaged in self.passed_over:  # so that this step can be written again
+                self._manager.delete(damaged)
+            return found
+        raise InputError(
+            f"no checkpoint in {self._manager.directory} can be read: remove that folder to start "
+            "the run again from its first step, or use another work directory"
+        )
+
+    def _read(self, step: int, like: LaneState) -> tuple[LaneState, dict[str, Any]]:
         template = jax.tree.map(ocp.utils.to_shape_dtype_struct, _without_typed_keys(like))
         restored = self._manager.restore(
-            self.latest_step(),
+            step,
             args=ocp.args.Composite(
                 state=ocp.args.StandardRestore(template._asdict()),
                 record=ocp.args.JsonRestore(),
@@ -76,11 +99,6 @@ class Checkpoints:
         state = LaneState(**restored["state"])
         key = jax.random.wrap_key_data(state.key, impl=jax.random.key_impl(like.key))
         return state._replace(key=key), restored["record"]
-
-    def record(self) -> dict[str, Any]:
-        """The caller's JSON object of the latest checkpoint."""
-        args = ocp.args.Composite(record=ocp.args.JsonRestore())
-        return self._manager.restore(self.latest_step(), args=args)["record"]
 
     def close(self) -> None:
         """Waits for what is being written, and lets go of the folder."""

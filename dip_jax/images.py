@@ -208,10 +208,11 @@ def to_float(pixels: NDArray[Any]) -> NDArray[np.float32]:
     """The picture as float32 `(h, w, c)` in [0, 1]; a grey one gets c = 1.
 
     Args:
-        pixels: `(h, w)` or `(h, w, c)`; uint8, uint16, or float in [0, 1].
+        pixels: `(h, w)` or `(h, w, c)`; uint8, uint16, or float in [0, 1], of which NaN and
+            infinite values are left as they are.
 
     Raises:
-        InputError: another shape or dtype, or float values that are not in [0, 1].
+        InputError: another shape or dtype, or finite float values that are not in [0, 1].
     """
     if pixels.ndim not in (2, 3) or pixels.size == 0:
         raise InputError(
@@ -434,8 +435,12 @@ def _arrays(image: Image.Image, name: str) -> tuple[NDArray[Any], NDArray[np.uin
 
 
 def _check_range(pixels: NDArray[Any], name: str) -> None:
-    low, high = float(pixels.min()), float(pixels.max())
-    if not (low >= 0.0 and high <= 1.0):  # written so that a NaN fails, too
+    """Refuses finite values outside [0, 1]; NaN and infinite ones are unknown, not wrong."""
+    finite = pixels[np.isfinite(pixels)]
+    if not finite.size:
+        raise InputError(f"{name} has no finite value; expected values in [0, 1]: check the file")
+    low, high = float(finite.min()), float(finite.max())
+    if low < 0.0 or high > 1.0:
         raise InputError(
             f"{name} has float values from {low:g} to {high:g}; expected values in [0, 1]: scale "
             "it first"

@@ -3,6 +3,7 @@
 This file is intentionally kept short: flags, signals, one call.
 """
 
+import logging
 import re
 import signal
 import sys
@@ -31,7 +32,8 @@ def main(argv: list[str]) -> int:
     from dip_jax.runs import run
 
     startup.keep_compiled_programs()
-
+    # Orbax and JAX log in lines that would tear up the progress display.
+    logging.getLogger("absl").setLevel(logging.ERROR)
     if argv[1:]:
         return _refuse(f"unexpected argument {argv[1]!r}: options look like --config.num_steps=500")
     if _CONFIG.value is None:
@@ -45,6 +47,9 @@ def main(argv: list[str]) -> int:
             summary = run(config, workdir, progress, stopping)
     except InputError as error:
         return _refuse(str(error))
+    except KeyboardInterrupt:
+        print("ended at once; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
     print(_last_words(summary, workdir))
     return 130 if summary["stop_reason"] == "interrupted" else 0
 
@@ -102,7 +107,7 @@ def _parse(argv: list[str]) -> list[str]:
         if _CONFIG.value is not None:
             _CONFIG.value.to_dict()  # a file that could not be loaded is only found out here
         return rest
-    except (flags.Error, ValueError, AttributeError, KeyError, TypeError, OSError) as error:
+    except Exception as error:  # a configuration is a program and may raise anything
         raise SystemExit(_refuse(_cause(error))) from None
 
 

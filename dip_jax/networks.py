@@ -57,6 +57,11 @@ class Architecture:
             value = getattr(self, field.name)
             if field.name == "pointwise":
                 continue
+            kind = str if field.name == "upsampling" else int
+            if not isinstance(value, tuple) or any(type(v) is not kind for v in value):
+                raise ValueError(
+                    f"network: {field.name} is {value!r}, expected a tuple of {kind.__name__}"
+                )
             if len(value) != self.scales:
                 raise ValueError(
                     f"network: {field.name} has {len(value)} entries, expected {self.scales}, "

@@ -83,7 +83,8 @@ def hold_out(
     if block > 1:
         score = jnp.repeat(jnp.repeat(score, block, axis=0), block, axis=1)[:h, :w]
     score = jnp.where(known > 0, score, 2.0).ravel()
-    wanted = jnp.maximum(1, jnp.round(share * jnp.sum(known))).astype(jnp.int32)
+    total = jnp.sum(known)
+    wanted = jnp.clip(jnp.round(share * total), 1, jnp.maximum(1, total - 1)).astype(jnp.int32)
     threshold = jnp.sort(score)[wanted - 1]
     held = (score <= threshold).reshape(known.shape) & (known > 0)
     return jnp.where(held, 0.0, known), held.astype(known.dtype)

@@ -107,6 +107,7 @@ def curves(
     chosen_step: int | None,
     criterion: str,
     title: str,
+    oracle: Mapping[str, float] | None = None,
 ) -> Image.Image:
     """PSNR in dB, and SSIM below it, against the step, as an RGB picture.
 
@@ -114,7 +115,8 @@ def curves(
     and `ssim_{true,observed}_{avg,out}`, where absent, None and non-finite values are not drawn.
     One colour per reference, solid for avg and dashed for out. `chosen_step` is a vertical line
     with the name of the `criterion` that chose it; the best `psnr_true_avg`, which only an oracle
-    can choose, is marked. The lower limit of y leaves out the bad values of the first steps.
+    can choose, is marked: that of `oracle`, with `psnr_true_avg` and `step_avg` over all steps, or
+    else that of the rows. The lower limit of y leaves out the bad values of the first steps.
     """
     with_ssim = any(_series(rows, key)[0].size for key in _keys("ssim"))
     figure = Figure(
@@ -133,7 +135,7 @@ def curves(
     axes[0].set_title(textwrap.fill(title, 80), parse_math=False, fontsize=12, pad=22)
     _draw_measure(axes[0], rows, "psnr")
     axes[0].set_ylabel("PSNR (dB)")
-    _mark_oracle(axes[0], rows)
+    _mark_oracle(axes[0], rows, oracle)
     if with_ssim:
         _draw_measure(axes[1], rows, "ssim")
         axes[1].set_ylabel("SSIM")
@@ -294,14 +296,19 @@ def _limit_steps(axis: Axes, rows: Sequence[Mapping[str, Any]], chosen_step: int
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _mark_oracle(axis: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+def _mark_oracle(
+    axis: Axes, rows: Sequence[Mapping[str, Any]], oracle: Mapping[str, float] | None
+) -> None:
     steps, values = _series(rows, "psnr_true_avg")
     if not values.size:
         return
     best = int(values.argmax())
+    step, value = float(steps[best]), float(values[best])
+    if oracle:
+        step, value = oracle["step_avg"], oracle["psnr_true_avg"]
     axis.plot(
-        steps[best],
-        values[best],
+        step,
+        value,
         "*",
         color=ORACLE_COLOUR,
         markeredgecolor="black",
@@ -309,11 +316,11 @@ def _mark_oracle(axis: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
         markersize=11,
         zorder=5,
         linestyle="none",
-        label=f"oracle: {values[best]:.2f} dB\nat step {steps[best]:.0f}",
+        label=f"oracle: {value:.2f} dB\nat step {step:.0f}",
     )
     axis.annotate(
         "oracle",
-        (steps[best], values[best]),
+        (step, value),
         xytext=(0, -9),
         textcoords="offset points",
         ha="center",

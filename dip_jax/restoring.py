@@ -42,13 +42,11 @@ class Log:
     Attributes:
         step: steps made so far.
         row: the figures of this step, those of `metrics.jsonl`; PSNRs in dB.
-        x_avg: the moving average, `(h, w, c)` in [0, 1].
         rollbacks: how often the fit has fallen apart and gone back, since the start.
     """
 
     step: int
     row: Row
-    x_avg: np.ndarray
     rollbacks: int
 
 
@@ -69,7 +67,8 @@ class Restoration:
             clean image.
         figures: for "out" and "avg" at the chosen step, their PSNRs in dB and SSIMs.
         seconds: time spent fitting, all sessions of a resumed run together.
-        seconds_to_first_step: from the call to the end of its first step, compilation included.
+        seconds_to_first_step: from the call to the end of its first step, compilation included;
+            None if there was no step left to make.
         steps_per_second: after the first step.
     """
 
@@ -84,7 +83,7 @@ class Restoration:
     oracle: dict[str, float]
     figures: dict[str, dict[str, float]]
     seconds: float
-    seconds_to_first_step: float
+    seconds_to_first_step: float | None
     steps_per_second: float
 
 
@@ -98,6 +97,8 @@ def restore(
     clean: np.ndarray | None = None,
     log_every: int = 50,
     on_log: Callable[[Log], bool] | None = None,
+    preview_every: int = 0,
+    on_preview: Callable[[int, np.ndarray], None] | None = None,
     checkpoints: Checkpoints | None = None,
     checkpoint_every: int = 500,
 ) -> Restoration:
@@ -112,23 +113,30 @@ def restore(
         clean: the clean image of an experiment, `(h, w, c)` in [0, 1].
         log_every: steps between two calls of `on_log`.
         on_log: called at the first, at every logged and at the last step; True ends the fit.
+        preview_every: steps between two calls of `on_preview`; 0 for none.
+        on_preview: called with the step and the moving average, `(h, w, c)` in [0, 1].
         checkpoints: where to save, and to go on from if there is something.
         checkpoint_every: steps between two checkpoints; there is one at the end as well.
 
     Raises:
-        InputError: if the picture is too small for the network, or the checkpoint belongs to
-            another picture.
+        InputError: if the picture is too small for the network, too little of it is known, the
+            checkpoint belongs to another picture, or no usable image comes out.
     """
     begin = time.perf_counter()
     h, w, channels = observation.y.shape
     check_size(h, w, settings)
     fit = make_fit(settings, criterion, channels)
     lane, state = _first_state(fit, observation, seed, clean)
-    fingerprint = _fingerprint(observation)
+    if not float(jnp.sum(lane.fit)):
+        raise InputError(
+            "no known value is left to fit after holding some out: lower config.heldout.share or "
+            "config.heldout.block, or use a mask that fills less"
+        )
+    mark = fingerprint(observation, clean)
     seconds_before = 0.0
     if checkpoints is not None and checkpoints.latest_step() is not None:
         state, record = checkpoints.restore(state)
-        if record["observation"] != fingerprint:
+        if record["observation"] != mark:
             raise InputError(
                 "the checkpoint belongs to another picture or mask than this one: give it back the "
                 "files that it was started with, or use another work directory"
@@ -138,30 +146,32 @@ def restore(
     def save(state: LaneState) -> None:
         if checkpoints is not None:
             seconds = seconds_before + time.perf_counter() - begin
-            checkpoints.save(state, {"observation": fingerprint, "seconds": seconds})
+            checkpoints.save(state, {"observation": mark, "seconds": seconds})
 
-    chunk = make_chunk(fit.step, log_every)
+    chunk = make_chunk(fit.step, min(log_every, num_steps))
     measure = _make_measure(h, w)
-    first_step, done = int(state.step), int(state.step)
-    first_seconds, asked = 0.0, False
+    every = [n for n in (log_every, preview_every, checkpoint_every) if n]
+    first_step = done = int(state.step)
+    first_seconds, asked = None, False
     while done < num_steps and int(state.status) == RUNNING and not asked:
-        until = 1 if done == 0 else min(num_steps, (done // log_every + 1) * log_every)
+        until = min(num_steps, *((done // n + 1) * n for n in every))
         if done == first_step:
-            until = min(until, done + 1)  # so that the first step's time is known
+            until = done + 1  # so that the first step's time is known
         state, history = chunk(state, lane, jnp.int32(until))
         done, made = int(state.step), int(state.step) - done
-        if not first_seconds:
+        if first_seconds is None:
             first_seconds = time.perf_counter() - begin
-        logged = done == 1 or done % log_every == 0 or done == num_steps
-        if logged or int(state.status) != RUNNING:
+        ended = done == num_steps or int(state.status) != RUNNING
+        if done == 1 or done % log_every == 0 or ended:
             row: Row = {"step": done}
             row |= {name: float(h[made - 1]) for name, h in history._asdict().items()}
             row |= measure(state.x_out, state.x_avg, lane)
             row = {name: value for name, value in row.items() if not np.isnan(value)}
             row["seconds"] = round(seconds_before + time.perf_counter() - begin, 3)
             if on_log is not None:
-                x_avg = np.asarray(state.x_avg[:h, :w])
-                asked = bool(on_log(Log(done, row, x_avg, int(state.rollbacks))))
+                asked = bool(on_log(Log(done, row, int(state.rollbacks))))
+        if preview_every and done % preview_every == 0 and on_preview is not None:
+            on_preview(done, np.asarray(state.x_avg[:h, :w]))
         if done % checkpoint_every == 0:
             save(state)
     save(state)
@@ -169,6 +179,14 @@ def restore(
     elapsed = time.perf_counter() - begin
     later = done - first_step - 1
     best = state.best
+    if not int(best.step):
+        raise InputError(
+            "the fit fell apart from its first step on, and there is nothing to show: lower "
+            "config.learning_rate, or check the picture"
+        )
+    speed = float("nan")
+    if first_seconds is not None and later > 0:
+        speed = later / (elapsed - first_seconds)
     return Restoration(
         x=np.asarray(best.x[:h, :w]),
         x_out=np.asarray(best.x_out[:h, :w]),
@@ -176,13 +194,13 @@ def restore(
         steps=done,
         chosen_step=int(best.step),
         chosen_image="avg" if int(best.kind) == AVG else "out",
-        stop_reason=_stop_reason(state, asked),
+        stop_reason=_stop_reason(state, asked and done < num_steps),
         rollbacks=int(state.rollbacks),
         oracle=_oracle(state),
         figures=_figures(best, lane, measure),
         seconds=seconds_before + elapsed,
         seconds_to_first_step=first_seconds,
-        steps_per_second=later / (elapsed - first_seconds) if later > 0 else float("nan"),
+        steps_per_second=speed,
     )
 
 
@@ -210,9 +228,10 @@ def _first_state(
     return lane, state
 
 
-def _fingerprint(observation: Observation) -> str:
+def fingerprint(observation: Observation, clean: np.ndarray | None) -> str:
+    """A digest of the picture, of what is known of it, and of the clean picture."""
     digest = hashlib.sha256()
-    for array in observation:
+    for array in (*observation, *(() if clean is None else (clean,))):
         digest.update(str(array.shape).encode())
         digest.update(np.asarray(array).tobytes())
     return digest.hexdigest()

@@ -26,7 +26,7 @@ from dip_jax.files import is_temporary
 from dip_jax.images import Picture
 from dip_jax.observation import observe
 from dip_jax.progress import Progress
-from dip_jax.restoring import Log, Restoration, check_size, restore
+from dip_jax.restoring import Log, Restoration, check_size, fingerprint, restore
 
 Config = Mapping[str, Any]
 
@@ -74,43 +74,55 @@ def run(
     """
     settings, criterion = tasks.fit_settings(config), tasks.criterion(config)
     job = prepare(config)
-    check_size(*job.y.shape[:2], settings)
+    h, w, _ = job.y.shape
+    check_size(h, w, settings)
     folder = Path(workdir)
-    if finished := _check_workdir(folder, config):
+    observation, not_finite = observe(job.y, job.fill)
+    mark = fingerprint(observation, job.clean)
+    if finished := _check_workdir(folder, config, mark):
         progress.message(
             f"{folder} holds this run, finished ({finished['stop_reason']}): nothing to do"
         )
         return finished
-    observation, not_finite = observe(job.y, job.fill)
     for line in _remarks(job, config, not_finite):
         progress.message(line)
 
-    _make_workdir(folder, config)
-    checkpoints = Checkpoints(folder / "checkpoints")
-    rows = _rows_so_far(folder, checkpoints.latest_step())
-    if rows:
-        progress.message(f"going on after step {checkpoints.latest_step()} of {folder}")
+    checkpoints = _make_workdir(folder, config)
+    resumed_at = checkpoints.latest_step()
+    rows = _rows_so_far(folder, resumed_at)
+    if resumed_at is not None:
+        progress.message(f"going on after step {resumed_at} of {folder}")
+    elif (folder / "metrics.jsonl").exists():
+        progress.message(f"no checkpoint in {folder}: starting from the first step")
     reporting.write_metrics(folder / "metrics.jsonl", rows)
-    seen = {"rollbacks": 0, "stopped": False}
+    rollbacks: int | None = None if resumed_at else 0
 
     def on_log(log: Log) -> bool:
+        nonlocal rollbacks
+        if rows and rows[-1]["step"] >= log.step:  # an older checkpoint than the latest was read
+            rows[:] = [row for row in rows if row["step"] < log.step]
+            reporting.write_metrics(folder / "metrics.jsonl", rows)
         rows.append(log.row)
         reporting.append_metrics(folder / "metrics.jsonl", log.row)
         progress.update(log.step, log.row)
-        if log.rollbacks > seen["rollbacks"]:
-            seen["rollbacks"] = log.rollbacks
+        if rollbacks is not None and log.rollbacks > rollbacks:
             progress.message(
                 f"step {log.step}: the fit fell apart and went back to its last good state "
                 f"({log.rollbacks} in all)"
             )
-        every = config["preview_every"]
-        if every and log.step % every == 0:
-            path = folder / "preview" / f"step_{log.step:06d}.png"
-            images.write(path, _pixels(job, log.x_avg, config["keep_known"]), job.degraded)
-        seen["stopped"] = should_stop()
-        return bool(seen["stopped"])
+        rollbacks = log.rollbacks
+        return should_stop()
 
-    progress.start(config["num_steps"], checkpoints.latest_step() or 0)
+    def on_preview(step: int, x_avg: np.ndarray) -> None:
+        pixels = _pixels(job, x_avg, config["keep_known"])
+        path = folder / "preview" / f"step_{step:06d}.png"
+        if pixels.dtype.kind == "f":  # PNG holds no float values
+            pixels = images.from_float(images.to_float(pixels), np.uint8, pixels.ndim)
+            images.write(path, pixels)
+        else:
+            images.write(path, pixels, job.degraded)
+
+    progress.start(config["num_steps"], resumed_at or 0)
     try:
         restoration = restore(
             observation,
@@ -121,13 +133,17 @@ def run(
             clean=job.clean,
             log_every=config["log_every"],
             on_log=on_log,
+            preview_every=config["preview_every"],
+            on_preview=on_preview,
             checkpoints=checkpoints,
             checkpoint_every=config["checkpoint_every"],
         )
     finally:
         checkpoints.close()
         progress.stop()
-    return _report(folder, config, job, restoration, rows)
+    if checkpoints.passed_over:
+        progress.message(f"damaged checkpoints were passed over: {checkpoints.passed_over}")
+    return _report(folder, config, job, restoration, rows, mark)
 
 
 def prepare(config: Config) -> Job:
@@ -157,6 +173,11 @@ def prepare(config: Config) -> Job:
     if config["mask"] or config["clean"] or config["degrade"] == "none":
         return _already_damaged(config, name, picture, x, masked)
 
+    if not np.isfinite(x).all():
+        raise InputError(
+            f"{name} has NaN or infinite values and cannot serve as the clean picture of an "
+            "experiment: say --config.degrade=none, or give a mask"
+        )
     rng = np.random.default_rng(config["damage"]["seed"])
     y, fill = _damage(config, x, rng)
     if masked and fill is None:
@@ -188,6 +209,8 @@ def _already_damaged(config: Config, name: str, picture: Picture, y, masked: boo
             raise InputError(
                 f"config.clean is {_size(clean)}, expected {_size(y)} like the degraded picture"
             )
+        if not np.isfinite(clean).all():
+            raise InputError("config.clean has NaN or infinite values: give one without")
     elif config["stop"]["criterion"] == "oracle":
         raise InputError(
             "config.stop.criterion is 'oracle', which needs the clean picture: give config.clean, "
@@ -230,7 +253,7 @@ def _remarks(job: Job, config: Config, not_finite: int) -> list[str]:
     return remarks
 
 
-def _check_workdir(folder: Path, config: Config) -> dict[str, Any] | None:
+def _check_workdir(folder: Path, config: Config, mark: str) -> dict[str, Any] | None:
     """Refuses a folder with anything but this run in it; gives the summary of a finished run."""
     if not folder.exists():
         return None
@@ -238,7 +261,13 @@ def _check_workdir(folder: Path, config: Config) -> dict[str, Any] | None:
         raise InputError(
             f"the work directory {folder} is a file, expected a folder: choose another"
         )
-    inside = {entry.name for entry in folder.iterdir() if not is_temporary(entry)}
+    try:
+        entries = list(folder.iterdir())
+    except OSError as error:
+        raise InputError(
+            f"the work directory {folder} cannot be read ({error.strerror}): choose another"
+        ) from error
+    inside = {entry.name for entry in entries if not is_temporary(entry)}
     if not inside:
         return None
     if "config.json" not in inside:
@@ -250,6 +279,8 @@ def _check_workdir(folder: Path, config: Config) -> dict[str, Any] | None:
         before = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / 'config.json'} cannot be read ({error})") from error
+    if not isinstance(before, dict):
+        raise InputError(f"{folder / 'config.json'} holds no configuration: choose another folder")
     changes = _differences(before, json.loads(json.dumps(_plain(config))))
     if changes:
         raise InputError(
@@ -262,7 +293,14 @@ def _check_workdir(folder: Path, config: Config) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / 'summary.json'} cannot be read ({error})") from error
-    return None if summary["stop_reason"] == "interrupted" else summary
+    if not isinstance(summary, dict) or summary.get("stop_reason") in (None, "interrupted"):
+        return None
+    if summary.get("fingerprint") != mark:
+        raise InputError(
+            f"the work directory {folder} holds the finished run of another picture or mask under "
+            "the same name: choose another with --workdir"
+        )
+    return summary
 
 
 def _differences(before: Any, now: Any, path: str = "config") -> list[str]:
@@ -280,11 +318,12 @@ def _plain(config: Config) -> dict[str, Any]:
     return {k: _plain(v) if isinstance(v, Mapping) else v for k, v in config.items()}
 
 
-def _make_workdir(folder: Path, config: Config) -> None:
+def _make_workdir(folder: Path, config: Config) -> Checkpoints:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         reporting.write_json(folder / "config.json", _plain(config))  # first: it marks the folder
         (folder / "preview").mkdir(exist_ok=True)
+        return Checkpoints(folder / "checkpoints")
     except OSError as error:
         raise InputError(
             f"the work directory {folder} cannot be written ({error.strerror}): choose "
@@ -315,19 +354,24 @@ def _pixels(job: Job, x: np.ndarray, keep_known: bool) -> np.ndarray:
     if job.fill is None or not keep_known:
         return pixels
     fill = job.fill if before.ndim == 2 else job.fill[..., None]
-    return np.where(fill, pixels, before)
+    return np.where(fill | ~np.isfinite(before), pixels, before)
 
 
 def _report(
-    folder: Path, config: Config, job: Job, restoration: Restoration, rows: list[dict[str, Any]]
+    folder: Path,
+    config: Config,
+    job: Job,
+    restoration: Restoration,
+    rows: list[dict[str, Any]],
+    mark: str,
 ) -> dict[str, Any]:
     pixels = _pixels(job, restoration.x, config["keep_known"])
-    suffix = Path(config["image"]).suffix.lower() if config["image"] else ".png"
-    if suffix not in (".png", ".tif", ".tiff"):
-        suffix = ".png"  # without loss, so that known pixels stay what they were
+    # Without loss, so that known pixels stay what they were; PNG holds no float values.
+    tiff = job.degraded.file_format == "TIFF" or pixels.dtype.kind == "f"
+    suffix = ".tif" if tiff else ".png"
     images.write(folder / f"restored{suffix}", pixels, job.degraded)
     if job.damaged_here:
-        images.write(folder / "degraded.png", job.degraded.pixels, job.degraded)
+        images.write(folder / f"degraded{suffix}", job.degraded.pixels, job.degraded)
 
     figures = dict(restoration.figures)
     restored = images.to_float(pixels)
@@ -346,7 +390,8 @@ def _report(
     name = config["stop"]["criterion"]
     title = f"{config['task']}: {job.name}, seed {config['seed']}"
     reporting.write_picture(
-        folder / "curves.png", reporting.curves(rows, restoration.chosen_step, name, title)
+        folder / "curves.png",
+        reporting.curves(rows, restoration.chosen_step, name, title, restoration.oracle),
     )
     reason = "interrupted" if restoration.stop_reason == "asked" else restoration.stop_reason
     summary = {
@@ -370,6 +415,7 @@ def _report(
         "oracle": restoration.oracle,
         "metrics": figures,
         "restored": f"restored{suffix}",
+        "fingerprint": mark,
     }
     reporting.write_json(folder / "summary.json", summary)
     return summary

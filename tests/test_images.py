@@ -244,7 +244,17 @@ def test_floats_that_pillow_cannot_read_are_refused(
     assert "float TIFF" in one_line(images.read, tmp_path / "a.tif")
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.5, np.nan, np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_float_tiff_keeps_values_that_are_not_finite(tmp_path: Path, value: float) -> None:
+    pixels = np.full((5, 7), 0.5, np.float32)
+    pixels[2, 3] = value
+    Image.fromarray(pixels).save(tmp_path / "a.tif")
+    np.testing.assert_array_equal(images.read(tmp_path / "a.tif").pixels, pixels)
+    Image.fromarray(np.full_like(pixels, np.nan)).save(tmp_path / "b.tif")
+    assert "no finite value" in one_line(images.read, tmp_path / "b.tif")
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5])
 def test_float_tiff_out_of_range_is_refused(tmp_path: Path, value: float) -> None:
     pixels = np.full((5, 7), 0.5, np.float32)
     pixels[2, 3] = value

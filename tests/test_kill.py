@@ -25,7 +25,7 @@ def configuration():
     config["stop"]["patience"] = 0
     return config | {
         "num_steps": 600,
-        "log_every": 10,
+        "log_every": 7,
         "preview_every": 50,
         "checkpoint_every": 10,
     }

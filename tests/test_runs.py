@@ -331,3 +331,77 @@ def test_a_grey_16_bit_picture_comes_back_as_one(tmp_path):
     assert after.dtype == np.uint16 and after.shape == ramp.shape
     known = np.asarray(Image.open(mask)) == 0
     np.testing.assert_array_equal(after[known], ramp[known])
+
+
+@pytest.mark.slow
+def test_a_float_tiff_with_a_nan_is_restored_with_the_nan_filled(tmp_path):
+    ramp = np.linspace(0.1, 0.9, 40 * 36, dtype=np.float32).reshape(36, 40)
+    ramp[20, 30], ramp[21, 30] = np.nan, np.inf
+    path = save(tmp_path / "ramp.tif", ramp)
+    mask = half_mask((36, 40), tmp_path / "mask.png")
+    summary, said = go(config_of("hole_fill", image=path, mask=mask), tmp_path / "run")
+    assert "2 values are NaN or infinite: taken as unknown" in said
+    assert summary["restored"] == "restored.tif"
+    after = images.read(tmp_path / "run" / "restored.tif").pixels
+    assert after.dtype == np.float32 and np.isfinite(after).all()
+    known = (np.asarray(Image.open(mask)) == 0) & np.isfinite(ramp)
+    np.testing.assert_array_equal(after[known], ramp[known])
+    assert (tmp_path / "run" / "preview" / "step_000010.png").exists()
+
+
+def test_a_picture_with_a_nan_is_no_clean_picture(tmp_path):
+    ramp = np.full((36, 40), 0.5, np.float32)
+    ramp[20, 30] = np.nan
+    path = save(tmp_path / "ramp.tif", ramp)
+    with pytest.raises(InputError, match="NaN or infinite"):
+        go(config_of("hole_fill", image=path), tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_each_interval_counts_for_itself(tmp_path):
+    from dip_jax.checkpoints import Checkpoints
+
+    intervals = {"log_every": 7, "preview_every": 5, "checkpoint_every": 4, "num_steps": 13}
+    go(config_of("hole_fill", **intervals), tmp_path / "run")
+    rows = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(row)["step"] for row in rows] == [1, 7, 13]
+    previews = sorted(path.name for path in (tmp_path / "run" / "preview").iterdir())
+    assert previews == ["step_000005.png", "step_000010.png"]
+    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints")
+    assert checkpoints.latest_step() == 13
+    checkpoints.close()
+    assert (tmp_path / "run" / "checkpoints" / "12").exists()
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(hole_run, tmp_path):
+    _, whole_summary, _ = hole_run
+    asked = iter([False, False, True])
+    go(config_of("hole_fill"), tmp_path / "run", should_stop=lambda: next(asked))
+    damaged = tmp_path / "run" / "checkpoints" / "20"
+    for path in damaged.rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    summary, said = go(config_of("hole_fill"), tmp_path / "run")
+    assert "damaged checkpoints were passed over: [20]" in said
+    assert summary["metrics"] == whole_summary["metrics"]
+    assert len((tmp_path / "run/metrics.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_finished_run_does_not_answer_for_another_picture(photo, tmp_path):
+    mask = half_mask((27, 40), tmp_path / "mask.png")
+    config = config_of("hole_fill", image=photo, mask=mask, num_steps=1)
+    go(config, tmp_path / "run")
+    before = (tmp_path / "run" / "restored.png").read_bytes()
+    save(photo, 255 - np.asarray(Image.open(photo)))
+    with pytest.raises(InputError, match="another picture or mask"):
+        go(config, tmp_path / "run")
+    assert (tmp_path / "run" / "restored.png").read_bytes() == before
+
+
+def test_nothing_left_to_fit_is_an_error_and_no_black_picture(photo, tmp_path):
+    mask = half_mask((27, 40), tmp_path / "mask.png")
+    config = config_of("hole_fill", image=photo, mask=mask, heldout__block=1000)
+    with pytest.raises(InputError, match="no known value is left to fit"):
+        go(config, tmp_path / "run")
+    assert not (tmp_path / "run" / "restored.png").exists()
