@@ -1,7 +1,22 @@
+"""Removes overlaid text from a photograph of an astronaut.
+
+    python -m dip_jax.main --config=configs/text_inpaint.py
+
+Measured from a cold start on two CPU cores, compilation included, against the clean picture:
+
+    preset    picture     time           steps (chosen)      PSNR over the whole picture
+    none      256 x 256   3 min 11 s     1000 (999)          12.46 dB degraded, 31.40 dB restored
+    :quick    128 x 128   47 s           500 (500)           12.77 dB degraded, 31.20 dB restored
+
+Peak memory 1.6 GB. `:paper` is the published setting for an accelerator; it has not been measured.
+Any field can be overridden, as in --config.num_steps=500; `dip_jax/tasks.py` lists them all.
+"""
+
 import ml_collections
 
 from dip_jax import tasks
 
 
 def get_config(preset: str = "") -> ml_collections.ConfigDict:
+    """The configuration of a preset: none, "quick" or "paper"."""
     return ml_collections.ConfigDict(tasks.defaults("text_inpaint", preset))
