@@ -33,7 +33,8 @@ def main(argv: list[str]) -> int:
 
     startup.keep_compiled_programs()
     # Orbax and JAX log in lines that would tear up the progress display.
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    for name in ("absl", "jax"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     if argv[1:]:
         return _refuse(f"unexpected argument {argv[1]!r}: options look like --config.num_steps=500")
     if _CONFIG.value is None:
