@@ -36,13 +36,34 @@ COLUMN_PIXELS = 160  # the narrowest column that still has room for a label
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 
+def plain(value: Any) -> Any:
+    """`value` in the types that strict JSON knows."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "__array__"):
+        array = np.asarray(value)
+        if array.dtype.kind == "f":
+            return plain(array.astype(np.float64).tolist())
+        if array.dtype.kind in "biuU":
+            return plain(array.tolist())
+    raise TypeError(f"JSON cannot hold a {type(value).__name__}: {value!r}")
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write `value` as strict JSON with indent 2, atomically.
 
     Mappings, sequences, paths, and NumPy (or other array-like) scalars and arrays are accepted;
     NaN and infinity become null. Raises `TypeError` for anything else that JSON does not know.
     """
-    text = json.dumps(_plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    text = json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     write_bytes(path, text.encode())
 
 
@@ -164,28 +185,7 @@ def curves(
 
 
 def _metrics_line(row: Mapping[str, Any]) -> bytes:
-    return json.dumps(_plain(row), allow_nan=False, ensure_ascii=False).encode() + b"\n"
-
-
-def _plain(value: Any) -> Any:
-    """`value` in the types that strict JSON knows."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if hasattr(value, "__array__"):
-        array = np.asarray(value)
-        if array.dtype.kind == "f":
-            return _plain(array.astype(np.float64).tolist())
-        if array.dtype.kind in "biuU":
-            return _plain(array.tolist())
-    raise TypeError(f"JSON cannot hold a {type(value).__name__}: {value!r}")
+    return json.dumps(plain(row), allow_nan=False, ensure_ascii=False).encode() + b"\n"
 
 
 def _to_uint8(image: np.ndarray, label: str) -> np.ndarray:

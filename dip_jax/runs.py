@@ -281,7 +281,7 @@ def _check_workdir(folder: Path, config: Config, mark: str) -> dict[str, Any] | 
         raise InputError(f"{folder / 'config.json'} cannot be read ({error})") from error
     if not isinstance(before, dict):
         raise InputError(f"{folder / 'config.json'} holds no configuration: choose another folder")
-    changes = _differences(before, json.loads(json.dumps(_plain(config))))
+    changes = _differences(before, reporting.plain(config))
     if changes:
         raise InputError(
             f"the work directory {folder} holds another run: {'; '.join(changes)}. Choose another "
@@ -314,14 +314,10 @@ def _differences(before: Any, now: Any, path: str = "config") -> list[str]:
     return [] if before == now else [f"{path} was {before!r}, is {now!r}"]
 
 
-def _plain(config: Config) -> dict[str, Any]:
-    return {k: _plain(v) if isinstance(v, Mapping) else v for k, v in config.items()}
-
-
 def _make_workdir(folder: Path, config: Config) -> Checkpoints:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        reporting.write_json(folder / "config.json", _plain(config))  # first: it marks the folder
+        reporting.write_json(folder / "config.json", config)  # first: it marks the folder
         (folder / "preview").mkdir(exist_ok=True)
         return Checkpoints(folder / "checkpoints")
     except OSError as error:
