@@ -156,7 +156,9 @@ def fit_case(case: Case, side: int, changes: dict[str, Any]) -> dict[str, Any]:
     criteria: dict[str, Criterion] = {}
     if config["heldout"]["share"]:
         for patience in HELDOUT_PATIENCES:
-            criteria[f"heldout {patience}"] = stopping.heldout(patience=patience)
+            criteria[f"heldout {patience}"] = stopping.heldout(
+                patience=patience, only_avg=config["stop"]["only_avg"]
+            )
     for patience in WMV_PATIENCES:
         criteria[f"wmv {patience}"] = stopping.wmv(patience=patience)
     fit = make_fit(settings, watch_all(criteria, psnr_of, case.steps), channels)

@@ -6,7 +6,8 @@ is the whole run; everything that stays is in `Lane`.
 
 The step is the one of Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior", CVPR 2018: Adam on the data
 term `E(θ) = mean (f(θ, z + s·n) − y)²` over the fitted values, with fresh normal noise n in every
-step, and an exponential moving average of the outputs.
+step, and an exponential moving average of the outputs. The average corrects its bias towards the
+first outputs as Adam does (Kingma, Ba, "Adam", ICLR 2015, section 3), so it may be a long one.
 """
 
 import dataclasses
@@ -38,7 +39,7 @@ class FitSettings:
         input_scale: upper end of the uniform distribution of `z`.
         input_noise: standard deviation s of the noise that every step adds to `z`.
         learning_rate: of Adam.
-        average: weight of the past in the moving average of the outputs, 0.99.
+        average: weight a of the past in the moving average of the outputs, in [0, 1).
         heldout_share: share of the known values that are held out, in [0, 1).
         heldout_block: side in pixels of the squares that are held out together.
         heldout_per_channel: whether each channel has its own held-out values.
@@ -115,6 +116,7 @@ class Snapshot(NamedTuple):
     params: Params
     opt_state: Any
     x_avg: Float[Array, "H W c"]
+    avg_mass: Float[Array, ""]
     loss_avg: Float[Array, ""]
 
 
@@ -137,6 +139,9 @@ class LaneState(NamedTuple):
         opt_state: of Adam.
         x_out: the output of the last step.
         x_avg: the moving average of the outputs.
+        avg_mass: `1 - a^t` after t outputs: what the average's weights would sum to if it had
+            started from an empty image. It is divided by this, so the first outputs count no more
+            than others.
         loss_avg: the recent average of the data term.
         best: the best image so far.
         criterion: the stopping criterion's own state.
@@ -153,6 +158,7 @@ class LaneState(NamedTuple):
     opt_state: Any
     x_out: Float[Array, "H W c"]
     x_avg: Float[Array, "H W c"]
+    avg_mass: Float[Array, ""]
     loss_avg: Float[Array, ""]
     best: Best
     criterion: Any
@@ -226,11 +232,12 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
             opt_state=opt_state,
             x_out=x,
             x_avg=x,
+            avg_mass=jnp.float32(0),
             loss_avg=unknown,
             best=Best(lowest, zero, zero, x, x, x, params),
             criterion=criterion.init(lane),
             oracle=None if lane.true is None else Oracle(lowest, zero, lowest, zero),
-            snapshot=Snapshot(zero, params, opt_state, x, unknown),
+            snapshot=Snapshot(zero, params, opt_state, x, jnp.float32(0), unknown),
             failures=zero,
             rollbacks=zero,
             status=jnp.int32(RUNNING),
@@ -285,9 +292,8 @@ def train_step(
     (loss, x_out), gradient = jax.value_and_grad(data_term, has_aux=True)(state.params)
     healthy = _is_healthy(loss, state.loss_avg, settings.jump)
     started = jnp.isfinite(state.loss_avg)
-    x_avg = jnp.where(
-        started, settings.average * state.x_avg + (1 - settings.average) * x_out, x_out
-    )
+    avg_mass = settings.average * state.avg_mass + (1 - settings.average)
+    x_avg = state.x_avg + (1 - settings.average) / avg_mass * (x_out - state.x_avg)
     loss_avg = jnp.where(started, 0.9 * state.loss_avg + 0.1 * loss, loss)
 
     info = _measure(loss, x_out, x_avg, lane)
@@ -303,6 +309,7 @@ def train_step(
         opt_state=opt_state,
         x_out=x_out,
         x_avg=x_avg,
+        avg_mass=avg_mass,
         loss_avg=loss_avg,
         best=best,
         criterion=criterion_state,
@@ -383,7 +390,14 @@ def _advance_oracle(oracle: Oracle, info: StepInfo, step) -> Oracle:
 
 def _take_snapshot(state: LaneState, before: LaneState) -> LaneState:
     """Remembers the weights of `before`: those whose data term this step has found healthy."""
-    snapshot = Snapshot(before.step, before.params, before.opt_state, state.x_avg, state.loss_avg)
+    snapshot = Snapshot(
+        since=before.step,
+        params=before.params,
+        opt_state=before.opt_state,
+        x_avg=state.x_avg,
+        avg_mass=state.avg_mass,
+        loss_avg=state.loss_avg,
+    )
     return state._replace(snapshot=snapshot, failures=jnp.zeros_like(state.failures))
 
 
@@ -396,6 +410,7 @@ def _roll_back(state: LaneState, max_failures: int) -> LaneState:
         params=good.params,
         opt_state=good.opt_state,
         x_avg=good.x_avg,
+        avg_mass=good.avg_mass,
         loss_avg=good.loss_avg,
         snapshot=good._replace(since=state.step),
         failures=failures,

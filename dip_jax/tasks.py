@@ -47,7 +47,13 @@ _BASE: dict[str, Any] = {
     "learning_rate": 0.01,
     "average": 0.99,
     "heldout": {"share": 0.05, "block": 1, "per_channel": False},
-    "stop": {"criterion": "heldout", "patience": 200, "wmv_patience": 1000, "wmv_window": 100},
+    "stop": {
+        "criterion": "heldout",
+        "patience": 200,
+        "only_avg": False,
+        "wmv_patience": 1000,
+        "wmv_window": 100,
+    },
     "stability": {"jump": 5.0, "snapshot_every": 100, "max_failures": 5},
     "keep_known": True,
     "log_every": 50,
@@ -93,10 +99,12 @@ _TASKS: dict[str, dict[str, Any]] = {
             "damage": {"share": 0.1},
             "network": {"skip": (0,), "upsampling": ("nearest",)},
             "input": {"kind": "meshgrid", "depth": 2},
+            "average": 0.999,
+            "stop": {"only_avg": True},
             "num_steps": 600,
         },
         "quick": {"sample": {"side": 128}, "num_steps": 500},
-        "paper": {**_PUBLISHED, "num_steps": 5001},
+        "paper": {**_PUBLISHED, "average": 0.99, "num_steps": 5001},
     },
     "reconstruct": {
         "": {"degrade": "missing", "num_steps": 1200},
@@ -181,6 +189,8 @@ def criterion(config: Mapping[str, Any]) -> Criterion:
     name = stop["criterion"]
     if name == "wmv":
         return CRITERIA[name](patience=stop["wmv_patience"], window=stop["wmv_window"])
+    if name == "heldout":
+        return CRITERIA[name](patience=stop["patience"], only_avg=stop["only_avg"])
     return CRITERIA[name](patience=stop["patience"])
 
 
