@@ -419,23 +419,22 @@ def _roll_back(state: LaneState, max_failures: int) -> LaneState:
     )
 
 
-def make_chunk(
+def make_steps(
     step: Callable[[LaneState, Lane], tuple[LaneState, StepInfo]], length: int
 ) -> Callable[[LaneState, Lane, Array], tuple[LaneState, StepInfo]]:
-    """Many steps as one jitted program that does not come back to Python in between.
+    """Many steps as one pure function.
 
     Args:
         step: the step of one lane.
         length: the largest number of steps.
 
     Returns:
-        `chunk(state, lane, until)`: makes steps until there are `length` of them, or the lane's own
+        `steps(state, lane, until)`: makes steps until there are `length` of them, or the lane's own
         step count reaches `until`, or its status is no longer RUNNING. Gives the new state and the
-        `StepInfo` of each step as arrays of `length` entries, NaN for steps not made. The given
-        state's buffers are reused and must not be used again.
+        `StepInfo` of each step as arrays of `length` entries, NaN for steps not made.
     """
 
-    def chunk(state, lane, until):
+    def steps(state, lane, until):
         shapes = jax.eval_shape(step, state, lane)[1]
         history = jax.tree.map(lambda s: jnp.full((length, *s.shape), jnp.nan, s.dtype), shapes)
 
@@ -452,4 +451,14 @@ def make_chunk(
         _, state, history = jax.lax.while_loop(going_on, one, (jnp.int32(0), state, history))
         return state, history
 
-    return jax.jit(chunk, donate_argnums=0)
+    return steps
+
+
+def make_chunk(
+    step: Callable[[LaneState, Lane], tuple[LaneState, StepInfo]], length: int
+) -> Callable[[LaneState, Lane, Array], tuple[LaneState, StepInfo]]:
+    """`make_steps` as one jitted program that does not come back to Python in between.
+
+    The given state's buffers are reused and must not be used again.
+    """
+    return jax.jit(make_steps(step, length), donate_argnums=0)

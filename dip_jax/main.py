@@ -75,7 +75,8 @@ class _Stopping:
 
 def _default_workdir(config: dict) -> Path:
     name = Path(config["image"]).stem if config["image"] else config["sample"]["name"]
-    parts = [config["task"], config["preset"], name, f"seed{config['seed']}"]
+    seeds = f"{config['seeds']}seeds" if config["seeds"] > 1 else ""
+    parts = [config["task"], config["preset"], name, f"seed{config['seed']}", seeds]
     return Path("runs") / "-".join(part for part in parts if part)
 
 
@@ -90,9 +91,10 @@ def _last_words(summary: dict, workdir) -> str:
         "diverged": "ended early because the fit kept falling apart; the best image so far is kept",
         "interrupted": "interrupted; the same command goes on",
     }[summary["stop_reason"]]
+    seeds = len(summary["seeds"])
+    chosen = f"step {summary['chosen_step']} chosen" if seeds == 1 else f"mean of {seeds} seeds"
     return (
-        f"{words}: {summary['steps']} steps, step {summary['chosen_step']} chosen{psnr}\n"
-        f"{Path(workdir) / summary['restored']}"
+        f"{words}: {summary['steps']} steps, {chosen}{psnr}\n{Path(workdir) / summary['restored']}"
     )
 
 

@@ -5,6 +5,7 @@ whole file is written atomically: whoever opens it sees the old one or the new o
 """
 
 import io
+import itertools
 import json
 import math
 import os
@@ -134,7 +135,8 @@ def curves(
 
     Rows are those of `metrics.jsonl`: `step` and any of `psnr_{true,heldout,observed}_{avg,out}`
     and `ssim_{true,observed}_{avg,out}`, where absent, None and non-finite values are not drawn.
-    One colour per reference, solid for avg and dashed for out. `chosen_step` is a vertical line
+    One colour per reference, solid for avg and dashed for out; where rows have a `seed`, one line
+    for the avg of each seed. `chosen_step` is a vertical line
     with the name of the `criterion` that chose it; the best `psnr_true_avg`, which only an oracle
     can choose, is marked: that of `oracle`, with `psnr_true_avg` and `step_avg` over all steps, or
     else that of the rows. The lower limit of y leaves out the bad values of the first steps.
@@ -251,20 +253,30 @@ def _series(rows: Sequence[Mapping[str, Any]], key: str) -> tuple[np.ndarray, np
     return steps[kept], values[kept]
 
 
+def _by_seed(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """The rows of each seed, where they have one; else all of them together."""
+    groups: dict[Any, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row.get("seed"), []).append(row)
+    return list(groups.values())
+
+
 def _draw_measure(axis: Axes, rows: Sequence[Mapping[str, Any]], measure: str) -> None:
     lowest, highest = math.inf, -math.inf
+    seeds = _by_seed(rows)
+    many = len(seeds) > 1
     for reference, colour in REFERENCES.items():
-        for output, dashes in OUTPUTS.items():
-            steps, values = _series(rows, f"{measure}_{reference}_{output}")
-            if not values.size:
+        for (output, dashes), own in itertools.product(OUTPUTS.items(), seeds):
+            steps, values = _series(own, f"{measure}_{reference}_{output}")
+            if not values.size or (many and output == "out"):
                 continue
             axis.plot(
                 steps,
                 values,
                 dashes,
                 color=colour,
-                linewidth=1.8 if output == "avg" else 1.0,
-                alpha=1.0 if output == "avg" else 0.75,
+                linewidth=1.8 if output == "avg" and not many else 1.0,
+                alpha=1.0 if output == "avg" and not many else 0.75,
                 zorder=3 if output == "avg" else 2,
                 marker=("o" if output == "avg" else "s") if values.size < 3 else None,
                 markersize=4,
@@ -300,7 +312,7 @@ def _mark_oracle(
     axis: Axes, rows: Sequence[Mapping[str, Any]], oracle: Mapping[str, float] | None
 ) -> None:
     steps, values = _series(rows, "psnr_true_avg")
-    if not values.size:
+    if not values.size or len(_by_seed(rows)) > 1:
         return
     best = int(values.argmax())
     step, value = float(steps[best]), float(values[best])

@@ -1,13 +1,15 @@
-"""The loop around the device: chunks of steps, checkpoints, what is logged, and why it ended.
+"""The loop around the device: lanes into slots, chunks of steps, checkpoints, what is logged.
 
-`restore` takes an observation and gives the restored image with the figures. It knows nothing of
-files but through the `Checkpoints` that it is given, and shows what it does only through `on_log`.
+`restore` takes an observation and seeds, and gives the restored image with the figures. `fit_lanes`
+does the same for any number of lanes of any number of pictures. Both know nothing of files but
+through the `Checkpoints` that they are given, and show what they do only through callbacks.
 """
 
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -26,9 +28,9 @@ from dip_jax.fitting import (
     FitSettings,
     Lane,
     LaneState,
-    make_chunk,
     make_fit,
 )
+from dip_jax.lanes import Advance, Slots, device_bytes, lane_bytes
 from dip_jax.observation import Observation
 from dip_jax.stopping import Criterion
 
@@ -37,14 +39,16 @@ Row = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Log:
-    """What `on_log` sees at every logged step.
+    """What `on_log` sees at every logged step of a lane.
 
     Attributes:
+        seed: of the lane.
         step: steps made so far.
         row: the figures of this step, those of `metrics.jsonl`; PSNRs in dB.
         rollbacks: how often the fit has fallen apart and gone back, since the start.
     """
 
+    seed: int
     step: int
     row: Row
     rollbacks: int
@@ -52,9 +56,10 @@ class Log:
 
 @dataclasses.dataclass(frozen=True)
 class Restoration:
-    """The result of a fit.
+    """The result of one lane.
 
     Attributes:
+        seed: of the lane.
         x: the best image, `(h, w, c)` float32 in [0, 1]: the raw network, nothing composited.
         x_out: the output at the chosen step.
         x_avg: the moving average at the chosen step.
@@ -66,12 +71,14 @@ class Restoration:
         oracle: the highest `psnr_true` of "out" and "avg" and their steps; empty if there is no
             clean image.
         figures: for "out" and "avg" at the chosen step, their PSNRs in dB and SSIMs.
-        seconds: time spent fitting, all sessions of a resumed run together.
+        seconds: time spent fitting, all sessions of a resumed run together; of time spent on
+            several lanes at once, the lane's share.
         seconds_to_first_step: from the call to the end of its first step, compilation included;
             None if there was no step left to make.
-        steps_per_second: after the first step.
+        steps_per_second: after the first step, of the lane's share of the time.
     """
 
+    seed: int
     x: np.ndarray
     x_out: np.ndarray
     x_avg: np.ndarray
@@ -87,121 +94,352 @@ class Restoration:
     steps_per_second: float
 
 
+@dataclasses.dataclass(frozen=True)
+class LaneJob:
+    """One lane to be fitted, and what is done with it on the way.
+
+    Attributes:
+        observation: the degraded image, `(h, w, c)`, and what is known of it.
+        seed: of the weights, the input, its noise and the held-out values.
+        clean: the clean image of an experiment, `(h, w, c)` in [0, 1].
+        checkpoints: where to save, and to go on from if there is something.
+        on_log: called at the first, at every logged and at the last step; True ends all fits.
+        on_preview: called with the step and the moving average, `(h, w, c)` in [0, 1].
+        on_done: called with the result when the lane has ended, or was asked to.
+    """
+
+    observation: Observation
+    seed: int = 0
+    clean: np.ndarray | None = None
+    checkpoints: Checkpoints | None = None
+    on_log: Callable[[Log], bool] | None = None
+    on_preview: Callable[[int, np.ndarray], None] | None = None
+    on_done: Callable[[Restoration], None] | None = None
+
+
 def restore(
-    observation: Observation,
+    observation: Observation, *, seeds: Sequence[int] = (0,), clean: np.ndarray | None = None, **how
+) -> list[Restoration]:
+    """Fits the network to one observation, once for every seed; see `fit_lanes` for `how`.
+
+    Returns:
+        The result of every seed, in their order. Their images' mean is the ensemble's result.
+    """
+    results: dict[int, Restoration] = {}
+
+    def keep(result: Restoration) -> None:
+        results[result.seed] = result
+
+    fit_lanes([LaneJob(observation, seed, clean, on_done=keep) for seed in seeds], **how)
+    return [results[seed] for seed in seeds if seed in results]
+
+
+def fit_lanes(
+    jobs: Sequence[LaneJob],
     *,
     settings: FitSettings,
     criterion: Criterion,
     num_steps: int,
-    seed: int = 0,
-    clean: np.ndarray | None = None,
     log_every: int = 50,
-    on_log: Callable[[Log], bool] | None = None,
     preview_every: int = 0,
-    on_preview: Callable[[int, np.ndarray], None] | None = None,
-    checkpoints: Checkpoints | None = None,
     checkpoint_every: int = 500,
-) -> Restoration:
-    """Fits the network to one observation and gives the best image by the criterion.
+    at_once: int = 0,
+    form: str = "auto",
+    say: Callable[[str], None] = lambda text: None,
+) -> bool:
+    """Fits lanes, so many at once as the devices hold; a lane that ends makes room for the next.
 
     Args:
-        observation: the degraded image, `(h, w, c)`, and what is known of it.
+        jobs: the lanes.
         settings: the hyper-parameters.
-        criterion: judges every step and may end the fit.
-        num_steps: the largest number of steps.
-        seed: of the weights, the input, its noise and the held-out values.
-        clean: the clean image of an experiment, `(h, w, c)` in [0, 1].
-        log_every: steps between two calls of `on_log`.
-        on_log: called at the first, at every logged and at the last step; True ends the fit.
+        criterion: judges every step and may end a lane.
+        num_steps: the largest number of steps of each.
+        log_every: steps between two calls of a lane's `on_log`.
         preview_every: steps between two calls of `on_preview`; 0 for none.
-        on_preview: called with the step and the moving average, `(h, w, c)` in [0, 1].
-        checkpoints: where to save, and to go on from if there is something.
         checkpoint_every: steps between two checkpoints; there is one at the end as well.
+        at_once: lanes on each device; 0 for as many as its memory holds (on a CPU, one).
+        form: how they share a device; see `lanes`.
+        say: told of what a person should know, such as fewer lanes for want of memory.
+
+    Returns:
+        Whether all have ended, and none was asked to.
 
     Raises:
-        InputError: if the picture is too small for the network, too little of it is known, the
-            checkpoint belongs to another picture, or no usable image comes out.
+        InputError: if a picture is too small for the network, too little of it is known, a
+            checkpoint belongs to another picture, no usable image comes out, or the memory is too
+            small for a single lane.
     """
-    begin = time.perf_counter()
-    h, w, channels = observation.y.shape
-    check_size(h, w, settings)
-    fit = make_fit(settings, criterion, channels)
-    lane, state = _first_state(fit, observation, seed, clean)
-    if not float(jnp.sum(lane.fit)):
-        raise InputError(
-            "no known value is left to fit after holding some out: lower config.heldout.share or "
-            "config.heldout.block, or use a mask that fills less"
-        )
-    mark = fingerprint(observation, clean)
-    seconds_before = 0.0
-    if checkpoints is not None and checkpoints.latest_step() is not None:
-        state, record = checkpoints.restore(state)
-        if record["observation"] != mark:
-            raise InputError(
-                "the checkpoint belongs to another picture or mask than this one: give it back the "
-                "files that it was started with, or use another work directory"
-            )
-        seconds_before = record["seconds"]
-
-    def save(state: LaneState) -> None:
-        if checkpoints is not None:
-            seconds = seconds_before + time.perf_counter() - begin
-            checkpoints.save(state, {"observation": mark, "seconds": seconds})
-
-    chunk = make_chunk(fit.step, min(log_every, num_steps))
-    measure = _make_measure(h, w)
-    every = [n for n in (log_every, preview_every, checkpoint_every) if n]
-    first_step = done = int(state.step)
-    first_seconds, asked = None, False
-    while done < num_steps and int(state.status) == RUNNING and not asked:
-        until = min(num_steps, *((done // n + 1) * n for n in every))
-        if done == first_step:
-            until = done + 1  # so that the first step's time is known
-        state, history = chunk(state, lane, jnp.int32(until))
-        done, made = int(state.step), int(state.step) - done
-        if first_seconds is None:
-            first_seconds = time.perf_counter() - begin
-        ended = done == num_steps or int(state.status) != RUNNING
-        if done == 1 or done % log_every == 0 or ended:
-            row: Row = {"step": done}
-            row |= {name: float(h[made - 1]) for name, h in history._asdict().items()}
-            row |= measure(state.x_out, state.x_avg, lane)
-            row = {name: value for name, value in row.items() if not np.isnan(value)}
-            row["seconds"] = round(seconds_before + time.perf_counter() - begin, 3)
-            if on_log is not None:
-                asked = bool(on_log(Log(done, row, int(state.rollbacks))))
-        if preview_every and done % preview_every == 0 and on_preview is not None:
-            on_preview(done, np.asarray(state.x_avg[:h, :w]))
-        if done % checkpoint_every == 0:
-            save(state)
-    save(state)
-
-    elapsed = time.perf_counter() - begin
-    later = done - first_step - 1
-    best = state.best
-    if not int(best.step):
-        raise InputError(
-            "the fit fell apart from its first step on, and there is nothing to show: lower "
-            "config.learning_rate, or check the picture"
-        )
-    speed = float("nan")
-    if first_seconds is not None and later > 0:
-        speed = later / (elapsed - first_seconds)
-    return Restoration(
-        x=np.asarray(best.x[:h, :w]),
-        x_out=np.asarray(best.x_out[:h, :w]),
-        x_avg=np.asarray(best.x_avg[:h, :w]),
-        steps=done,
-        chosen_step=int(best.step),
-        chosen_image="avg" if int(best.kind) == AVG else "out",
-        stop_reason=_stop_reason(state, asked and done < num_steps),
-        rollbacks=int(state.rollbacks),
-        oracle=_oracle(state),
-        figures=_figures(best, lane, measure),
-        seconds=seconds_before + elapsed,
-        seconds_to_first_step=first_seconds,
-        steps_per_second=speed,
+    loop = _Loop(
+        settings, criterion, num_steps, log_every, preview_every, checkpoint_every, form, say
     )
+    by_shape: dict[Any, deque[LaneJob]] = {}
+    for job in jobs:
+        h, w, channels = job.observation.y.shape
+        check_size(h, w, settings)
+        shape = (
+            settings.architecture.padded(h, w),
+            channels,
+            job.observation.known.shape[2],
+            job.clean is None,
+        )
+        by_shape.setdefault(shape, deque()).append(job)
+    for shape, queue in by_shape.items():
+        loop.use(make_fit(settings, criterion, shape[1]), at_once)
+        while queue or loop.running:
+            try:
+                if loop.go_on(queue):
+                    return False
+            except jax.errors.JaxRuntimeError as error:
+                if "RESOURCE_EXHAUSTED" not in str(error):
+                    raise
+                loop.take_fewer(queue)
+    return True
+
+
+@dataclasses.dataclass
+class _Running:
+    """A lane in its place."""
+
+    job: LaneJob
+    lane: Lane
+    step: int
+    first_step: int
+    seconds: float
+    begin: float
+    state: LaneState | None = None
+    first_seconds: float | None = None
+    first_share: float = 0.0
+    this_session: float = 0.0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        h, w, _ = self.job.observation.y.shape
+        return h, w
+
+
+class _Loop:
+    """The lanes of one shape and their slots."""
+
+    def __init__(
+        self,
+        settings: FitSettings,
+        criterion: Criterion,
+        num_steps: int,
+        log_every: int,
+        preview_every: int,
+        checkpoint_every: int,
+        form: str,
+        say: Callable[[str], None],
+    ) -> None:
+        self._settings, self._criterion, self._num_steps = settings, criterion, num_steps
+        self._log_every, self._preview_every = log_every, preview_every
+        self._checkpoint_every, self._form, self._say = checkpoint_every, form, say
+        self._measures: dict[tuple[int, int], Callable] = {}
+        self._begin = time.perf_counter()
+
+    def use(self, fit: Fit, at_once: int) -> None:
+        """Begins with lanes of another shape."""
+        self._fit, self._at_once = fit, at_once
+        self._make_lane, self._init = jax.jit(fit.make_lane), jax.jit(fit.init)
+        self._slots: Slots | None = None
+        self.running: dict[int, _Running] = {}
+
+    def take_fewer(self, queue: deque[LaneJob]) -> None:
+        """After the memory was exhausted: starts again, from the checkpoints, with half as many."""
+        queue.extendleft(run.job for run in reversed(self.running.values()))
+        if self._at_once <= 1:
+            raise InputError(
+                "the memory is too small for this picture and network: use a smaller picture or "
+                "fewer channels (config.network.down and config.network.up)"
+            )
+        self._at_once //= 2
+        self._say(f"the memory is too small: going on with {self._at_once} lanes on each device")
+        self._slots, self.running = None, {}
+
+    def go_on(self, queue: deque[LaneJob]) -> bool:
+        """Fills free places, makes one chunk of steps, and tells; True if asked to end."""
+        while queue and (self._slots is None or len(self.running) < self._slots.count):
+            self._start(queue.popleft(), len(queue) + 1)
+        if not self.running or self._slots is None:
+            return False
+        until = np.zeros(self._slots.count, np.int64)
+        for i, run in self.running.items():
+            until[i] = self._next_stop(run)
+        begin = time.perf_counter()
+        advance = self._slots.advance(until)
+        share = (time.perf_counter() - begin) / max(1, advance.made.sum())
+        asked = False
+        for i, run in list(self.running.items()):
+            run.seconds += share * int(advance.made[i])
+            run.this_session += share * int(advance.made[i])
+            asked |= self._look_at(i, run, advance)
+        if asked:
+            for i, run in list(self.running.items()):
+                self._end(i, run, asked=True)
+        return asked
+
+    def _start(self, job: LaneJob, waiting: int) -> None:
+        begin = time.perf_counter() if self._slots is not None else self._begin
+        lane_key, state_key = jax.random.split(jax.random.key(job.seed))
+        lane = self._make_lane(lane_key, job.observation, job.clean)
+        if not float(jnp.sum(lane.fit)):
+            raise InputError(
+                "no known value is left to fit after holding some out: lower config.heldout.share "
+                "or config.heldout.block, or use a mask that fills less"
+            )
+        state = self._init(state_key, lane)
+        seconds = 0.0
+        if job.checkpoints is not None and job.checkpoints.latest_step() is not None:
+            state, record = job.checkpoints.restore(state)
+            if record["observation"] != fingerprint(job.observation, job.clean):
+                raise InputError(
+                    "the checkpoint belongs to another picture or mask than this one: give it back "
+                    "the files that it was started with, or use another work directory"
+                )
+            seconds = record["seconds"]
+        step = int(state.step)
+        run = _Running(job, lane, step, step, seconds, begin)
+        if step >= self._num_steps or int(state.status) != RUNNING:
+            run.state = state
+            self._end(None, run)
+            return
+        if self._slots is None:
+            self._slots = self._make_slots(lane, state, waiting)
+        place = next(i for i in range(self._slots.count) if i not in self.running)
+        self._slots.put(place, lane, state)
+        self.running[place] = run
+
+    def _make_slots(self, lane: Lane, state: LaneState, waiting: int) -> Slots:
+        devices = jax.local_devices()[:waiting]
+        if not self._at_once:
+            self._at_once = 1
+            if devices[0].platform != "cpu":
+                self._at_once = self._that_fit(lane, devices[0])
+        self._at_once = min(self._at_once, -(-waiting // len(devices)))
+        return Slots(
+            self._fit,
+            lane,
+            state,
+            per_device=self._at_once,
+            devices=devices,
+            length=min(self._log_every, self._num_steps),
+            form=self._form,
+        )
+
+    def _that_fit(self, lane: Lane, device: jax.Device) -> int:
+        available = device_bytes(device)
+        if available is None:
+            return 1
+        return max(1, int(0.8 * available / lane_bytes(self._settings, self._fit, lane)))
+
+    def _next_stop(self, run: _Running) -> int:
+        if run.step == run.first_step:
+            return run.step + 1  # so that the first step's time is known
+        every = (self._log_every, self._preview_every, self._checkpoint_every)
+        return min(self._num_steps, *((run.step // n + 1) * n for n in every if n))
+
+    def _look_at(self, i: int, run: _Running, advance: Advance) -> bool:
+        made, run.step = int(advance.made[i]), int(advance.steps[i])
+        job, step = run.job, run.step
+        if made == 0:
+            return False
+        if run.first_seconds is None:
+            run.first_seconds = time.perf_counter() - run.begin
+            run.first_share = run.this_session / made
+        ended = step >= self._num_steps or not advance.running[i]
+        logged = step == 1 or step % self._log_every == 0 or ended
+        previewed = self._preview_every and step % self._preview_every == 0
+        saved = job.checkpoints is not None and step % self._checkpoint_every == 0
+        if not (logged or previewed or saved):
+            return False
+        assert self._slots is not None
+        run.state = state = self._slots.get(i)
+        asked = False
+        if logged:
+            row: Row = {"step": step}
+            row |= {
+                name: float(values[i, made - 1])
+                for name, values in advance.history._asdict().items()
+            }
+            row |= self._measure(run, state.x_out, state.x_avg)
+            row = {name: value for name, value in row.items() if not np.isnan(value)}
+            row["seconds"] = round(run.seconds, 3)
+            if job.on_log is not None:
+                asked = bool(job.on_log(Log(job.seed, step, row, int(advance.rollbacks[i]))))
+        if previewed and job.on_preview is not None:
+            h, w = run.size
+            job.on_preview(step, np.asarray(state.x_avg[:h, :w]))
+        if saved:
+            self._save(run, state)
+        if ended:
+            self._end(i, run)
+        return asked
+
+    def _save(self, run: _Running, state: LaneState) -> None:
+        if run.job.checkpoints is not None:
+            mark = fingerprint(run.job.observation, run.job.clean)
+            run.job.checkpoints.save(state, {"observation": mark, "seconds": run.seconds})
+
+    def _end(self, i: int | None, run: _Running, asked: bool = False) -> None:
+        """Saves a lane, gives its result, and frees its place."""
+        if i is None:
+            assert run.state is not None
+            state = run.state
+        else:
+            assert self._slots is not None
+            state = self._slots.get(i)
+            del self.running[i]
+        self._save(run, state)
+        if run.job.on_done is not None:
+            run.job.on_done(self._result(run, state, asked))
+
+    def _result(self, run: _Running, state: LaneState, asked: bool) -> Restoration:
+        best, (h, w) = state.best, run.size
+        if not int(best.step):
+            raise InputError(
+                "the fit fell apart from its first step on, and there is nothing to show: lower "
+                "config.learning_rate, or check the picture"
+            )
+        later = run.step - run.first_step - 1
+        speed = float("nan")
+        if run.first_seconds is not None and later > 0:
+            speed = later / (run.this_session - run.first_share)
+        return Restoration(
+            seed=run.job.seed,
+            x=np.asarray(best.x[:h, :w]),
+            x_out=np.asarray(best.x_out[:h, :w]),
+            x_avg=np.asarray(best.x_avg[:h, :w]),
+            steps=run.step,
+            chosen_step=int(best.step),
+            chosen_image="avg" if int(best.kind) == AVG else "out",
+            stop_reason=_stop_reason(state, asked and run.step < self._num_steps),
+            rollbacks=int(state.rollbacks),
+            oracle=_oracle(state),
+            figures=self._figures(run, best),
+            seconds=run.seconds,
+            seconds_to_first_step=run.first_seconds,
+            steps_per_second=speed,
+        )
+
+    def _measure(self, run: _Running, x_out: Array, x_avg: Array) -> dict[str, float]:
+        if run.size not in self._measures:
+            self._measures[run.size] = _make_measure(*run.size)
+        return self._measures[run.size](x_out, x_avg, run.lane)
+
+    def _figures(self, run: _Running, best) -> dict[str, dict[str, float]]:
+        figures: dict[str, dict[str, float]] = {}
+        lane, ssims = run.lane, self._measure(run, best.x_out, best.x_avg)
+        for name, x in (("out", best.x_out), ("avg", best.x_avg)):
+            psnrs = {
+                "psnr_heldout": metrics.psnr(x, lane.y, lane.held),
+                "psnr_observed": metrics.psnr(x, lane.y, lane.fit + lane.held),
+            }
+            if lane.true is not None:
+                psnrs["psnr_true"] = metrics.psnr(x, lane.true, lane.inside)
+            values = {key: float(value) for key, value in psnrs.items()}
+            values |= {key[: -len(f"_{name}")]: v for key, v in ssims.items() if key.endswith(name)}
+            figures[name] = {key: value for key, value in values.items() if not np.isnan(value)}
+        return figures
 
 
 def check_size(h: int, w: int, settings: FitSettings) -> None:
@@ -216,16 +454,6 @@ def check_size(h: int, w: int, settings: FitSettings) -> None:
             f"the picture is {w} x {h} pixels, smaller than the {least} x {least} that a network "
             f"of {settings.architecture.scales} scales needs: use a larger picture, or fewer scales"
         )
-
-
-def _first_state(
-    fit: Fit, observation: Observation, seed: int, clean: np.ndarray | None
-) -> tuple[Lane, LaneState]:
-    lane_key, state_key = jax.random.split(jax.random.key(seed))
-    lane = jax.jit(fit.make_lane)(lane_key, observation, clean)
-    # Separate buffers for what starts out equal: the chunk takes the state's buffers over.
-    state = jax.tree.map(jnp.copy, jax.jit(fit.init)(state_key, lane))
-    return lane, state
 
 
 def fingerprint(observation: Observation, clean: np.ndarray | None) -> str:
@@ -251,22 +479,6 @@ def _make_measure(h: int, w: int) -> Callable[[Array, Array, Lane], dict[str, fl
         return values
 
     return lambda *args: {name: float(value) for name, value in measure(*args).items()}
-
-
-def _figures(best, lane: Lane, measure) -> dict[str, dict[str, float]]:
-    figures: dict[str, dict[str, float]] = {}
-    ssims = measure(best.x_out, best.x_avg, lane)
-    for name, x in (("out", best.x_out), ("avg", best.x_avg)):
-        psnrs = {
-            "psnr_heldout": metrics.psnr(x, lane.y, lane.held),
-            "psnr_observed": metrics.psnr(x, lane.y, lane.fit + lane.held),
-        }
-        if lane.true is not None:
-            psnrs["psnr_true"] = metrics.psnr(x, lane.true, lane.inside)
-        values = {key: float(value) for key, value in psnrs.items()}
-        values |= {key[: -len(f"_{name}")]: v for key, v in ssims.items() if key.endswith(name)}
-        figures[name] = {key: value for key, value in values.items() if not np.isnan(value)}
-    return figures
 
 
 def _oracle(state: LaneState) -> dict[str, float]:

@@ -22,11 +22,11 @@ import numpy as np
 from dip_jax import degrade, images, metrics, reporting, tasks
 from dip_jax.checkpoints import Checkpoints
 from dip_jax.errors import InputError
-from dip_jax.files import is_temporary
+from dip_jax.files import is_temporary, write_atomically
 from dip_jax.images import Picture
 from dip_jax.observation import observe
 from dip_jax.progress import Progress
-from dip_jax.restoring import Log, Restoration, check_size, fingerprint, restore
+from dip_jax.restoring import LaneJob, Log, Restoration, check_size, fingerprint, fit_lanes
 
 Config = Mapping[str, Any]
 
@@ -87,63 +87,197 @@ def run(
     for line in _remarks(job, config, not_finite):
         progress.message(line)
 
-    checkpoints = _make_workdir(folder, config)
-    resumed_at = checkpoints.latest_step()
-    rows = _rows_so_far(folder, resumed_at)
-    if resumed_at is not None:
-        progress.message(f"going on after step {resumed_at} of {folder}")
-    elif (folder / "metrics.jsonl").exists():
-        progress.message(f"no checkpoint in {folder}: starting from the first step")
-    reporting.write_metrics(folder / "metrics.jsonl", rows)
-    rollbacks: int | None = None if resumed_at else 0
+    seeds = range(config["seed"], config["seed"] + config["seeds"])
+    begun = (folder / "config.json").exists()
+    lanes = _make_workdir(folder, config, seeds)
+    try:
+        for lane in lanes:
+            lane.open(job, config, mark, progress, should_stop)
+        _say_what_is_there(folder, lanes, begun, progress)
+        progress.start(config["num_steps"] * len(lanes), sum(lane.steps for lane in lanes))
+        fit_lanes(
+            [
+                LaneJob(
+                    observation,
+                    lane.seed,
+                    job.clean,
+                    checkpoints=lane.checkpoints,
+                    on_log=lane.on_log,
+                    on_preview=lane.on_preview,
+                    on_done=lane.on_done,
+                )
+                for lane in lanes
+                if lane.result is None
+            ],
+            settings=settings,
+            criterion=criterion,
+            num_steps=config["num_steps"],
+            log_every=config["log_every"],
+            preview_every=config["preview_every"],
+            checkpoint_every=config["checkpoint_every"],
+            at_once=config["lanes"]["at_once"],
+            form=config["lanes"]["form"],
+            say=progress.message,
+        )
+    finally:
+        for lane in lanes:
+            lane.close()
+        progress.stop()
+    if len(lanes) > 1:
+        rows = [{"seed": lane.seed} | row for lane in lanes for row in lane.rows]
+        reporting.write_metrics(folder / "metrics.jsonl", rows)
+    else:
+        rows = lanes[0].rows
+    return _report(folder, config, job, [lane.result for lane in lanes], rows, mark)
 
-    def on_log(log: Log) -> bool:
-        nonlocal rollbacks
-        if rows and rows[-1]["step"] >= log.step:  # an older checkpoint than the latest was read
-            rows[:] = [row for row in rows if row["step"] < log.step]
-            reporting.write_metrics(folder / "metrics.jsonl", rows)
-        rows.append(log.row)
-        reporting.append_metrics(folder / "metrics.jsonl", log.row)
-        progress.update(log.step, log.row)
-        if rollbacks is not None and log.rollbacks > rollbacks:
-            progress.message(
-                f"step {log.step}: the fit fell apart and went back to its last good state "
+
+class _LaneFolder:
+    """What one seed of a run leaves on disk: the run's own folder, or one of several in it.
+
+    Attributes:
+        seed: of the lane.
+        rows: the logged rows so far.
+        steps: steps made so far, as far as the log and the checkpoints know.
+        checkpoints: of the lane; None once its result is there.
+        result: its result, when it has ended.
+    """
+
+    def __init__(self, folder: Path, seed: int, alone: bool, all_lanes: "list[_LaneFolder]"):
+        self.seed, self._folder, self._alone, self._all = seed, folder, alone, all_lanes
+        self.result: Restoration | None = None
+        self.checkpoints: Checkpoints | None = None
+        self.rows: list[dict[str, Any]] = []
+        self.steps = 0
+
+    def make(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / "preview").mkdir(exist_ok=True)
+        if not self._result_path.exists():
+            self.checkpoints = Checkpoints(self._folder / "checkpoints")
+
+    @property
+    def _result_path(self) -> Path:
+        return self._folder / "result.npz"
+
+    def open(
+        self,
+        job: Job,
+        config: Config,
+        mark: str,
+        progress: Progress,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """Reads what an earlier session has left."""
+        self._job, self._mark = job, mark
+        self._keep_known, self._num_steps = config["keep_known"], config["num_steps"]
+        self._progress, self._should_stop = progress, should_stop
+        if self.checkpoints is None:
+            self.result = _read_result(self._result_path, mark)
+            self.steps = self._num_steps
+            self.rows = _rows_so_far(self._folder, self.result.steps)
+            return
+        self.resumed_at = self.checkpoints.latest_step()
+        self.rows = _rows_so_far(self._folder, self.resumed_at)
+        reporting.write_metrics(self._folder / "metrics.jsonl", self.rows)
+        self._rollbacks: int | None = None if self.resumed_at else 0
+        self.steps = self.resumed_at or 0
+
+    def on_log(self, log: Log) -> bool:
+        if self.rows and self.rows[-1]["step"] >= log.step:  # an older checkpoint was read
+            self.rows[:] = [row for row in self.rows if row["step"] < log.step]
+            reporting.write_metrics(self._folder / "metrics.jsonl", self.rows)
+        self.rows.append(log.row)
+        reporting.append_metrics(self._folder / "metrics.jsonl", log.row)
+        self.steps = log.step
+        self._progress.update(sum(lane.steps for lane in self._all), log.row)
+        if self._rollbacks is not None and log.rollbacks > self._rollbacks:
+            who = "the fit" if self._alone else f"the fit of seed {self.seed}"
+            self._progress.message(
+                f"step {log.step}: {who} fell apart and went back to its last good state "
                 f"({log.rollbacks} in all)"
             )
-        rollbacks = log.rollbacks
-        return should_stop()
+        self._rollbacks = log.rollbacks
+        return self._should_stop()
 
-    def on_preview(step: int, x_avg: np.ndarray) -> None:
-        pixels = _pixels(job, x_avg, config["keep_known"])
-        path = folder / "preview" / f"step_{step:06d}.png"
+    def on_preview(self, step: int, x_avg: np.ndarray) -> None:
+        pixels = _pixels(self._job, x_avg, self._keep_known)
+        path = self._folder / "preview" / f"step_{step:06d}.png"
         if pixels.dtype.kind == "f":  # PNG holds no float values
             pixels = images.from_float(images.to_float(pixels), np.uint8, pixels.ndim)
             images.write(path, pixels)
         else:
-            images.write(path, pixels, job.degraded)
+            images.write(path, pixels, self._job.degraded)
 
-    progress.start(config["num_steps"], resumed_at or 0)
-    try:
-        restoration = restore(
-            observation,
-            settings=settings,
-            criterion=criterion,
-            num_steps=config["num_steps"],
-            seed=config["seed"],
-            clean=job.clean,
-            log_every=config["log_every"],
-            on_log=on_log,
-            preview_every=config["preview_every"],
-            on_preview=on_preview,
-            checkpoints=checkpoints,
-            checkpoint_every=config["checkpoint_every"],
+    def on_done(self, result: Restoration) -> None:
+        self.result = result
+        if result.stop_reason == "asked" or self._alone:
+            return
+        _write_result(self._result_path, result, self._mark)
+        self.steps = self._num_steps
+        words = {"criterion": "stopped by itself", "diverged": "kept falling apart, ended"}
+        self._progress.message(
+            f"seed {self.seed}: {words.get(result.stop_reason, 'finished')} at step {result.steps}"
         )
-    finally:
-        checkpoints.close()
-        progress.stop()
-    if checkpoints.passed_over:
-        progress.message(f"damaged checkpoints were passed over: {checkpoints.passed_over}")
-    return _report(folder, config, job, restoration, rows, mark)
+
+    def close(self) -> None:
+        if self.checkpoints is not None:
+            self.checkpoints.close()
+            if self.checkpoints.passed_over:
+                self._progress.message(
+                    f"damaged checkpoints were passed over: {self.checkpoints.passed_over}"
+                )
+
+
+_IMAGES = ("x", "x_out", "x_avg")
+
+
+def _write_result(path: Path, result: Restoration, mark: str) -> None:
+    """The result of one seed, as a NumPy archive: the images, and the figures as JSON."""
+    figures = {
+        field.name: getattr(result, field.name)
+        for field in dataclasses.fields(result)
+        if field.name not in _IMAGES
+    }
+    text = json.dumps(reporting.plain(figures | {"fingerprint": mark}))
+    arrays = {name: getattr(result, name) for name in _IMAGES}
+    write_atomically(path, lambda file: np.savez(file, figures=np.array(text), **arrays))
+
+
+def _read_result(path: Path, mark: str) -> Restoration:
+    try:
+        with np.load(path) as archive:
+            figures = json.loads(str(archive["figures"]))
+            arrays = {name: archive[name] for name in _IMAGES}
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}): remove it to fit that seed again"
+        ) from error
+    if figures.pop("fingerprint") != mark:
+        raise InputError(
+            f"{path} belongs to another picture or mask under the same name: choose another "
+            "work directory with --workdir"
+        )
+    speed = figures.pop("steps_per_second")
+    return Restoration(
+        **figures, **arrays, steps_per_second=float("nan") if speed is None else speed
+    )
+
+
+def _say_what_is_there(
+    folder: Path, lanes: list[_LaneFolder], begun: bool, progress: Progress
+) -> None:
+    if not begun:
+        return
+    if len(lanes) > 1:
+        done = sum(lane.result is not None for lane in lanes)
+        progress.message(
+            f"going on with {folder}: {done} of {len(lanes)} seeds are finished, and "
+            f"{sum(bool(lane.steps) for lane in lanes) - done} begun"
+        )
+    elif lanes[0].steps:
+        progress.message(f"going on after step {lanes[0].steps} of {folder}")
+    else:
+        progress.message(f"no checkpoint in {folder}: starting from the first step")
 
 
 def prepare(config: Config) -> Job:
@@ -314,17 +448,24 @@ def _differences(before: Any, now: Any, path: str = "config") -> list[str]:
     return [] if before == now else [f"{path} was {before!r}, is {now!r}"]
 
 
-def _make_workdir(folder: Path, config: Config) -> Checkpoints:
+def _make_workdir(folder: Path, config: Config, seeds: range) -> list[_LaneFolder]:
+    lanes: list[_LaneFolder] = []
+    for seed in seeds:
+        alone = len(seeds) == 1
+        lanes.append(
+            _LaneFolder(folder if alone else folder / "seeds" / str(seed), seed, alone, lanes)
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         reporting.write_json(folder / "config.json", config)  # first: it marks the folder
-        (folder / "preview").mkdir(exist_ok=True)
-        return Checkpoints(folder / "checkpoints")
+        for lane in lanes:
+            lane.make()
     except OSError as error:
         raise InputError(
             f"the work directory {folder} cannot be written ({error.strerror}): choose "
             "another with --workdir"
         ) from error
+    return lanes
 
 
 def _rows_so_far(folder: Path, step: int | None) -> list[dict[str, Any]]:
@@ -357,11 +498,15 @@ def _report(
     folder: Path,
     config: Config,
     job: Job,
-    restoration: Restoration,
+    results: list[Restoration | None],
     rows: list[dict[str, Any]],
     mark: str,
 ) -> dict[str, Any]:
-    pixels = _pixels(job, restoration.x, config["keep_known"])
+    """Writes the result: of one seed, or the mean of several."""
+    ended = [result for result in results if result is not None]
+    interrupted = len(ended) < len(results) or any(r.stop_reason == "asked" for r in ended)
+    only = ended[0] if len(results) == 1 else None
+    pixels = _pixels(job, np.mean([r.x for r in ended], axis=0), config["keep_known"])
     # Without loss, so that known pixels stay what they were; PNG holds no float values.
     tiff = job.degraded.file_format == "TIFF" or pixels.dtype.kind == "f"
     suffix = ".tif" if tiff else ".png"
@@ -369,52 +514,120 @@ def _report(
     if job.damaged_here:
         images.write(folder / f"degraded{suffix}", job.degraded.pixels, job.degraded)
 
-    figures = dict(restoration.figures)
     restored = images.to_float(pixels)
     kept = job.fill is not None and config["keep_known"]
-    chosen = figures[restoration.chosen_image]
+    figures = dict(only.figures) if only else _figures_of_means(job, ended)
+    chosen = figures[only.chosen_image] if only else figures.pop("mean")
     figures["restored"] = {} if kept else dict(chosen)
     degraded = {}
     if job.clean is not None:
         figures["restored"] |= _against(restored, job.clean)
         degraded = _against(job.y, job.clean)
-    panels = [(_label("degraded", degraded), images.to_float(job.degraded.pixels))]
+    panels: list[tuple[str, np.ndarray]] = [
+        (_label("degraded", degraded), images.to_float(job.degraded.pixels))
+    ]
     panels.append((_label("restored", figures["restored"]), restored))
     if job.clean is not None:
         panels.append(("clean", job.clean))
+    uncertainty = None
+    if len(ended) > 1:
+        spread, uncertainty = _uncertainty(job, ended, kept)
+        shown = np.clip(spread / max(uncertainty["white"], 1e-12), 0, 1)
+        images.write(folder / "uncertainty.png", np.round(shown * 65535).astype(np.uint16))
+        label = f"uncertainty (white: {255 * uncertainty['white']:.1f} of 255)"
+        panels.append((label, shown[..., None]))
     reporting.write_picture(folder / "comparison.png", reporting.comparison(panels))
     name = config["stop"]["criterion"]
-    title = f"{config['task']}: {job.name}, seed {config['seed']}"
+    whose = f"seed {config['seed']}" if only else f"{len(ended)} seeds"
+    chosen_step = only.chosen_step if only else None
     reporting.write_picture(
         folder / "curves.png",
-        reporting.curves(rows, restoration.chosen_step, name, title, restoration.oracle),
+        reporting.curves(
+            rows,
+            chosen_step,
+            name,
+            f"{config['task']}: {job.name}, {whose}",
+            only.oracle if only else None,
+        ),
     )
-    reason = "interrupted" if restoration.stop_reason == "asked" else restoration.stop_reason
+    first = [r.seconds_to_first_step for r in ended if r.seconds_to_first_step is not None]
+    speeds = [r.steps_per_second for r in ended if np.isfinite(r.steps_per_second)]
     summary = {
         "task": config["task"],
         "image": config["image"] or job.name,
         "shape": list(job.y.shape),
-        "seeds": [config["seed"]],
-        "steps": restoration.steps,
-        "chosen_step": restoration.chosen_step,
-        "chosen_image": restoration.chosen_image,
+        "seeds": [result.seed for result in ended],
+        "steps": sum(result.steps for result in ended),
+        "chosen_step": chosen_step,
+        "chosen_image": only.chosen_image if only else "mean",
         "criterion": name,
-        "stop_reason": reason,
-        "rollbacks": restoration.rollbacks,
+        "stop_reason": "interrupted" if interrupted else _common_reason(ended),
+        "rollbacks": sum(result.rollbacks for result in ended),
         "filled_share": None if job.fill is None else float(job.fill.mean()),
-        "seconds": restoration.seconds,
-        "seconds_to_first_step": restoration.seconds_to_first_step,
-        "steps_per_second": restoration.steps_per_second,
+        "seconds": sum(result.seconds for result in ended),
+        "seconds_to_first_step": min(first, default=None),
+        "steps_per_second": float(np.mean(speeds)) if speeds else None,
         "device": jax.devices()[0].device_kind,
         "versions": _versions(),
         "degraded": degraded,
-        "oracle": restoration.oracle,
+        "oracle": only.oracle if only else {},
         "metrics": figures,
+        "uncertainty": uncertainty,
+        "lanes": [_lane_summary(result) for result in ended],
         "restored": f"restored{suffix}",
         "fingerprint": mark,
     }
     reporting.write_json(folder / "summary.json", summary)
     return summary
+
+
+def _common_reason(results: list[Restoration]) -> str:
+    """Why the run ended: the reason of all seeds, or of the one that went on the longest."""
+    return max(results, key=lambda result: result.steps).stop_reason
+
+
+def _lane_summary(result: Restoration) -> dict[str, Any]:
+    names = (
+        "seed steps chosen_step chosen_image stop_reason rollbacks oracle seconds "
+        "seconds_to_first_step steps_per_second"
+    )
+    return {name: getattr(result, name) for name in names.split()} | {"metrics": result.figures}
+
+
+def _figures_of_means(job: Job, results: list[Restoration]) -> dict[str, dict[str, float]]:
+    """For the mean over seeds of the outputs, the averages and the chosen images.
+
+    Held-out pixels differ from seed to seed, so they have no say here.
+    """
+    observation, _ = observe(job.y, job.fill)
+    figures = {}
+    for name, field in (("out", "x_out"), ("avg", "x_avg"), ("mean", "x")):
+        x = np.mean([getattr(result, field) for result in results], axis=0)
+        values = {
+            "psnr_observed": float(metrics.psnr(jnp.asarray(x), *observation)),
+            "ssim_observed": float(metrics.ssim_observed(jnp.asarray(x), *observation)),
+        }
+        if job.clean is not None:
+            values |= _against(x, job.clean)
+        figures[name] = {key: value for key, value in values.items() if not np.isnan(value)}
+    return figures
+
+
+def _uncertainty(
+    job: Job, results: list[Restoration], kept: bool
+) -> tuple[np.ndarray, dict[str, float]]:
+    """The standard deviation over seeds, root mean square over channels, `(h, w)` in [0, 1].
+
+    Known pixels that are kept are certain. With it what its white stands for in the picture (the
+    99.5th percentile over the pixels that were not kept), and its mean over the same pixels.
+    """
+    spread = np.sqrt(np.mean(np.var([result.x for result in results], axis=0), axis=-1))
+    judged = np.ones(spread.shape, bool)
+    if kept and job.fill is not None:
+        judged = job.fill | ~np.isfinite(job.y).all(axis=-1)
+        spread = np.where(judged, spread, 0.0)
+    white = float(np.percentile(spread[judged], 99.5))
+    return spread, {"white": white, "mean": float(spread[judged].mean())}
 
 
 def _against(x: np.ndarray, clean: np.ndarray) -> dict[str, float]:

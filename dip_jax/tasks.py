@@ -14,6 +14,7 @@ from typing import Any
 
 from dip_jax.errors import InputError
 from dip_jax.fitting import FitSettings
+from dip_jax.lanes import FORMS
 from dip_jax.networks import Architecture
 from dip_jax.stopping import CRITERIA, Criterion
 
@@ -31,6 +32,8 @@ _BASE: dict[str, Any] = {
     "sample": {"name": "coffee", "side": 300},
     "damage": {"sigma": 25.0, "share": 0.5, "seed": 0},
     "seed": 0,
+    "seeds": 1,
+    "lanes": {"at_once": 0, "form": "auto"},
     "num_steps": 1000,
     "network": {
         "scales": 5,
@@ -240,6 +243,8 @@ _RANGES = (
     _Range("damage.share", 0, 1, open_low=True, open_high=True),
     _Range("damage.seed", 0, 2**32 - 1),
     _Range("seed", 0, 2**32 - 1),
+    _Range("seeds", 1),
+    _Range("lanes.at_once", 0),
     _Range("sample.side", 1),
 )
 
@@ -248,6 +253,7 @@ _CHOICES = {
     "mask_polarity": ("fill", "keep"),
     "input.kind": ("noise", "meshgrid"),
     "stop.criterion": tuple(CRITERIA),
+    "lanes.form": FORMS,
 }
 
 

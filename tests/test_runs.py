@@ -405,3 +405,93 @@ def test_nothing_left_to_fit_is_an_error_and_no_black_picture(photo, tmp_path):
     with pytest.raises(InputError, match="no known value is left to fit"):
         go(config, tmp_path / "run")
     assert not (tmp_path / "run" / "restored.png").exists()
+
+
+@pytest.fixture(scope="module")
+def three_seeds(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("seeds") / "run"
+    summary, said = go(config_of("denoise", seeds=3, seed=4), folder)
+    return folder, summary, said
+
+
+def member(folder, seed):
+    with np.load(folder / "seeds" / str(seed) / "result.npz") as archive:
+        return {name: archive[name] for name in ("x", "x_out", "x_avg")}
+
+
+def test_several_seeds_give_their_mean_and_how_they_differ(three_seeds):
+    folder, summary, said = three_seeds
+    x = np.stack([member(folder, seed)["x"] for seed in (4, 5, 6)])
+    restored = np.asarray(Image.open(folder / "restored.png"))
+    np.testing.assert_array_equal(restored, np.round(255 * x.mean(axis=0)).astype(np.uint8))
+    shown = np.asarray(Image.open(folder / "uncertainty.png"))
+    assert shown.shape == restored.shape[:2] and shown.max() == 65535
+    spread = np.sqrt(x.var(axis=0).mean(axis=-1))
+    dark = spread < summary["uncertainty"]["white"]
+    scaled = shown[dark] / 65535 * summary["uncertainty"]["white"]
+    np.testing.assert_allclose(scaled, spread[dark], atol=2e-6)
+    assert summary["uncertainty"]["mean"] == pytest.approx(spread.mean(), rel=1e-4)
+    assert "seed 5: finished at step 25" in said
+
+
+def test_the_summary_of_several_seeds_has_each_ones_own_figures(three_seeds):
+    folder, summary, _ = three_seeds
+    assert summary["seeds"] == [4, 5, 6] and summary["steps"] == 75
+    assert [lane["seed"] for lane in summary["lanes"]] == [4, 5, 6]
+    clean = images.to_float(images.sample("chelsea", 48).pixels)
+    for lane in summary["lanes"]:
+        assert 1 <= lane["chosen_step"] <= lane["steps"] == 25
+        measured = peak_signal_noise_ratio(clean, member(folder, lane["seed"])["x_avg"])
+        assert lane["metrics"]["avg"]["psnr_true"] == pytest.approx(measured, abs=1e-3)
+    members = [lane["metrics"]["avg"]["psnr_true"] for lane in summary["lanes"]]
+    assert summary["metrics"]["avg"]["psnr_true"] > np.mean(members)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [(row["seed"], row["step"]) for row in rows] == [
+        (seed, step) for seed in (4, 5, 6) for step in (1, 10, 20, 25)
+    ]
+    assert read_json(folder / "summary.json")["lanes"][0].keys() == summary["lanes"][0].keys()
+
+
+@pytest.mark.slow
+def test_a_seed_in_an_ensemble_is_the_seed_alone(three_seeds, tmp_path):
+    folder, summary, _ = three_seeds
+    alone, _ = go(config_of("denoise", seed=5), tmp_path / "run")
+    assert alone["metrics"]["avg"] == summary["lanes"][1]["metrics"]["avg"]
+    pixels = np.asarray(Image.open(tmp_path / "run" / "restored.png"))
+    expected = np.round(255 * member(folder, 5)["x"]).astype(np.uint8)
+    np.testing.assert_array_equal(pixels, expected)
+
+
+@pytest.mark.slow
+def test_an_interrupted_ensemble_keeps_its_finished_seeds(three_seeds, tmp_path):
+    whole, whole_summary, _ = three_seeds
+    asked = iter([False] * 6 + [True])  # the second seed is at its third logged step
+    config = config_of("denoise", seeds=3, seed=4)
+    summary, _ = go(config, tmp_path / "run", should_stop=lambda: next(asked))
+    assert summary["stop_reason"] == "interrupted" and summary["seeds"] == [4, 5]
+    kept = tmp_path / "run" / "seeds" / "4" / "result.npz"
+    before = kept.stat().st_mtime_ns
+    summary, said = go(config, tmp_path / "run")
+    assert "1 of 3 seeds are finished, and 1 begun" in said
+    assert kept.stat().st_mtime_ns == before
+    assert summary["metrics"] == whole_summary["metrics"]
+    assert (tmp_path / "run/restored.png").read_bytes() == (whole / "restored.png").read_bytes()
+    again, said = go(config, tmp_path / "run")
+    assert again["stop_reason"] == "num_steps" and "nothing to do" in said
+
+
+def test_known_pixels_are_certain(tmp_path):
+    config = config_of("hole_fill", seeds=2, num_steps=3, preview_every=0)
+    go(config, tmp_path / "run")
+    shown = np.asarray(Image.open(tmp_path / "run" / "uncertainty.png"))
+    hole = (np.asarray(Image.open(tmp_path / "run" / "degraded.png")) == 0).all(axis=-1)
+    assert not shown[~hole].any() and (shown[hole] > 0).mean() > 0.9
+
+
+def test_a_result_that_cannot_be_read_is_one_clear_line(tmp_path):
+    config = config_of("hole_fill", seeds=2, num_steps=1)
+    go(config, tmp_path / "run")
+    (tmp_path / "run" / "summary.json").unlink()
+    (tmp_path / "run" / "seeds" / "0" / "result.npz").write_bytes(b"torn")
+    with pytest.raises(InputError, match="remove it to fit that seed again"):
+        go(config, tmp_path / "run")

@@ -1,0 +1,270 @@
+"""Many independent fits as one program: lanes in slots, over all devices of a process.
+
+A lane is one picture with one seed; its step is written in `fitting` for itself alone. `Slots` is a
+fixed number of places for lanes of one shape. A lane that has stopped gives up its place to the
+next one, and lanes never talk to each other, so a lane's result does not depend on what it is
+batched with.
+
+Two forms of going on with the lanes of a device:
+
+* "vmap": side by side, one `vmap`ped step for all. What an accelerator needs to be busy.
+* "loop": one after another, each for all the steps of a chunk. On a CPU, which one lane keeps
+  busy, that is as fast, holds the activations of a single lane in memory, and gives the same bits
+  as a lane alone.
+
+Devices are a mesh with one axis, and every device runs its own loop over its own lanes, by
+`shard_map` without any communication.
+"""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from dip_jax.fitting import (
+    RUNNING,
+    STOPPED,
+    Fit,
+    FitSettings,
+    Lane,
+    LaneState,
+    StepInfo,
+    make_steps,
+)
+
+FORMS = ("auto", "vmap", "loop")
+_AXIS = "lanes"
+
+
+class Slots:
+    """Places for lanes of one shape.
+
+    Attributes:
+        count: the number of places, a multiple of the number of devices.
+    """
+
+    def __init__(
+        self,
+        fit: Fit,
+        lane: Lane,
+        state: LaneState,
+        *,
+        per_device: int = 1,
+        devices: Sequence[jax.Device] | None = None,
+        length: int = 50,
+        form: str = "auto",
+    ) -> None:
+        """Makes empty places.
+
+        Args:
+            fit: the fit of all lanes.
+            lane: one of them, for the shapes.
+            state: its state, likewise.
+            per_device: places on each device.
+            devices: by default all of this process.
+            length: the largest number of steps of one `advance`.
+            form: "vmap", "loop", or "auto": "loop" on a CPU, else "vmap".
+
+        Raises:
+            ValueError: if the form is unknown.
+        """
+        if form not in FORMS:
+            raise ValueError(f"form is {form!r}, expected one of {', '.join(FORMS)}")
+        devices = list(jax.local_devices() if devices is None else devices)
+        if form == "auto":
+            form = "loop" if devices[0].platform == "cpu" else "vmap"
+        self.count = per_device * len(devices)
+        self._steps = np.zeros(self.count, np.int64)
+        mesh = Mesh(np.array(devices), (_AXIS,))
+        sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
+
+        def repeated(tree):
+            return jax.tree.map(lambda a: jnp.broadcast_to(a[None], (self.count, *a.shape)), tree)
+
+        def put(places, one, i):
+            update = jax.lax.dynamic_update_index_in_dim
+            return jax.tree.map(lambda a, b: update(a, b, i, 0), places, one)
+
+        def get(places, i):
+            pick = jax.lax.dynamic_index_in_dim
+            return jax.tree.map(lambda a: pick(a, i, 0, keepdims=False), places)
+
+        everywhere = jax.jit(repeated, out_shardings=sharding)
+        self._lanes: Lane = everywhere(lane)
+        self._states: LaneState = everywhere(state._replace(status=jnp.int32(STOPPED)))
+        self._put = jax.jit(put, donate_argnums=0, out_shardings=sharding)
+        self._get = jax.jit(get)
+        self._home = devices[0]
+        going_on = _side_by_side if form == "vmap" and per_device > 1 else _one_after_another
+        self._program = _on_every_device(going_on(fit, length), mesh)
+
+    def put(self, i: int, lane: Lane, state: LaneState) -> None:
+        """Gives place `i` to a lane, whoever had it before."""
+        index = jnp.int32(i)
+        self._lanes = self._put(self._lanes, lane, index)
+        self._states = self._put(self._states, state, index)
+        self._steps[i] = int(state.step)
+
+    def get(self, i: int) -> LaneState:
+        """The state of the lane in place `i`."""
+        return jax.device_put(self._get(self._states, jnp.int32(i)), self._home)
+
+    def advance(self, until: np.ndarray) -> "Advance":
+        """Goes on with every lane until its own step count reaches its `until`, or it stops.
+
+        Side by side all lanes end as soon as one does. Nobody makes more than `length` steps.
+
+        Args:
+            until: `(count,)` integers; 0 for a place that is to rest.
+
+        Returns:
+            What has happened.
+        """
+        states, history = self._program(self._states, self._lanes, jnp.asarray(until, jnp.int32))
+        self._states = states
+        steps, before = np.asarray(states.step, np.int64), self._steps
+        self._steps = steps
+        return Advance(
+            steps=steps,
+            made=steps - before,
+            running=np.asarray(states.status) == RUNNING,
+            rollbacks=np.asarray(states.rollbacks),
+            history=jax.tree.map(np.asarray, history),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Advance:
+    """What one `Slots.advance` did; arrays over the places.
+
+    Attributes:
+        steps: steps that each lane has made since its start.
+        made: steps that it made now.
+        running: whether it can go on.
+        rollbacks: how often it has gone back since its start.
+        history: a `StepInfo` of `(count, length)` arrays, whose first `made` entries are the steps
+            made now.
+    """
+
+    steps: np.ndarray
+    made: np.ndarray
+    running: np.ndarray
+    rollbacks: np.ndarray
+    history: StepInfo
+
+
+def _one_after_another(fit: Fit, length: int):
+    steps = make_steps(fit.step, length)
+
+    def going_on(states, lanes, until):
+        if until.shape[0] == 1:  # no loop around the loop
+            only = jax.tree.map(lambda a: a[0], (states, lanes, until))
+            return jax.tree.map(lambda a: a[None], steps(*only))
+        return jax.lax.map(lambda args: steps(*args), (states, lanes, until))
+
+    return going_on
+
+
+def _side_by_side(fit: Fit, length: int):
+    step = jax.vmap(fit.step)
+
+    def chosen(condition, new, old):
+        def choose(a, b):
+            return jnp.where(jnp.expand_dims(condition, range(1, a.ndim)), a, b)
+
+        return jax.tree.map(choose, new, old)
+
+    def going_on(states, lanes, until):
+        shapes = jax.eval_shape(step, states, lanes)[1]
+        history = jax.tree.map(lambda s: jnp.full((s.shape[0], length), jnp.nan, s.dtype), shapes)
+
+        def active(states):
+            return (states.status == RUNNING) & (states.step < until)
+
+        at_start = active(states)
+
+        def wanted(carry):
+            i, states, _ = carry
+            now = active(states)
+            return (i < length) & jnp.any(now) & jnp.all(now == at_start)
+
+        def one(carry):
+            i, states, history = carry
+            new, info = step(states, lanes)
+            states = chosen(at_start, new, states)
+            history = jax.tree.map(
+                lambda h, v: h.at[:, i].set(jnp.where(at_start, v, jnp.nan)), history, info
+            )
+            return i + 1, states, history
+
+        _, states, history = jax.lax.while_loop(wanted, one, (jnp.int32(0), states, history))
+        return states, history
+
+    return going_on
+
+
+def _on_every_device(going_on, mesh: Mesh):
+    spec = PartitionSpec(_AXIS)
+    if mesh.size > 1:
+        going_on = jax.shard_map(
+            going_on, mesh=mesh, in_specs=(spec, spec, spec), out_specs=spec, check_vma=False
+        )
+    return jax.jit(going_on, donate_argnums=0)
+
+
+def lane_bytes(settings: FitSettings, fit: Fit, lane: Lane) -> int:
+    """About how many bytes of memory one lane takes while it is fitted.
+
+    The state, exactly, and the feature maps that the gradient needs, by a count of the network's.
+
+    Args:
+        settings: for the network's shape.
+        fit: the fit.
+        lane: the lane, or its shapes.
+    """
+    state = jax.eval_shape(fit.init, jax.random.key(0), lane)
+    fixed = sum(_bytes(leaf) for leaf in jax.tree.leaves((state, lane)))
+    h, w = lane.y.shape[:2]
+    architecture, values, c_in = settings.architecture, 0, lane.z.shape[2]
+    for i in range(architecture.scales):
+        low = architecture.down[i]
+        deep = architecture.up[i + 1] if i + 1 < architecture.scales else low
+        # Per block: the padded input, the output, the normalised and the activated output.
+        fine = c_in + 4 * architecture.skip[i] + 3 * (architecture.skip[i] + deep)
+        fine += architecture.up[i] * (7 if architecture.pointwise else 4)
+        values += h * w // 4**i * fine + h * w // 4 ** (i + 1) * 8 * low
+        c_in = low
+    return fixed + int(4 * _WORKING_SPACE * values)
+
+
+# Measured: what XLA reserves for the temporaries of a step, over the feature maps counted above.
+_WORKING_SPACE = 1.0
+
+
+def _bytes(leaf: Any) -> int:
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return 8
+    return leaf.size * leaf.dtype.itemsize
+
+
+def device_bytes(device: jax.Device) -> int | None:
+    """The memory that programs may use on a device, in bytes; None if it cannot be known.
+
+    All of a process' CPU devices share the machine's memory.
+    """
+    if device.platform == "cpu":
+        return _machine_bytes()
+    stats = device.memory_stats() or {}
+    return stats.get("bytes_limit")
+
+
+def _machine_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None

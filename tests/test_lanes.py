@@ -1,0 +1,211 @@
+"""Lanes: the same result alone, in a batch, in refilled slots, and on many devices."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from dip_jax import images, restoring, tasks
+from dip_jax.errors import InputError
+from dip_jax.fitting import make_fit
+from dip_jax.lanes import Slots, lane_bytes
+from dip_jax.observation import observe
+from dip_jax.restoring import LaneJob, fit_lanes, restore
+
+STEPS = 12
+
+
+def settings_and_criterion(**changes):
+    config = tasks.defaults("hole_fill")
+    config["network"] |= {"scales": 2, "down": (4,), "up": (4,)}
+    # In float32 a fit at 0.01 magnifies rounding errors a thousandfold within a few steps.
+    config["learning_rate"] = 1e-4
+    config["stop"] |= changes
+    return tasks.fit_settings(config), tasks.criterion(config)
+
+
+def observation(side=24):
+    clean = images.to_float(images.sample("coffee", side).pixels)
+    fill = np.zeros(clean.shape[:2], bool)
+    fill[4:8, 5:11] = True
+    return observe(np.where(fill[..., None], 0, clean), fill)[0], clean
+
+
+def fitted(seeds, steps=STEPS, **how):
+    settings, criterion = settings_and_criterion()
+    seen, clean = observation()
+    return restore(
+        seen,
+        seeds=seeds,
+        clean=clean,
+        settings=settings,
+        criterion=criterion,
+        num_steps=steps,
+        log_every=5,
+        **how,
+    )
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return [fitted([seed])[0] for seed in range(4)]
+
+
+@pytest.mark.parametrize("form", ["loop", "vmap"])
+def test_four_lanes_are_four_single_runs(form, alone):
+    together = fitted(range(4), at_once=4, form=form)
+    for one, other in zip(alone, together, strict=True):
+        assert one.chosen_step == other.chosen_step and one.steps == other.steps
+        np.testing.assert_allclose(one.x, other.x, atol=1e-5)
+        assert one.oracle == pytest.approx(other.oracle, abs=1e-3)
+        assert one.figures["avg"] == pytest.approx(other.figures["avg"], abs=1e-3)
+    assert np.abs(alone[0].x - alone[1].x).max() > 1e-3
+
+
+def test_on_a_cpu_one_after_another_gives_the_same_bits(alone):
+    for one, other in zip(alone, fitted(range(4), at_once=4, form="loop"), strict=True):
+        np.testing.assert_array_equal(one.x, other.x)
+
+
+@pytest.mark.parametrize("form", ["loop", "vmap"])
+def test_refilled_slots_give_the_results_of_separate_runs(form, alone):
+    for one, other in zip(alone, fitted(range(4), at_once=2, form=form), strict=True):
+        np.testing.assert_allclose(one.x, other.x, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["loop", "vmap"])
+def test_a_lane_that_stops_makes_room_for_the_next(form):
+    """Lanes that stop at different steps, in fewer places than lanes."""
+    settings, criterion = settings_and_criterion(criterion="oracle", patience=3)
+    seen, clean = observation()
+    how = {"settings": settings, "criterion": criterion, "num_steps": 60, "log_every": 20}
+    apart = [restore(seen, seeds=[s], clean=clean, **how)[0] for s in range(3)]
+    order = []
+    jobs = [LaneJob(seen, s, clean, on_done=order.append) for s in range(3)]
+    assert fit_lanes(jobs, at_once=2, form=form, **how)
+    for result in order:
+        one = apart[result.seed]
+        assert (result.steps, result.stop_reason) == (one.steps, one.stop_reason)
+        np.testing.assert_allclose(result.x, one.x, atol=1e-5)
+
+
+def test_every_lane_logs_as_it_does_alone():
+    def rows_of(seeds, **how):
+        rows = []
+        settings, criterion = settings_and_criterion()
+        seen, _ = observation()
+
+        def on_log(log):
+            rows.append((log.seed, log.step, log.row["loss"]))
+            return False
+
+        jobs = [LaneJob(seen, seed, on_log=on_log) for seed in seeds]
+        fit_lanes(jobs, settings=settings, criterion=criterion, num_steps=STEPS, log_every=5, **how)
+        return sorted(rows)
+
+    together = rows_of([3, 5], at_once=2, form="vmap")
+    apart = rows_of([3]) + rows_of([5])
+    assert [row[:2] for row in together] == [(s, n) for s in (3, 5) for n in (1, 5, 10, 12)]
+    np.testing.assert_allclose([r[2] for r in together], [r[2] for r in apart], rtol=1e-4)
+
+
+def test_pictures_of_different_sizes_each_get_their_own_result():
+    settings, criterion = settings_and_criterion()
+    how = {"settings": settings, "criterion": criterion, "num_steps": 4, "log_every": 4}
+    seen = [observation(side)[0] for side in (24, 40, 23)]
+    results = []
+    fit_lanes([LaneJob(o, on_done=results.append) for o in seen], at_once=2, **how)
+    by_shape = {r.x.shape: r for r in results}
+    for o in seen:
+        one = restore(o, **how)[0]
+        np.testing.assert_allclose(by_shape[o.y.shape].x, one.x, atol=1e-5)
+
+
+def test_too_little_memory_leads_to_fewer_lanes_and_a_message(alone, monkeypatch):
+    advance, said = Slots.advance, []
+
+    def exhausted(self, until):
+        if self.count > 1:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return advance(self, until)
+
+    monkeypatch.setattr(Slots, "advance", exhausted)
+    results = fitted(range(4), at_once=4, say=said.append)
+    assert [line.split()[-5] for line in said] == ["2", "1"], said
+    for one, other in zip(alone, results, strict=True):
+        np.testing.assert_allclose(one.x, other.x, atol=1e-5)
+
+
+def test_too_little_memory_for_one_lane_is_one_clear_line(monkeypatch):
+    def exhausted(self, until):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+    monkeypatch.setattr(Slots, "advance", exhausted)
+    with pytest.raises(InputError, match="smaller picture"):
+        fitted([0])
+
+
+def test_other_failures_of_the_device_are_not_taken_for_want_of_memory(monkeypatch):
+    def broken(self, until):
+        raise jax.errors.JaxRuntimeError("INTERNAL: something else")
+
+    monkeypatch.setattr(Slots, "advance", broken)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
+        fitted([0], at_once=1)
+
+
+def test_the_number_of_lanes_follows_from_the_memory(monkeypatch):
+    settings, criterion = settings_and_criterion()
+    seen, clean = observation()
+    fit = make_fit(settings, criterion, 3)
+    lane = fit.make_lane(jax.random.key(0), seen, clean)
+    one = lane_bytes(settings, fit, lane)
+    loop = restoring._Loop(settings, criterion, 1, 1, 0, 1, "auto", lambda text: None)
+    loop.use(fit, 0)
+    for available, wanted in ((one * 5.1 / 0.8, 5), (one / 2, 1), (None, 1)):
+        monkeypatch.setattr(restoring, "device_bytes", lambda device, n=available: n)
+        assert loop._that_fit(lane, jax.devices()[0]) == wanted
+
+
+_ON_EIGHT = """
+import sys, json
+import jax
+jax.config.update("jax_num_cpu_devices", 8)
+assert len(jax.devices()) == 8
+sys.path.insert(0, {folder!r})
+import numpy as np
+from test_lanes import fitted
+results = {{}}
+for form in ("loop", "vmap"):
+    for at_once in (1, 2):
+        ran = fitted(range(11), steps=6, at_once=at_once, form=form)
+        results[f"{{form}} {{at_once}}"] = [float(np.asarray(r.x, np.float64).sum()) for r in ran]
+        np.save({out!r} + f"-{{form}}-{{at_once}}.npy", np.stack([r.x for r in ran]))
+print(json.dumps(results))
+"""
+
+
+@pytest.mark.slow
+def test_eight_devices_give_the_results_of_one(tmp_path):
+    program = _ON_EIGHT.format(folder=str(Path(__file__).parent), out=str(tmp_path / "x"))
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(json.loads(done.stdout.splitlines()[-1])) == 4
+    apart = np.stack([r.x for r in fitted(range(11), steps=6)])
+    for form in ("loop", "vmap"):
+        for at_once in (1, 2):
+            there = np.load(tmp_path / f"x-{form}-{at_once}.npy")
+            np.testing.assert_allclose(there, apart, atol=1e-5)
