@@ -12,7 +12,7 @@ import pytest
 
 from dip_jax import images, restoring, tasks
 from dip_jax.errors import InputError
-from dip_jax.fitting import make_fit
+from dip_jax.fitting import make_chunk, make_fit
 from dip_jax.lanes import Slots, lane_bytes
 from dip_jax.observation import observe
 from dip_jax.restoring import LaneJob, fit_lanes, restore
@@ -157,6 +157,19 @@ def test_other_failures_of_the_device_are_not_taken_for_want_of_memory(monkeypat
     monkeypatch.setattr(Slots, "advance", broken)
     with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
         fitted([0], at_once=1)
+
+
+def test_the_estimate_of_a_lanes_memory_is_near_what_is_reserved():
+    config = tasks.defaults("denoise")
+    config["network"] |= {"scales": 3, "down": (16,), "up": (16,)}
+    settings, criterion = tasks.fit_settings(config), tasks.criterion(config)
+    fit, seen = make_fit(settings, criterion, 3), observe(np.zeros((96, 96, 3)))[0]
+    lane = jax.eval_shape(fit.make_lane, jax.random.key(0), seen)
+    state = jax.eval_shape(fit.init, jax.random.key(0), lane)
+    program = make_chunk(fit.step, 5).lower(state, lane, np.int32(1)).compile()
+    sizes = program.memory_analysis()
+    reserved = sizes.temp_size_in_bytes + sizes.argument_size_in_bytes
+    assert 0.7 < lane_bytes(settings, fit, lane) / reserved < 1.5
 
 
 def test_the_number_of_lanes_follows_from_the_memory(monkeypatch):
