@@ -102,12 +102,10 @@ _TASKS: dict[str, dict[str, Any]] = {
             "damage": {"share": 0.1},
             "network": {"skip": (0,), "upsampling": ("nearest",)},
             "input": {"kind": "meshgrid", "depth": 2},
-            "average": 0.999,
-            "stop": {"only_avg": True},
             "num_steps": 600,
         },
         "quick": {"sample": {"side": 128}, "num_steps": 500},
-        "paper": {**_PUBLISHED, "average": 0.99, "num_steps": 5001},
+        "paper": {**_PUBLISHED, "num_steps": 5001},
     },
     "reconstruct": {
         "": {"degrade": "missing", "num_steps": 1200},
