@@ -259,7 +259,8 @@ class _Loop:
     def go_on(self, queue: deque[LaneJob]) -> bool:
         """Fills free places, makes one chunk of steps, and tells; True if asked to end."""
         while queue and (self._slots is None or len(self.running) < self._slots.count):
-            self._start(queue.popleft(), len(queue) + 1)
+            self._start(queue[0], len(queue))
+            queue.popleft()  # only now: if the memory was too small, it is still to be done
         if not self.running or self._slots is None:
             return False
         until = np.zeros(self._slots.count, np.int64)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
@@ -248,7 +249,7 @@ def _read_result(path: Path, mark: str) -> Restoration:
         with np.load(path) as archive:
             figures = json.loads(str(archive["figures"]))
             arrays = {name: archive[name] for name in _IMAGES}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise InputError(
             f"{path} cannot be read ({error}): remove it to fit that seed again"
         ) from error

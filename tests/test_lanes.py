@@ -141,6 +141,21 @@ def test_too_little_memory_leads_to_fewer_lanes_and_a_message(alone, monkeypatch
         np.testing.assert_allclose(one.x, other.x, atol=1e-5)
 
 
+def test_no_lane_is_lost_when_the_memory_ends_while_one_begins(alone, monkeypatch):
+    put, calls = Slots.put, []
+
+    def exhausted(self, *args):
+        calls.append(self.count)
+        if len(calls) == 2:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return put(self, *args)
+
+    monkeypatch.setattr(Slots, "put", exhausted)
+    results = fitted(range(4), at_once=4)
+    assert [result.seed for result in results] == [0, 1, 2, 3] and calls[-1] == 2
+    np.testing.assert_allclose(results[1].x, alone[1].x, atol=1e-5)
+
+
 def test_too_little_memory_for_one_lane_is_one_clear_line(monkeypatch):
     def exhausted(self, until):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
