@@ -206,7 +206,6 @@ class _Running:
     first_step: int
     seconds: float
     begin: float
-    state: LaneState | None = None
     first_seconds: float | None = None
     first_share: float = 0.0
     this_session: float = 0.0
@@ -276,7 +275,8 @@ class _Loop:
             asked |= self._look_at(i, run, advance)
         if asked:
             for i, run in list(self.running.items()):
-                self._end(i, run, asked=True)
+                self._end(run, self._slots.get(i), asked=True)
+                del self.running[i]
         return asked
 
     def _start(self, job: LaneJob, waiting: int) -> None:
@@ -301,8 +301,7 @@ class _Loop:
         step = int(state.step)
         run = _Running(job, lane, step, step, seconds, begin)
         if step >= self._num_steps or int(state.status) != RUNNING:
-            run.state = state
-            self._end(None, run)
+            self._end(run, state)
             return
         if self._slots is None:
             self._slots = self._make_slots(lane, state, waiting)
@@ -354,7 +353,7 @@ class _Loop:
         if not (logged or previewed or saved):
             return False
         assert self._slots is not None
-        run.state = state = self._slots.get(i)
+        state = self._slots.get(i)
         asked = False
         if logged:
             row: Row = {"step": step}
@@ -373,7 +372,8 @@ class _Loop:
         if saved:
             self._save(run, state)
         if ended:
-            self._end(i, run)
+            self._end(run, state)
+            del self.running[i]
         return asked
 
     def _save(self, run: _Running, state: LaneState) -> None:
@@ -381,15 +381,8 @@ class _Loop:
             mark = fingerprint(run.job.observation, run.job.clean)
             run.job.checkpoints.save(state, {"observation": mark, "seconds": run.seconds})
 
-    def _end(self, i: int | None, run: _Running, asked: bool = False) -> None:
-        """Saves a lane, gives its result, and frees its place."""
-        if i is None:
-            assert run.state is not None
-            state = run.state
-        else:
-            assert self._slots is not None
-            state = self._slots.get(i)
-            del self.running[i]
+    def _end(self, run: _Running, state: LaneState, asked: bool = False) -> None:
+        """Saves a lane and gives its result."""
         self._save(run, state)
         if run.job.on_done is not None:
             run.job.on_done(self._result(run, state, asked))

@@ -177,11 +177,11 @@ class _LaneFolder:
             self.steps = self._num_steps
             self.rows = _rows_so_far(self._folder, self.result.steps)
             return
-        self.resumed_at = self.checkpoints.latest_step()
-        self.rows = _rows_so_far(self._folder, self.resumed_at)
+        step = self.checkpoints.latest_step()
+        self.rows = _rows_so_far(self._folder, step)
         reporting.write_metrics(self._folder / "metrics.jsonl", self.rows)
-        self._rollbacks: int | None = None if self.resumed_at else 0
-        self.steps = self.resumed_at or 0
+        self._rollbacks: int | None = None if step else 0
+        self.steps = step or 0
 
     def on_log(self, log: Log) -> bool:
         if self.rows and self.rows[-1]["step"] >= log.step:  # an older checkpoint was read
