@@ -1,0 +1,80 @@
+"""What the results of one or more seeds amount to: the picture given, its figures, its spread.
+
+Images are `(h, w, c)` float32 in [0, 1]. The mean over seeds is the ensemble's result, and their
+standard deviation says where not to trust it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+
+from dip_jax import images, metrics
+from dip_jax.observation import Observation
+from dip_jax.restoring import Restoration
+
+Image = Float[np.ndarray, "h w c"]
+Mask = Bool[np.ndarray, "h w"]
+
+
+def composited(x: Image, before: NDArray[Any], fill: Mask | None) -> NDArray[Any]:
+    """An image as pixels like those before it, whose known pixels are kept exactly as they came.
+
+    Args:
+        x: the restored image.
+        before: the degraded picture in its own dtype, `(h, w)` or `(h, w, c)`.
+        fill: True where a pixel is filled from `x`, as are values that are not finite; None takes
+            all of `x`.
+    """
+    pixels = images.from_float(x, before.dtype, before.ndim)
+    if fill is None:
+        return pixels
+    fill = fill if before.ndim == 2 else fill[..., None]
+    return np.where(fill | ~np.isfinite(before), pixels, before)
+
+
+def figures_of_means(
+    results: Sequence[Restoration], observation: Observation, clean: Image | None
+) -> dict[str, dict[str, float]]:
+    """For the mean over seeds of the outputs, the averages and the chosen images ("mean").
+
+    Held-out pixels differ from seed to seed, so they have no say here.
+    """
+    figures = {}
+    for name, field in (("out", "x_out"), ("avg", "x_avg"), ("mean", "x")):
+        x = np.mean([getattr(result, field) for result in results], axis=0)
+        values = {
+            "psnr_observed": float(metrics.psnr(jnp.asarray(x), *observation)),
+            "ssim_observed": float(metrics.ssim_observed(jnp.asarray(x), *observation)),
+        }
+        if clean is not None:
+            values |= against_clean(x, clean)
+        figures[name] = {key: value for key, value in values.items() if not np.isnan(value)}
+    return figures
+
+
+def uncertainty(
+    results: Sequence[Restoration], judged: Mask | None = None
+) -> Float[np.ndarray, "h w"]:
+    """The standard deviation over seeds, root mean square over channels, in [0, 1].
+
+    Args:
+        results: of two seeds or more.
+        judged: where the picture comes from the network; known pixels that are kept are certain,
+            so elsewhere it is 0. None for everywhere.
+    """
+    spread = np.sqrt(np.mean(np.var([result.x for result in results], axis=0), axis=-1))
+    return spread if judged is None else np.where(judged, spread, 0.0)
+
+
+def against_clean(x: Image, clean: Image) -> dict[str, float]:
+    """`psnr_true` in dB, and `ssim_true` where the image is large enough for it."""
+    a, b = jnp.asarray(x), jnp.asarray(clean)
+    values = {
+        "psnr_true": float(metrics.psnr(a, b, jnp.ones((*x.shape[:2], 1)))),
+        "ssim_true": float(metrics.ssim(a, b)),
+    }
+    return {name: value for name, value in values.items() if not np.isnan(value)}

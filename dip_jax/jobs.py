@@ -1,0 +1,149 @@
+"""What a run works on: the files that a configuration names, read; a sample, damaged.
+
+Everything that can be wrong with a picture, a mask or their combination is found here, before
+anything is written.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dip_jax import degrade, images
+from dip_jax.errors import InputError
+from dip_jax.images import Picture
+
+Config = Mapping[str, Any]
+
+# How a degraded sample looks where its pixels are lost: burnt-in text is white, the rest is black.
+_ERASED = {"text": 1.0, "holes": 0.0, "missing": 0.0}
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What a run works on.
+
+    Attributes:
+        name: of the picture, for titles.
+        degraded: the picture to restore, in its file's dtype.
+        y: the same, `(h, w, c)` float32 in [0, 1].
+        fill: True where a pixel is to be filled, `(h, w)`; None where all are known.
+        clean: the clean picture, `(h, w, c)` in [0, 1], or None.
+        damaged_here: whether the damage was added by this run, for an experiment.
+    """
+
+    name: str
+    degraded: Picture
+    y: np.ndarray
+    fill: np.ndarray | None
+    clean: np.ndarray | None
+    damaged_here: bool
+
+
+def prepare(config: Config) -> Job:
+    """Reads the files that a configuration names, and damages its sample if it says so.
+
+    Raises:
+        InputError: if a file or a combination of options cannot be used.
+    """
+    masked = config["task"] != "denoise"
+    if config["mask"] and not masked:
+        raise InputError(
+            "config.mask is given, but denoising takes none: use text_inpaint, hole_fill or "
+            "reconstruct, or leave it out"
+        )
+    if config["mask"] and not config["image"]:
+        raise InputError("config.mask is given without config.image: give the picture as well")
+    if config["clean"] and not config["image"]:
+        raise InputError("config.clean is given without config.image: give the degraded picture")
+    own = bool(config["image"])
+    picture = (
+        images.read(config["image"])
+        if own
+        else images.sample(config["sample"]["name"], config["sample"]["side"])
+    )
+    name = Path(config["image"]).name if own else config["sample"]["name"]
+    x = images.to_float(picture.pixels)
+    if config["mask"] or config["clean"] or config["degrade"] == "none":
+        return _already_damaged(config, name, picture, x, masked)
+
+    if not np.isfinite(x).all():
+        raise InputError(
+            f"{name} has NaN or infinite values and cannot serve as the clean picture of an "
+            "experiment: say --config.degrade=none, or give a mask"
+        )
+    rng = np.random.default_rng(config["damage"]["seed"])
+    y, fill = _damage(config, x, rng)
+    if masked and fill is None:
+        raise InputError(
+            f"config.degrade is 'noise', but {config['task']} fills unknown pixels: use text, "
+            "holes or missing, or give config.mask"
+        )
+    if not masked and fill is not None:
+        raise InputError(
+            f"config.degrade is {config['degrade']!r}, but denoising takes no mask: use noise, "
+            "or one of the other tasks"
+        )
+    degraded = images.from_float(y, picture.pixels.dtype, picture.pixels.ndim)
+    return Job(name, dataclasses.replace(picture, pixels=degraded), y, fill, x, True)
+
+
+def _already_damaged(config: Config, name: str, picture: Picture, y, masked: bool) -> Job:
+    if masked and not config["mask"]:
+        raise InputError(
+            f"{config['task']} needs to know which pixels to fill: give config.mask, a picture of "
+            "the same size that is white where the picture is to be filled"
+        )
+    fill, clean = None, None
+    if config["mask"]:
+        fill = images.read_mask(config["mask"], y.shape[:2], config["mask_polarity"])
+    if config["clean"]:
+        clean = images.to_float(images.read(config["clean"]).pixels)
+        if clean.shape != y.shape:
+            raise InputError(
+                f"config.clean is {_size(clean)}, expected {_size(y)} like the degraded picture"
+            )
+        if not np.isfinite(clean).all():
+            raise InputError("config.clean has NaN or infinite values: give one without")
+    elif config["stop"]["criterion"] == "oracle":
+        raise InputError(
+            "config.stop.criterion is 'oracle', which needs the clean picture: give config.clean, "
+            "or choose heldout or wmv"
+        )
+    return Job(name, picture, y, fill, clean, False)
+
+
+def _size(x: np.ndarray) -> str:
+    return f"{x.shape[1]} x {x.shape[0]} pixels with {x.shape[2]} channels"
+
+
+def _damage(config: Config, x: np.ndarray, rng: np.random.Generator):
+    kind, damage = config["degrade"], config["damage"]
+    if kind == "noise":
+        return degrade.gaussian_noise(x, damage["sigma"], rng), None
+    if kind == "text":
+        fill = degrade.text_mask(x.shape[:2], rng)
+    elif kind == "holes":
+        fill = degrade.holes_mask(x.shape[:2], rng, damage["share"])
+    else:
+        fill = degrade.missing_mask(x.shape[:2], rng, damage["share"])
+    images.check_mask(fill, "the drawn mask")
+    return degrade.erase(x, fill, _ERASED[kind]), fill
+
+
+def remarks(job: Job, config: Config, not_finite: int) -> list[str]:
+    """What a person should know before the fit starts."""
+    h, w, c = job.y.shape
+    lines = [f"{config['task']}: {job.name}, {w} x {h} pixels, {c} channel{'s' * (c > 1)}"]
+    if job.damaged_here and config["image"]:
+        lines.append(
+            f"{job.name} is taken for a clean picture and damaged ({config['degrade']}) for an "
+            "experiment; if it is damaged already, say --config.degrade=none or give a mask"
+        )
+    if job.fill is not None:
+        lines.append(f"the mask fills {100 * job.fill.mean():.1f}% of the picture")
+    if not_finite:
+        lines.append(f"{not_finite} values are NaN or infinite: taken as unknown")
+    return lines
