@@ -20,10 +20,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dip_jax.convolution import conv
+from dip_jax.upsampling import UPSAMPLINGS, upsample_conv, upsampled_moments
 
 Params = Any
-
-UPSAMPLINGS = ("nearest", "bilinear")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,55 +140,47 @@ def _uniform(fan_in: int):
     return init
 
 
-class Conv(nn.Module):
-    """A convolution with bias, initialised U(±1/√fan_in) as in the published baseline."""
+class ConvParams(nn.Module):
+    """Kernel and bias of a convolution, drawn from U(±1/√fan_in) as in the published baseline."""
 
     features: int
     taps: int = 1
-    stride: int = 1
 
     @nn.compact
-    def __call__(self, x: Float[Array, "h w c"]) -> Float[Array, "h_out w_out features"]:
-        c, k = x.shape[-1], self.taps
-        init = _uniform(k * k * c)
-        kernel = self.param("kernel", init, (k, k, c, self.features))
-        bias = self.param("bias", init, (self.features,))
-        return conv(x, kernel, bias, stride=self.stride)
+    def __call__(self, c_in: int) -> tuple[Array, Array]:
+        init = _uniform(self.taps**2 * c_in)
+        kernel = self.param("kernel", init, (self.taps, self.taps, c_in, self.features))
+        return kernel, self.param("bias", init, (self.features,))
 
 
-class Norm(nn.Module):
-    """Batch normalisation over one image: biased variance, eps 1e-5, learned scale and offset.
+class NormParams(nn.Module):
+    """Scale and offset of a normalisation: at first 1 and 0."""
+
+    @nn.compact
+    def __call__(self, channels: int) -> tuple[Array, Array]:
+        scale = self.param("scale", nn.initializers.ones, (channels,))
+        return scale, self.param("offset", nn.initializers.zeros, (channels,))
+
+
+def normalise(
+    x: Float[Array, "h w c"],
+    mean: Float[Array, " c"],
+    variance: Float[Array, " c"],
+    scale: Float[Array, " c"],
+    offset: Float[Array, " c"],
+) -> Float[Array, "h w c"]:
+    """Batch normalisation of one image with the given moments, eps 1e-5.
 
     Source: Ioffe, Szegedy, "Batch Normalization", ICML 2015, algorithm 1.
     """
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "h w c"]) -> Float[Array, "h w c"]:
-        c = x.shape[-1]
-        scale = self.param("scale", nn.initializers.ones, (c,))
-        offset = self.param("offset", nn.initializers.zeros, (c,))
-        mean = jnp.mean(x, axis=(0, 1), keepdims=True)
-        variance = jnp.mean(jnp.square(x - mean), axis=(0, 1), keepdims=True)
-        gain = scale[None, None] * jax.lax.rsqrt(variance + 1e-5)
-        return (x - mean) * gain + offset[None, None]
+    gain = scale * jax.lax.rsqrt(variance + 1e-5)
+    return (x - mean[None, None]) * gain[None, None] + offset[None, None]
 
 
-def upsample(x: Float[Array, "h w c"], method: str) -> Float[Array, "2h 2w c"]:
-    """Doubles both sides: "nearest", or "bilinear" with half-pixel centres and clamped edges."""
-    for axis in (0, 1):
-        if method == "nearest":
-            low = high = x
-        else:
-            n = x.shape[axis]
-            first = jax.lax.slice_in_dim(x, 0, 1, axis=axis)
-            last = jax.lax.slice_in_dim(x, n - 1, n, axis=axis)
-            before = jnp.concatenate([first, jax.lax.slice_in_dim(x, 0, n - 1, axis=axis)], axis)
-            after = jnp.concatenate([jax.lax.slice_in_dim(x, 1, n, axis=axis), last], axis)
-            low, high = 0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after
-        shape = list(x.shape)
-        shape[axis] *= 2
-        x = jnp.stack([low, high], axis=axis + 1).reshape(shape)
-    return x
+def moments(x: Float[Array, "h w c"]) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
+    """Mean and biased variance of each channel."""
+    mean = jnp.mean(x, axis=(0, 1))
+    return mean, jnp.mean(jnp.square(x - mean[None, None]), axis=(0, 1))
 
 
 class Hourglass(nn.Module):
@@ -200,11 +191,16 @@ class Hourglass(nn.Module):
 
     @nn.compact
     def __call__(self, z: Float[Array, "h w d"]) -> Float[Array, "h w channels"]:
-        return nn.sigmoid(Conv(self.channels, name="out")(self._scale(z, 0)))
+        x = self._scale(z, 0)
+        return nn.sigmoid(conv(x, *ConvParams(self.channels, name="out")(x.shape[2])))
 
     def _block(self, x, name: str, features: int, taps: int, stride: int = 1):
-        x = Conv(features, taps, stride, name=f"{name}_conv")(x)
-        return nn.leaky_relu(Norm(name=f"{name}_norm")(x), 0.2)
+        params = ConvParams(features, taps, name=f"{name}_conv")(x.shape[2])
+        return self._activate(conv(x, *params, stride=stride), name)
+
+    def _activate(self, x, name: str):
+        params = NormParams(name=f"{name}_norm")(x.shape[2])
+        return nn.leaky_relu(normalise(x, *moments(x), *params), 0.2)
 
     def _scale(self, x, i: int):
         a = self.architecture
@@ -212,15 +208,30 @@ class Hourglass(nn.Module):
         deep = self._block(deep, f"deep{i}", a.down[i], a.down_kernel[i])
         if i + 1 < a.scales:
             deep = self._scale(deep, i + 1)
-        deep = upsample(deep, a.upsampling[i])
-        if a.skip[i]:
-            skip = self._block(x, f"skip{i}", a.skip[i], a.skip_kernel[i])
-            deep = jnp.concatenate([skip, deep], axis=-1)
-        joined = Norm(name=f"join{i}_norm")(deep)
-        joined = self._block(joined, f"up{i}", a.up[i], a.up_kernel[i])
+        joined = self._join(x, deep, i)
         if a.pointwise:
             joined = self._block(joined, f"pointwise{i}", a.up[i], 1)
         return joined
+
+    def _join(self, x, deep, i: int):
+        """concat(skip, upsampled deep), norm, convolution, norm, act: each branch for itself.
+
+        Norms act on each channel alone and convolutions add over channels, so the two branches
+        need never be put together, and the deep one is normalised before it is upsampled.
+        """
+        a, n = self.architecture, self.architecture.skip[i]
+        scale, offset = NormParams(name=f"join{i}_norm")(n + deep.shape[2])
+        kernel, bias = ConvParams(a.up[i], a.up_kernel[i], name=f"up{i}_conv")(n + deep.shape[2])
+        moments_up = upsampled_moments(deep, a.upsampling[i])
+        deep = normalise(deep, *moments_up, scale[n:], offset[n:])
+        joined = upsample_conv(deep, kernel[:, :, n:], a.upsampling[i])
+        if n:
+            skip = self._block(x, f"skip{i}", n, a.skip_kernel[i])
+            skip = normalise(skip, *moments(skip), scale[:n], offset[:n])
+            joined = joined + conv(skip, kernel[:, :, :n], bias)
+        else:
+            joined = joined + bias[None, None]
+        return self._activate(joined, f"up{i}")
 
 
 def network_input(
