@@ -101,7 +101,7 @@ def encode(pixels: NDArray[Any], file_format: str, like: Picture, *, with_exif: 
         exif.load(like.exif)
     if file_format == "WEBP" and like.resolution is not None:  # it holds none outside of its EXIF
         exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution] = like.resolution[:2]
-        exif[ExifTags.Base.ResolutionUnit] = {"none": 1, "inch": 2, "cm": 3}[like.resolution.unit]
+        exif[ExifTags.Base.ResolutionUnit] = metadata.UNIT_NUMBERS[like.resolution.unit]
     if len(exif):
         options["exif"] = metadata.to_bytes(exif)
     if like.dpi is not None and file_format != "WEBP":

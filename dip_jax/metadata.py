@@ -12,6 +12,9 @@ from dip_jax.picture import Resolution
 NESTED_TAGS = (ExifTags.Base.ExifOffset, ExifTags.Base.GPSInfo)
 """The parts of EXIF that are tables of their own."""
 
+UNIT_NUMBERS = {"none": 1, "inch": 2, "cm": 3}
+"""ResolutionUnit in the tags of TIFF and EXIF (TIFF 6.0, section 8)."""
+
 # EXIF mixes what describes a picture with the layout of the file that it came from (sizes, depths,
 # offsets). Only the description may travel to another file, where the rest would be wrong.
 _DESCRIPTIVE_TAGS = frozenset(
@@ -32,7 +35,6 @@ _DESCRIPTIVE_TAGS = frozenset(
         *NESTED_TAGS,
     }
 )
-_UNITS = {1: "none", 2: "inch", 3: "cm"}  # ResolutionUnit, TIFF 6.0, section 8
 _IMAGEJ_CALIBRATION = ("ImageJ", "unit", "yunit", "zunit", "spacing", "finterval", "tunit")
 
 
@@ -101,7 +103,8 @@ def resolution(
 def resolution_of_exif(exif: Image.Exif, orientation: int) -> Resolution | None:
     """The resolution that the EXIF itself gives, as it does in a TIFF or a WebP, or None."""
     base = ExifTags.Base
-    unit = _UNITS.get(exif.get(base.ResolutionUnit, 2))
+    number = exif.get(base.ResolutionUnit, 2)
+    unit = next((unit for unit, n in UNIT_NUMBERS.items() if n == number), None)
     return resolution(exif.get(base.XResolution), exif.get(base.YResolution), unit, orientation)
 
 

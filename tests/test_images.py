@@ -226,8 +226,12 @@ def test_what_is_not_a_readable_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("this is not a picture\n" * 9)
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "page.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    for name in ("text.png", "empty.png", "page.eps"):
+    (tmp_path / "empty.tif").write_bytes(b"")
+    for name in ("text.png", "empty.png", "empty.tif", "page.eps"):
         assert "not a picture" in one_line(images.read, tmp_path / name)
+    for number, rest in enumerate((b"", b"no directory", bytes(40), b"\xff" * 99)):
+        (tmp_path / f"{number}.tif").write_bytes(b"II*\0" + rest)
+        assert "broken" in one_line(images.read, tmp_path / f"{number}.tif")
     assert "No such file" in one_line(images.read, tmp_path / "missing.png")
     assert "No such file" in one_line(images.read, tmp_path / "two\nlines.png")
     assert "null" in one_line(images.read, "a\0b.png")

@@ -1,4 +1,4 @@
-"""TIFF: pages from bytes and to bytes, in every depth, with tifffile.
+"""The pages of a TIFF from its bytes, in every depth, with tifffile.
 
 Only the layouts whose meaning is certain are read; the others are refused with an `InputError`.
 """
@@ -6,7 +6,6 @@ Only the layouts whose meaning is certain are read; the others are refused with 
 import contextlib
 import logging
 import math
-import struct
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -15,14 +14,12 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from dip_jax import formats, metadata
 from dip_jax.errors import InputError
 from dip_jax.picture import DataRange, Picture
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_UNITS = {"none": 1, "inch": 2, "cm": 3}
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
 _SAMPLES = {
     _PHOTOMETRIC.MINISWHITE: 1,
@@ -72,43 +69,8 @@ def decode(data: bytes, name: str, data_range: DataRange | None, *, single: bool
         pictures: list[Picture] = []
         for i, page in pages:
             page_name = name if len(pages) == 1 else f"page {len(pictures) + 1} of {name}"
-            assert isinstance(page, tifffile.TiffPage)
-            pictures.append(_decode_page(page, i, data, data_range, page_name))
+            pictures.append(_decode_page(page.aspage(), i, data, data_range, page_name))
         return pictures
-
-
-def encode(pages: list[tuple[NDArray[Any], Picture]], *, with_exif: bool) -> bytes:
-    """The bytes of a file with these pages, not compressed.
-
-    Args:
-        pages: pixels, `(h, w)` or `(h, w, 3)` of an integer or float dtype, each with the picture
-            that has what is written besides: alpha of the same dtype, profile, EXIF, resolution.
-        with_exif: False leaves the EXIF out.
-    """
-    buffer = BytesIO()
-    big = sum(pixels.nbytes * 2 + 2**20 for pixels, _ in pages) > 2**32
-    nested: list[dict[int, dict[int, Any]]] = []
-    with tifffile.TiffWriter(buffer, bigtiff=big, byteorder="<") as writer:
-        for pixels, like in pages:
-            tags, tables = _exif_tags(like.exif if with_exif else None, big)
-            nested.append(tables)
-            grey = pixels.ndim == 2
-            channels = pixels if like.alpha is None else np.dstack([pixels, like.alpha])
-            resolution = like.resolution
-            writer.write(
-                np.ascontiguousarray(channels),
-                photometric="minisblack" if grey else "rgb",
-                planarconfig=None if channels.ndim == 2 else "contig",
-                extrasamples=_extra_samples(like),
-                iccprofile=like.icc_profile,
-                resolution=None if resolution is None else resolution[:2],
-                resolutionunit=None if resolution is None else _UNITS[resolution.unit],
-                software=False,
-                metadata=None,
-                contiguous=False,
-                extratags=tags,
-            )
-    return _with_nested(buffer.getvalue(), nested)
 
 
 def _is_reduced(page: Any) -> bool:
@@ -116,6 +78,8 @@ def _is_reduced(page: Any) -> bool:
 
 
 def _check_pages(file: tifffile.TiffFile, pages: list[Any], name: str, single: bool) -> None:
+    if not any(page.imagewidth and page.imagelength for page in file.pages):
+        raise tifffile.TiffFileError("it has no picture")
     if not pages:
         raise InputError(
             f"{name} holds nothing but reduced previews (a camera's raw file?); expected a "
@@ -290,67 +254,6 @@ def _arrays_by_pillow(
         image.seek(index)
         image.load()
         return formats.arrays(image, name)
-
-
-def _extra_samples(like: Picture) -> tuple[str, ...] | None:
-    if like.alpha is None:
-        return None
-    return ("assocalpha",) if like.premultiplied else ("unassalpha",)
-
-
-def _exif_tags(exif: bytes | None, big: bool) -> tuple[list[Any], dict[int, dict[int, Any]]]:
-    """Descriptive tags for tifffile, and the nested tables, each with a placeholder."""
-    if exif is None:
-        return [], {}
-    source = Image.Exif()
-    source.load(exif)
-    tags: list[Any] = []
-    nested = {}
-    for tag, value in source.items():
-        if tag in metadata.NESTED_TAGS:
-            nested[tag] = source.get_ifd(tag)
-            tags.append((tag - 1, "Q" if big else "I", 1, 0, False))
-        elif isinstance(value, str):
-            tags.append((tag, 2, 0, value.encode("latin-1", "replace"), False))
-        elif isinstance(value, bytes | tuple):
-            tags.append((tag, 1, len(value), bytes(value), False))
-    return tags, nested
-
-
-def _with_nested(data: bytes, nested: list[dict[int, dict[int, Any]]]) -> bytes:
-    """The file with the nested tables of EXIF appended, and entries that point to them.
-
-    tifffile writes no such entries; the placeholders have the numbers before theirs, which nothing
-    else has, so that the entries stay in order.
-    """
-    if not any(nested):
-        return data
-    with tifffile.TiffFile(BytesIO(data)) as file:
-        big = file.is_bigtiff
-        places = [
-            {tag: page.aspage().tags[tag - 1].offset for tag in tables}
-            for page, tables in zip(file.pages, nested, strict=True)
-        ]
-    out = bytearray(data)
-    for tables, offsets in zip(nested, places, strict=True):
-        for tag, table in tables.items():
-            out += b"\0" * (len(out) % 2)
-            start, at = len(out), offsets[tag]
-            out += _table(tag, table, big, start)
-            struct.pack_into("<H", out, at, tag)
-            struct.pack_into("<Q" if big else "<I", out, at + (12 if big else 8), start)
-    return bytes(out)
-
-
-def _table(tag: int, table: dict[int, Any], big: bool, start: int) -> bytes:
-    """A nested table as it stands at an offset of a little-endian file."""
-    head = b"II+\0" + bytes(12) if big else b"II*\0" + bytes(4)
-    directory = ImageFileDirectory_v2(head, group=tag)
-    for key, value in table.items():
-        # A table within the table is kept only where Pillow has read it.
-        if key != ExifTags.IFD.Interop or isinstance(value, dict):
-            directory[key] = value
-    return directory.tobytes(start)
 
 
 @contextlib.contextmanager
