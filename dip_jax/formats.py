@@ -55,6 +55,8 @@ def decode(data: bytes, name: str) -> Picture:
         exif = image.getexif()
         orientation = exif.get(ExifTags.Base.Orientation, 1)
         x, y = image.info.get("dpi", (None, None))
+        if image.format in ("JPEG", "MPO") and image.info.get("jfif_unit") not in (1, 2):
+            x, y = None, None  # what Pillow took from the EXIF, or made up
         resolution = metadata.resolution(x, y, orientation=orientation)
         return Picture(
             pixels=metadata.upright(pixels, orientation),

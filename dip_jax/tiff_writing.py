@@ -13,6 +13,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from dip_jax import metadata
 from dip_jax.picture import Picture
 
+_CLASSIC_LIMIT = 2**32  # bytes, which the offsets of a TIFF that is not a BigTIFF can reach
+
 
 def encode(pages: list[tuple[NDArray[Any], Picture]], *, with_exif: bool) -> bytes:
     """The bytes of a file with these pages, not compressed.
@@ -23,7 +25,7 @@ def encode(pages: list[tuple[NDArray[Any], Picture]], *, with_exif: bool) -> byt
         with_exif: False leaves the EXIF out.
     """
     buffer = BytesIO()
-    big = sum(pixels.nbytes * 2 + 2**20 for pixels, _ in pages) > 2**32
+    big = sum(pixels.nbytes * 2 + 2**20 for pixels, _ in pages) > _CLASSIC_LIMIT
     nested: list[dict[int, dict[int, Any]]] = []
     with tifffile.TiffWriter(buffer, bigtiff=big, byteorder="<") as writer:
         for pixels, like in pages:

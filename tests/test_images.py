@@ -1,8 +1,10 @@
 """Pictures in and out of files: what comes back is what went in, or one line says why not."""
 
+import contextlib
 import os
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -238,12 +240,43 @@ def test_what_is_not_a_readable_file_is_refused(tmp_path: Path) -> None:
     one_line(images.read, tmp_path)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
+@contextlib.contextmanager
+def an_ordinary_user() -> Iterator[None]:
+    """Gives up the rights of root, who may read and write all."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("permissions of POSIX")
+    root = os.geteuid() == 0
+    try:
+        if root:
+            os.seteuid(65534)
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
 def test_no_permission_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.new("L", (4, 4)).save(path)
     path.chmod(0)
-    assert "ermission" in one_line(images.read, path)
+    tmp_path.chmod(0o500)
+    with an_ordinary_user():
+        for read in (images.read, images.read_pages):
+            assert "ermission" in one_line(read, path)
+        assert "ermission" in one_line(images.write, tmp_path / "b.png", random_pixels(4, 4))
+    tmp_path.chmod(0o700)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_the_resolution_of_a_jpeg_is_not_made_up(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[DESCRIPTION] = "a boat"
+    Image.fromarray(random_pixels(8, 16)).save(tmp_path / "a.jpg", exif=exif)
+    picture = images.read(tmp_path / "a.jpg")
+    assert picture.exif is not None and picture.resolution is None
+    exif[0x011A], exif[0x011B], exif[0x0128] = 118, 59, 3  # of which the unit is the centimetre
+    Image.fromarray(random_pixels(8, 16)).save(tmp_path / "b.jpg", exif=exif)
+    assert images.read(tmp_path / "b.jpg").resolution == images.Resolution(118, 59, "cm")
 
 
 @pytest.mark.parametrize("limit", [60, 20])  # Pillow warns at the limit and raises at twice it

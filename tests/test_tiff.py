@@ -9,10 +9,13 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from picture_files import Pixels, one_line, random_pixels
 from PIL import Image
 
-from dip_jax import images
+from dip_jax import images, tiff_writing
 from dip_jax.errors import InputError
 
 DESCRIPTION, ARTIST, EXIF_IFD, EXPOSURE, GPS_IFD, LATITUDE = 270, 315, 0x8769, 0x829A, 0x8825, 2
@@ -32,6 +35,44 @@ def assert_same(picture: images.Picture, pixels: Pixels, alpha: Pixels | None = 
     if alpha is not None and picture.alpha is not None:
         np.testing.assert_array_equal(picture.alpha, alpha)
         assert picture.alpha.dtype == alpha.dtype
+
+
+@st.composite
+def samples(draw: st.DrawFn) -> Pixels:
+    dtype = draw(st.sampled_from(["uint8", "uint16", "int32", "float16", "float32", "float64"]))
+    h, w = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    low, high = (0, 1) if dtype.startswith("float") else (0, 200)
+    width = {"width": 8 * np.dtype(dtype).itemsize} if dtype.startswith("float") else {}
+    numbers = st.floats if width else st.integers
+    channels = draw(st.integers(1, 4))
+    return draw(hnp.arrays(dtype, (h, w, channels), elements=numbers(low, high, **width)))
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(st.lists(samples(), min_size=1, max_size=3), st.booleans())
+def test_any_pages_come_back_exactly(
+    tmp_path_factory: pytest.TempPathFactory, pages: list[Pixels], big: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.tif"
+    exif = Image.Exif()
+    exif[EXIF_IFD] = {EXPOSURE: 0.25}
+    likes = []
+    for page in pages:
+        colours = 1 if page.shape[2] < 3 else 3
+        alpha = page[..., -1] if page.shape[2] in (2, 4) else None
+        pixels = page[..., 0] if colours == 1 else page[..., :3]
+        likes.append(images.Picture(pixels, alpha=alpha, exif=exif.tobytes(), data_range=(0, 200)))
+    with pytest.MonkeyPatch.context() as patch:
+        if big:  # as for four gigabytes
+            patch.setattr(tiff_writing, "_CLASSIC_LIMIT", 0)
+        images.write_pages(path, [like.pixels for like in likes], likes)
+    assert path.read_bytes()[2] == (43 if big else 42)
+    for picture, like in zip(images.read_pages(path, (0, 200)), likes, strict=True):
+        assert_same(picture, like.pixels, like.alpha)
+        read = Image.Exif()
+        assert picture.exif is not None
+        read.load(picture.exif)
+        assert read.get_ifd(EXIF_IFD) == {EXPOSURE: 0.25}
 
 
 # Reading
