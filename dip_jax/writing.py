@@ -56,7 +56,7 @@ def write_pages(
     Args:
         path: ends in .tif or .tiff; as in `write` if there is one page.
         pages: pixels as in `write`, one array for each page; they may differ in size and dtype.
-        likes: as in `write`, one for each page; None is None for each.
+        likes: as in `write`, one (or None) for each page; or None, for no page.
 
     Raises:
         InputError: as in `write`; or there is no page, several pages do not go into the format, or
