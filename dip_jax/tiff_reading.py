@@ -78,7 +78,7 @@ def _is_reduced(page: Any) -> bool:
 
 
 def _check_pages(file: tifffile.TiffFile, pages: list[Any], name: str, single: bool) -> None:
-    if not any(page.imagewidth and page.imagelength for page in file.pages):
+    if not any(page.aspage().imagewidth and page.aspage().imagelength for page in file.pages):
         raise tifffile.TiffFileError("it has no picture")
     if not pages:
         raise InputError(
