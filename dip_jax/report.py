@@ -46,9 +46,9 @@ _STOPPED = {
     "asked": "it was interrupted",
 }
 _PICTURES = {
-    "degraded": "what was given",
-    "restored": "the result",
-    "clean": "the undamaged picture, which the run was not shown and is measured against",
+    "degraded": "What was given.",
+    "restored": "The result.",
+    "clean": "The undamaged picture, which psnr_true and ssim_true compare with.",
 }
 _MEASURES = {
     "psnr_true": "PSNR in dB against the clean picture, over all of it. Higher is closer: 3 dB "
@@ -315,7 +315,14 @@ def _gallery(panels: Sequence[tuple[str, np.ndarray]], summary: Mapping[str, Any
                         height=size[1],
                         data_name=name,
                     ),
-                    tag("span", choice if i != 1 else None, title, f" {rest}", class_="name"),
+                    tag(
+                        "span",
+                        choice if i != 1 else None,
+                        title,
+                        " ",
+                        tag("span", rest),
+                        class_="name",
+                    ),
                 ),
                 tag("figcaption", note, f" Reduced to {size[0]} × {size[1]}." if reduced else None),
             )
@@ -347,8 +354,8 @@ def _embedded(image: np.ndarray) -> tuple[str, tuple[int, int], bool]:
 
 def _uncertainty_note(summary: Mapping[str, Any]) -> str:
     white = (summary.get("uncertainty") or {}).get("white")
-    note = "the standard deviation over the seeds. Black: they agree"
-    return note + ("" if white is None else f"; white: {255 * white:.1f} of 255 or more") + "."
+    note = "The standard deviation over the seeds. Black: they agree."
+    return note if white is None else f"{note} White: {255 * white:.1f} of 255, or more."
 
 
 def _curves_note(drawn: Sequence[Element], summary: Mapping[str, Any]) -> Element:
@@ -360,8 +367,11 @@ def _curves_note(drawn: Sequence[Element], summary: Mapping[str, Any]) -> Elemen
         + (" and of the output itself (out)" if len(summary.get("seeds") or []) < 2 else "")
         + ". The dotted line marks the chosen step."
     )
-    if summary.get("oracle"):
-        text += " The star is the oracle: the best average, which only the clean picture can tell."
+    if oracle := summary.get("oracle"):
+        text += (
+            f" The star is the oracle: the best average, {oracle['psnr_true_avg']:.2f} dB at step "
+            f"{oracle['step_avg']:,}, which only the clean picture can tell."
+        )
     return tag("p", text, class_="note")
 
 
@@ -389,6 +399,11 @@ def _figures(summary: Mapping[str, Any]) -> Element | None:
     return _section("Figures", table, _terms(images_), _terms(terms))
 
 
+def _why(reason: str) -> str:
+    words = _STOPPED.get(reason, reason)
+    return words if reason in words else f"{words} ({reason})"
+
+
 def _seeds(summary: Mapping[str, Any]) -> Element | None:
     lanes = summary.get("lanes") or []
     if len(lanes) < 2:
@@ -406,12 +421,12 @@ def _seeds(summary: Mapping[str, Any]) -> Element | None:
             str(lane.get("chosen_image")),
             *(_figure(name, _chosen_figures(lane).get(name)) for name in measures),
             _duration(lane["seconds"]) if lane.get("seconds") is not None else "–",
-            _STOPPED.get(str(lane.get("stop_reason")), str(lane.get("stop_reason"))),
+            _why(str(lane.get("stop_reason"))),
         ]
         for lane in lanes
     ]
     heads = ["seed", "steps", "chosen step", "chosen image", *measures, "time", "why it ended"]
-    return _section("Seeds", _table(heads, lines))
+    return _section("Seeds", _table(heads, lines, "words"))
 
 
 def _run(summary: Mapping[str, Any]) -> Element:
@@ -431,7 +446,7 @@ def _run(summary: Mapping[str, Any]) -> Element:
         "chosen step": None if chosen is None else _number(chosen),
         "chosen image": s.get("chosen_image"),
         "criterion": s.get("criterion"),
-        "why it ended": reason and f"{_STOPPED.get(reason, reason)} ({reason})",
+        "why it ended": reason and _why(reason),
         "rollbacks": f"{rollbacks:,}: the fit fell apart and went back to its last good state"
         if rollbacks
         else None,
@@ -447,9 +462,12 @@ def _run(summary: Mapping[str, Any]) -> Element:
 def _command(command: Sequence[str]) -> Element | None:
     if not command:
         return None
+    arguments: list[Child] = []
+    for argument in command:  # each in an element of its own, so that lines break between them
+        arguments += [" " if arguments else None, tag("span", shlex.quote(argument))]
     return _section(
         "The command",
-        tag("pre", tag("code", shlex.join(command), id="command"), tabindex=0),
+        tag("pre", tag("code", arguments, id="command")),
         tag(
             "p",
             tag("button", "Copy", type="button", id="copy"),
@@ -468,7 +486,7 @@ def _footer(summary: Mapping[str, Any]) -> Element:
     )
 
 
-def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> Element:
+def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], class_: str = "") -> Element:
     """A table whose first column names its lines; where it is too wide it scrolls by itself."""
     return tag(
         "div",
@@ -486,7 +504,7 @@ def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> Element:
                 ],
             ),
         ),
-        class_="wide",
+        class_=f"wide {class_}".strip(),
         tabindex=0,
         role="group",
         aria_label="Table",

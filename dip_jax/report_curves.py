@@ -19,6 +19,7 @@ from dip_jax.reporting import OUTPUTS, REFERENCE_LABELS, REFERENCES
 Rows = Sequence[Mapping[str, Any]]
 
 MEASURES = {"psnr": ("PSNR (dB)", 2), "ssim": ("SSIM", 3)}  # the axis' label, decimals
+_TICKS = [1, 2, 2.5, 5, 10]
 _STAR = " ".join(
     f"{r * math.sin(k * math.pi / 5):.2f},{-r * math.cos(k * math.pi / 5):.2f}"
     for k, r in enumerate([8.0, 3.4] * 5)
@@ -202,7 +203,7 @@ class _Plot:
         decimals = 0
         values = [
             value
-            for value in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(self._low, self._high)
+            for value in MaxNLocator(5, steps=_TICKS).tick_values(self._low, self._high)
             if self._low <= value <= self._high
         ]
         while any(abs(round(value, decimals) - value) > 1e-9 for value in values) and decimals < 6:
@@ -213,7 +214,9 @@ class _Plot:
             text = f"{value:.{decimals}f}"
             parts.append(tag("text", text, x="-8", y=y, dy="0.35em", class_="tick left"))
         parts.append(tag("line", x1="0", x2="100%", y1="100%", y2="100%", class_="axis"))
-        for step in MaxNLocator(4, integer=True).tick_values(*self._steps) if last else ():
+        for step in (
+            MaxNLocator(4, integer=True, steps=_TICKS).tick_values(*self._steps) if last else ()
+        ):
             if self._steps[0] <= step <= self._steps[1]:
                 x = _percent(self._x(step))
                 parts.append(tag("text", f"{step:,.0f}", x=x, y="100%", dy="1.5em", class_="tick"))
@@ -285,7 +288,7 @@ def _table(
     many: bool,
 ) -> Element:
     names = ["avg_lowest", "avg_highest"] if many else list(OUTPUTS)
-    heads = ["lowest seed", "highest seed"] if many else list(OUTPUTS)
+    heads = ["lowest", "highest"] if many else list(OUTPUTS)
     measured = dict.fromkeys((line.measure, line.reference) for line in lines)
     body = []
     for measure, reference in measured:
@@ -308,6 +311,7 @@ def _table(
             "caption",
             "Values at step ",
             tag("span", f"{steps[at]:,}", id="values-step"),
+            ", over the seeds" if many else None,
         ),
         tag(
             "thead",
