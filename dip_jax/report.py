@@ -23,6 +23,7 @@ from dip_jax.errors import InputError
 from dip_jax.files import write_bytes
 from dip_jax.markup import Child, document, tag
 from dip_jax.report_curves import curves
+from dip_jax.report_figures import chosen_figures, count, duration, figures, run, seeds
 
 LONGEST_SIDE = 2048  # pixels; a larger picture is reduced to it
 
@@ -38,34 +39,10 @@ _CHOSEN_BY = {
     "oracle": "by the clean picture",
     "none": "as the last one",
 }
-_STOPPED = {
-    "criterion": "it stopped by itself",
-    "num_steps": "all steps were made",
-    "diverged": "the fit kept falling apart",
-    "interrupted": "it was interrupted",
-    "asked": "it was interrupted",
-}
 _PICTURES = {
     "degraded": "What was given.",
     "restored": "The result.",
     "clean": "The undamaged picture, which psnr_true and ssim_true compare with.",
-}
-_MEASURES = {
-    "psnr_true": "PSNR in dB against the clean picture, over all of it. Higher is closer: 3 dB "
-    "more is half the squared error. Only an experiment has a clean picture.",
-    "ssim_true": "Structural similarity with the clean picture: at most 1, which is equality.",
-    "psnr_heldout": "PSNR on known pixels of the degraded picture that the network was not fitted "
-    "to. It needs no clean picture: it rises while the picture is learnt, and falls when the "
-    "damage is.",
-    "psnr_observed": "PSNR against the degraded picture, on its known pixels. Not a measure of "
-    "quality: a network that copies the damage scores high.",
-    "ssim_observed": "The same as a structural similarity.",
-}
-_IMAGES = {
-    "degraded": "the picture that was given",
-    "out": "the network’s output at the chosen step",
-    "avg": "the moving average of its outputs at the chosen step",
-    "restored": "the picture that was written",
 }
 
 
@@ -105,10 +82,10 @@ def report_html(
         _header(heading, summary, (w, h)),
         _viewer(),
         _gallery(panels, summary),
-        _section("Curves", _curves_note(drawn, summary), drawn),
-        _figures(summary),
-        _seeds(summary),
-        _run(summary),
+        _section("Curves", [_curves_note(drawn, summary), *drawn]),
+        _section("Figures", figures(summary)),
+        _section("Seeds", seeds(summary)),
+        _section("The run", run(summary)),
         _command(command),
     )
     head = tag(
@@ -167,8 +144,8 @@ def _colours() -> str:
     return "".join(f"--{name}:{colour};" for name, colour in colours.items())
 
 
-def _section(title: str, *children: Child) -> Element:
-    return tag("section", tag("h2", title), children)
+def _section(title: str, children: Sequence[Element]) -> Element | None:
+    return tag("section", tag("h2", title), children) if children else None
 
 
 def _heading(summary: Mapping[str, Any]) -> str:
@@ -181,8 +158,8 @@ def _ending(summary: Mapping[str, Any]) -> str:
     """How the run ended, in one or two sentences."""
     steps, reason = summary.get("steps"), summary.get("stop_reason")
     seeds = len(summary.get("seeds") or [0])
-    made = _count(steps, "step") if steps is not None else "some steps"
-    made += f" of {_count(seeds, 'seed')}" if seeds > 1 else ""
+    made = count(steps, "step") if steps is not None else "some steps"
+    made += f" of {count(seeds, 'seed')}" if seeds > 1 else ""
     sentence = {
         "criterion": f"The run stopped by itself after {made}.",
         "num_steps": f"The run made all of its {made}.",
@@ -206,13 +183,13 @@ def _header(heading: str, summary: Mapping[str, Any], size: tuple[int, int]) -> 
     facts: list[tuple[str, str]] = []
     if before is not None and after is not None:
         facts.append((f"{before:.2f} → {after:.2f} dB", "PSNR against the clean picture"))
-    elif (held := _chosen_figures(summary).get("psnr_heldout")) is not None:
+    elif (held := chosen_figures(summary).get("psnr_heldout")) is not None:
         facts.append((f"{held:.2f} dB", "PSNR on held-out pixels"))
     facts.append((f"{size[0]:,} × {size[1]:,}", "pixels"))
     if summary.get("filled_share") is not None:
         facts.append((f"{100 * summary['filled_share']:.1f}%", "of the picture filled"))
     if summary.get("seconds") is not None:
-        facts.append((_duration(summary["seconds"]), "of fitting"))
+        facts.append((duration(summary["seconds"]), "of fitting"))
     return tag(
         "header",
         tag("h1", heading),
@@ -227,11 +204,6 @@ def _header(heading: str, summary: Mapping[str, Any], size: tuple[int, int]) -> 
             class_="facts",
         ),
     )
-
-
-def _chosen_figures(summary: Mapping[str, Any]) -> Mapping[str, Any]:
-    metrics = summary.get("metrics") or {}
-    return metrics.get(summary.get("chosen_image")) or {}
 
 
 def _viewer() -> Element:
@@ -375,106 +347,20 @@ def _curves_note(drawn: Sequence[Element], summary: Mapping[str, Any]) -> Elemen
     return tag("p", text, class_="note")
 
 
-def _figures(summary: Mapping[str, Any]) -> Element | None:
-    found: dict[str, Any] = {"degraded": summary.get("degraded")} | (summary.get("metrics") or {})
-    columns = {name: values for name, values in found.items() if values}
-    measures = [name for name in _MEASURES if any(name in values for values in columns.values())]
-    if not measures:
-        return None
-    table = _table(
-        ["", *columns],
-        [
-            [name, *(_figure(name, values.get(name)) for values in columns.values())]
-            for name in measures
-        ],
-    )
-    terms = {name: _MEASURES[name] for name in measures}
-    images_ = {name: _IMAGES[name] for name in columns if name in _IMAGES}
-    if summary.get("chosen_image") == "mean":
-        images_ |= {
-            name: f"the mean over the seeds of {text.replace('the chosen', 'their chosen')}"
-            for name, text in images_.items()
-            if name in ("out", "avg")
-        }
-    return _section("Figures", table, _terms(images_), _terms(terms))
-
-
-def _why(reason: str) -> str:
-    words = _STOPPED.get(reason, reason)
-    return words if reason in words else f"{words} ({reason})"
-
-
-def _seeds(summary: Mapping[str, Any]) -> Element | None:
-    lanes = summary.get("lanes") or []
-    if len(lanes) < 2:
-        return None
-    measures = [
-        name
-        for name in ("psnr_true", "psnr_heldout")
-        if any(name in _chosen_figures(lane) for lane in lanes)
-    ]
-    lines = [
-        [
-            str(lane.get("seed")),
-            _number(lane.get("steps")),
-            _number(lane.get("chosen_step")),
-            str(lane.get("chosen_image")),
-            *(_figure(name, _chosen_figures(lane).get(name)) for name in measures),
-            _duration(lane["seconds"]) if lane.get("seconds") is not None else "–",
-            _why(str(lane.get("stop_reason"))),
-        ]
-        for lane in lanes
-    ]
-    heads = ["seed", "steps", "chosen step", "chosen image", *measures, "time", "why it ended"]
-    return _section("Seeds", _table(heads, lines, "words"))
-
-
-def _run(summary: Mapping[str, Any]) -> Element:
-    s = summary
-    chosen, reason, shape = s.get("chosen_step"), s.get("stop_reason"), s.get("shape")
-    filled, rollbacks = s.get("filled_share"), s.get("rollbacks")
-    seconds, first, speed = (
-        s.get(name) for name in ("seconds", "seconds_to_first_step", "steps_per_second")
-    )
-    facts: dict[str, str | None] = {
-        "task": s.get("task"),
-        "image": s.get("image"),
-        "shape": shape and f"{shape[1]:,} × {shape[0]:,} pixels, {_count(shape[2], 'channel')}",
-        "filled share": None if filled is None else f"{100 * filled:.1f}%",
-        "seeds": ", ".join(map(str, s.get("seeds") or [])),
-        "steps": _number(s.get("steps")),
-        "chosen step": None if chosen is None else _number(chosen),
-        "chosen image": s.get("chosen_image"),
-        "criterion": s.get("criterion"),
-        "why it ended": reason and _why(reason),
-        "rollbacks": f"{rollbacks:,}: the fit fell apart and went back to its last good state"
-        if rollbacks
-        else None,
-        "time": None if seconds is None else _duration(seconds),
-        "to the first step": None if first is None else f"{_duration(first)}, with compilation",
-        "speed": None if speed is None else f"{speed:.3g} steps per second",
-        "device": s.get("device"),
-        "versions": ", ".join(f"{k} {v}" for k, v in (s.get("versions") or {}).items()),
-    }
-    return _section("The run", _terms({k: v for k, v in facts.items() if v}, "facts-list"))
-
-
 def _command(command: Sequence[str]) -> Element | None:
     if not command:
         return None
     arguments: list[Child] = []
     for argument in command:  # each in an element of its own, so that lines break between them
         arguments += [" " if arguments else None, tag("span", shlex.quote(argument))]
-    return _section(
-        "The command",
-        tag("pre", tag("code", arguments, id="command")),
-        tag(
-            "p",
-            tag("button", "Copy", type="button", id="copy"),
-            tag("span", id="copied", role="status"),
-            class_="js-only",
-        ),
+    copy = tag(
+        "p",
+        tag("button", "Copy", type="button", id="copy"),
+        tag("span", id="copied", role="status"),
+        class_="js-only",
     )
+    code = tag("pre", tag("code", arguments, id="command"))
+    return _section("The command", [code, copy])
 
 
 def _footer(summary: Mapping[str, Any]) -> Element:
@@ -484,57 +370,3 @@ def _footer(summary: Mapping[str, Any]) -> Element:
         f"dip_jax{f' {version}' if version else ''}. This file is complete in itself and loads "
         "nothing.",
     )
-
-
-def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], class_: str = "") -> Element:
-    """A table whose first column names its lines; where it is too wide it scrolls by itself."""
-    return tag(
-        "div",
-        tag(
-            "table",
-            tag(
-                "thead",
-                tag("tr", [tag("th", x, scope="col") if x else tag("td") for x in heads]),
-            ),
-            tag(
-                "tbody",
-                [
-                    tag("tr", tag("th", first, scope="row"), [tag("td", text) for text in rest])
-                    for first, *rest in lines
-                ],
-            ),
-        ),
-        class_=f"wide {class_}".strip(),
-        tabindex=0,
-        role="group",
-        aria_label="Table",
-    )
-
-
-def _terms(terms: Mapping[str, str | None], class_: str = "terms") -> Element:
-    pairs = [tag("div", tag("dt", term), tag("dd", text)) for term, text in terms.items()]
-    return tag("dl", pairs, class_=class_)
-
-
-def _figure(name: str, value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.2f}" if name.startswith("psnr") else f"{value:.3f}"
-
-
-def _number(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
