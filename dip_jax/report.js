@@ -8,13 +8,13 @@
   const [stage, frame, split] = [find("stage"), find("frame"), find("split")];
   const [left, right] = [find("left"), find("right")];
   const restored = pictures[1];
-  const { naturalWidth, naturalHeight } = { naturalWidth: +restored.getAttribute("width"),
-                                            naturalHeight: +restored.getAttribute("height") };
+  const [naturalWidth, naturalHeight] =
+    ["width", "height"].map((name) => Number(restored.getAttribute(name)));
 
   function show(image, picture, name) {
     image.src = picture.src;
     image.alt = picture.alt;
-    name.textContent = picture.dataset.name;
+    name.textContent = image.dataset.name = picture.dataset.name;
   }
   function compare() {
     const chosen = document.querySelector("input[name=with]:checked");
@@ -25,7 +25,7 @@
   function move() {
     frame.style.setProperty("--split", `${split.value}%`);
     split.setAttribute("aria-valuetext",
-      `${split.value}% ${left.alt}, ${100 - split.value}% ${right.alt}`);
+      `${split.value}% ${left.dataset.name}, ${100 - split.value}% ${right.dataset.name}`);
   }
   function resize() {
     const size = document.querySelector("input[name=size]:checked").value;

@@ -282,7 +282,7 @@ def _gallery(panels: Sequence[tuple[str, np.ndarray]], summary: Mapping[str, Any
                     tag(
                         "img",
                         src=data,
-                        alt=f"{label} picture" if name == label else label,
+                        alt=f"{name} picture{rest and ', '}{rest}",
                         width=size[0],
                         height=size[1],
                         data_name=name,
@@ -319,7 +319,7 @@ def _embedded(image: np.ndarray) -> tuple[str, tuple[int, int], bool]:
     if reduced:
         picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
     png = BytesIO()
-    picture.save(png, format="PNG", optimize=True)
+    picture.save(png, format="PNG")
     data = base64.b64encode(png.getvalue()).decode()
     return f"data:image/png;base64,{data}", picture.size, reduced
 

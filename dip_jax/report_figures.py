@@ -46,7 +46,12 @@ def figures(summary: Mapping[str, Any]) -> list[Element]:
             for name in measures
         ],
     )
-    terms = {name: _MEASURES[name] for name in measures}
+    of_lanes = [chosen_figures(lane) for lane in summary.get("lanes") or []]
+    terms = {
+        name: text
+        for name, text in _MEASURES.items()
+        if name in measures or any(name in values for values in of_lanes)
+    }
     pictures = {name: _IMAGES[name] for name in columns if name in _IMAGES}
     if summary.get("chosen_image") == "mean":
         pictures |= {

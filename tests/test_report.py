@@ -276,6 +276,7 @@ def test_several_seeds_have_a_table_and_their_uncertainty_a_scale() -> None:
     found = page(**CASES["several seeds"])
     assert "2,468 steps of 2 seeds" in found.text
     assert "the mean of the seeds" in found.text
+    assert "psnr_heldout PSNR on known pixels" in found.text  # for the table of the seeds
     assert "3 1,234 1,013 avg 27.95 27.68 3 min 49 s it stopped by itself (criterion)" in found.text
     assert "4 1,234 1,014 avg 28.95 28.68 3 min 49 s all steps were made (num_steps)" in found.text
     assert f"White: {255 * 0.05:.1f} of 255" in found.text
