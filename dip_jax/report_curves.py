@@ -51,15 +51,17 @@ def curves(rows: Rows, summary: Mapping[str, Any]) -> list[Element]:
     steps = sorted({int(step) for line in lines for step in line.steps})
     many = len({line.seed for line in lines}) > 1
     chosen = _chosen_steps(summary)
-    low, high = min(steps), max([*steps, *chosen.values()])
+    oracle = None if many else summary.get("oracle")
+    marked = [*steps, *chosen.values(), *([oracle["step_avg"]] if oracle else [])]
+    low, high = min(marked), max(marked)
     low, high = (low, high) if low < high else (low - 1, high + 1)
     at = steps.index(min(steps, key=lambda s: abs(s - chosen[""]))) if "" in chosen else -1
 
     present = [name for name in MEASURES if any(line.measure == name for line in lines)]
     plots: list[Element] = []
     for name in present:
-        oracle = None if many or name != "psnr" else summary.get("oracle")
-        plot = _Plot(name, [line for line in lines if line.measure == name], (low, high), oracle)
+        own = [line for line in lines if line.measure == name]
+        plot = _Plot(name, own, (low, high), oracle if name == "psnr" else None)
         plots.append(plot.draw(chosen, first=not plots, last=name == present[-1], at=steps[at]))
     cells = _cells(lines, steps, many)
     data = {"steps": steps, "low": low, "high": high, "cells": cells}

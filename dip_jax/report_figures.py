@@ -46,7 +46,8 @@ def figures(summary: Mapping[str, Any]) -> list[Element]:
             for name in measures
         ],
     )
-    of_lanes = [chosen_figures(lane) for lane in summary.get("lanes") or []]
+    lanes = summary.get("lanes") or []
+    of_lanes = [chosen_figures(lane) for lane in lanes] if len(lanes) > 1 else []
     terms = {
         name: text
         for name, text in _MEASURES.items()
