@@ -1,0 +1,190 @@
+"""The figures of a report, in tables and words: what the run measured, and what it did."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from dip_jax.markup import tag
+
+_STOPPED = {
+    "criterion": "it stopped by itself",
+    "num_steps": "all steps were made",
+    "diverged": "the fit kept falling apart",
+    "interrupted": "it was interrupted",
+    "asked": "it was interrupted",
+}
+_MEASURES = {
+    "psnr_true": "PSNR in dB against the clean picture, over all of it. Higher is closer: 3 dB "
+    "more is half the squared error. Only an experiment has a clean picture.",
+    "ssim_true": "Structural similarity with the clean picture: at most 1, which is equality.",
+    "psnr_heldout": "PSNR on known pixels of the degraded picture that the network was not fitted "
+    "to. It needs no clean picture: it rises while the picture is learnt, and falls when the "
+    "damage is.",
+    "psnr_observed": "PSNR against the degraded picture, on its known pixels. Not a measure of "
+    "quality: a network that copies the damage scores high.",
+    "ssim_observed": "Structural similarity with the same; unknown pixels are 0 in both.",
+}
+_IMAGES = {
+    "degraded": "the picture that was given",
+    "out": "the network’s output at the chosen step",
+    "avg": "the moving average of its outputs at the chosen step",
+    "restored": "the picture that was written",
+}
+
+
+def figures(summary: Mapping[str, Any]) -> list[Element]:
+    """Every figure of the summary in a table, and what its names mean; none if there are none."""
+    found: dict[str, Any] = {"degraded": summary.get("degraded")} | (summary.get("metrics") or {})
+    columns = {name: values for name, values in found.items() if values}
+    measures = [name for name in _MEASURES if any(name in values for values in columns.values())]
+    if not measures:
+        return []
+    table = _table(
+        ["", *columns],
+        [
+            [name, *(_figure(name, values.get(name)) for values in columns.values())]
+            for name in measures
+        ],
+    )
+    lanes = summary.get("lanes") or []
+    of_lanes = [chosen_figures(lane) for lane in lanes] if len(lanes) > 1 else []
+    terms = {
+        name: text
+        for name, text in _MEASURES.items()
+        if name in measures or any(name in values for values in of_lanes)
+    }
+    pictures = {name: _IMAGES[name] for name in columns if name in _IMAGES}
+    if summary.get("chosen_image") == "mean":
+        pictures |= {
+            name: f"the mean over the seeds of {text.replace('the chosen', 'their chosen')}"
+            for name, text in pictures.items()
+            if name in ("out", "avg")
+        }
+    return [table, _terms(pictures), _terms(terms)]
+
+
+def seeds(summary: Mapping[str, Any]) -> list[Element]:
+    """The figures of each seed in a table; none for a single seed."""
+    lanes = summary.get("lanes") or []
+    if len(lanes) < 2:
+        return []
+    measures = [
+        name
+        for name in ("psnr_true", "psnr_heldout")
+        if any(name in chosen_figures(lane) for lane in lanes)
+    ]
+    lines = [
+        [
+            str(lane.get("seed")),
+            _number(lane.get("steps")),
+            _number(lane.get("chosen_step")),
+            str(lane.get("chosen_image")),
+            *(_figure(name, chosen_figures(lane).get(name)) for name in measures),
+            duration(lane["seconds"]) if lane.get("seconds") is not None else "–",
+            _why(str(lane.get("stop_reason"))),
+        ]
+        for lane in lanes
+    ]
+    heads = ["seed", "steps", "chosen step", "chosen image", *measures, "time", "why it ended"]
+    return [_table(heads, lines, "words", of="Seeds")]
+
+
+def run(summary: Mapping[str, Any]) -> list[Element]:
+    """What was done, on what, with what: the rest of the summary in words."""
+    s = summary
+    chosen, reason, shape = s.get("chosen_step"), s.get("stop_reason"), s.get("shape")
+    filled, rollbacks = s.get("filled_share"), s.get("rollbacks")
+    seconds, first, speed = (
+        s.get(name) for name in ("seconds", "seconds_to_first_step", "steps_per_second")
+    )
+    facts: dict[str, str | None] = {
+        "task": s.get("task"),
+        "image": s.get("image"),
+        "shape": shape and f"{shape[1]:,} × {shape[0]:,} pixels, {count(shape[2], 'channel')}",
+        "filled share": None if filled is None else f"{100 * filled:.1f}%",
+        "seeds": ", ".join(map(str, s.get("seeds") or [])),
+        "steps": _number(s.get("steps")),
+        "chosen step": None if chosen is None else _number(chosen),
+        "chosen image": s.get("chosen_image"),
+        "criterion": s.get("criterion"),
+        "why it ended": reason and _why(reason),
+        "rollbacks": f"{rollbacks:,}: the fit fell apart and went back to its last good state"
+        if rollbacks
+        else None,
+        "time": None if seconds is None else duration(seconds),
+        "to the first step": None if first is None else f"{duration(first)}, with compilation",
+        "speed": None if speed is None else f"{speed:.3g} steps per second",
+        "device": s.get("device"),
+        "versions": ", ".join(f"{k} {v}" for k, v in (s.get("versions") or {}).items()),
+    }
+    known = {name: fact for name, fact in facts.items() if fact}
+    return [_terms(known, "facts-list")] if known else []
+
+
+def chosen_figures(summary: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The figures of the chosen image of a run or of one of its lanes; empty if it has none."""
+    metrics = summary.get("metrics") or {}
+    return metrics.get(summary.get("chosen_image")) or {}
+
+
+def count(number: int, noun: str) -> str:
+    """`number` with its noun, in the plural unless it is 1."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it: 7.3 s, 3 min 49 s, 1 h 2 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _why(reason: str) -> str:
+    words = _STOPPED.get(reason, reason)
+    return words if reason in words else f"{words} ({reason})"
+
+
+def _table(
+    heads: Sequence[str], lines: Sequence[Sequence[str]], class_: str = "", of: str = "Figures"
+) -> Element:
+    """A table whose first column names its lines; where it is too wide it scrolls by itself."""
+    return tag(
+        "div",
+        tag(
+            "table",
+            tag(
+                "thead",
+                tag("tr", [tag("th", x, scope="col") if x else tag("td") for x in heads]),
+            ),
+            tag(
+                "tbody",
+                [
+                    tag("tr", tag("th", first, scope="row"), [tag("td", text) for text in rest])
+                    for first, *rest in lines
+                ],
+            ),
+        ),
+        class_=f"wide {class_}".strip(),
+        tabindex=0,
+        role="group",
+        aria_label=of,
+    )
+
+
+def _terms(terms: Mapping[str, str | None], class_: str = "terms") -> Element:
+    pairs = [tag("div", tag("dt", term), tag("dd", text)) for term, text in terms.items()]
+    return tag("dl", pairs, class_=class_)
+
+
+def _figure(name: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if name.startswith("psnr") else f"{value:.3f}"
+
+
+def _number(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
