@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +27,8 @@ class Crew:
     """The workers of the variants; on an accelerator, new ones for each unit give memory back."""
 
     def __init__(self, threads: int) -> None:
-        self.threads = threads
+        self._threads = threads
+        self._cache = tempfile.TemporaryDirectory(prefix="dip_jax_speed_")
         self._workers: dict[str, turns.Worker] = {}
 
     def worker(self, variant: Variant) -> turns.Worker:
@@ -38,7 +40,9 @@ class Crew:
                 "channels_last": variant.channels_last,
                 "compile": variant.compile,
             }
-            self._workers[variant.name] = turns.Worker(variant.module, options, self.threads)
+            self._workers[variant.name] = turns.Worker(
+                variant.module, options, self._threads, self._cache.name
+            )
         return self._workers[variant.name]
 
     def dismiss(self, variant: Variant | None = None) -> None:
@@ -87,7 +91,8 @@ def measure(
     for i, result in enumerate(results):
         ask(i, "release")
         if "error" not in result:
-            a_step = unit.lanes * statistics.median(result["seconds"])
+            # The first step is of the first lane only.
+            a_step = statistics.median(result["seconds"])
             result["compile"] = max(0.0, result["first_step"] - a_step)
     if platform != "cpu":
         crew.dismiss()
@@ -134,6 +139,7 @@ class Report:
     bandwidth: float = 0.0
     start_up: dict[str, Any] | None = None
     stopped: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    remarks: list[str] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
     machine: dict[str, Any] = dataclasses.field(default_factory=machine)
     versions: dict[str, str] = dataclasses.field(default_factory=versions)
@@ -141,6 +147,11 @@ class Report:
     @property
     def platform(self) -> str:
         return self.devices["dip_jax"]["platform"]
+
+    def can_time(self, variant: Variant) -> bool:
+        """Whether that side has the device that `dip_jax` has; PyTorch's name of a GPU is cuda."""
+        other = self.devices.get(variant.side, {}).get("platform")
+        return other is not None and (other == "cpu") == (self.platform == "cpu")
 
     def rate(self, crew: "Crew") -> None:
         """Measures the matrix product and the memory's bandwidth; keeps the highest."""
@@ -151,13 +162,19 @@ class Report:
                 large = worker.described["platform"] != "cpu"
                 found = worker.ask("rates", side=8192 if large else 2048, values=2**26)
             except turns.Lost as lost:
-                print(f"{variant.side}: {lost}", flush=True)
+                if variant.side == "dip_jax":
+                    raise
+                self.remarks.append(f"PyTorch was not timed: {lost}.")
                 crew.dismiss(variant)
                 continue
             self.bandwidth = max(self.bandwidth, found.get("bandwidth", 0.0))
             known = self.rates.setdefault(variant.side, {})
             for precision, value in found["matmul"].items():
                 known[precision] = max(known.get(precision, 0.0), value)
+
+    def leave_out(self, unit: Unit, variants: Sequence[Variant], why: str) -> None:
+        """Enters programs that are not timed."""
+        self.results += [_result(unit, v, self.args) | {"error": why} for v in variants]
 
     def write(self) -> str:
         """Writes table and JSON, and gives the table."""
@@ -197,6 +214,8 @@ class Report:
         ]
         if missing := speed_report.not_measured(found):
             lines += ["", "Not measured:", "", *missing]
+        if self.remarks:
+            lines += ["", *dict.fromkeys(self.remarks)]
         lines += ["", "## Targets", ""]
         if self.platform == "cpu":
             lines += speed_report.cpu_targets(found, names)
@@ -229,7 +248,6 @@ _FLOOR = """\
 Arithmetic as published over the rate of a matrix product; least memory traffic (each convolution
 and each norm one pass over its tensors) over the bandwidth. Less arithmetic for the same function
 can go below it."""
-_QUICK = ("dip_jax", "PyTorch channels_last", "torch.compile")
 
 
 def measure_all(args: argparse.Namespace) -> str:
@@ -238,28 +256,37 @@ def measure_all(args: argparse.Namespace) -> str:
     try:
         report.rate(crew)
         platform = report.platform
-        found = [v for v in speed_plan.variants(platform) if not args.quick or v.name in _QUICK]
+        found = speed_plan.variants(platform)
+        if platform != "cpu" and not all(map(report.can_time, found)):
+            report.remarks.append("PyTorch was not timed: it does not see the accelerator.")
+        found = [v for v in found if report.can_time(v)]
         for unit in speed_plan.units(args.tasks, args.sizes, args.lanes, platform):
-            chosen = speed_plan.for_lanes(found, unit.lanes)
+            timed, left = speed_plan.chosen(found, unit, platform, args.quick)
+            if args.all:
+                timed, left = [v for v in found if v in timed or v in left], []
+            report.leave_out(unit, left, "left out to save time (--all)")
             missing = too_large(unit, args) if platform == "cpu" else ""
             if time.perf_counter() - begin > 60 * args.minutes:
                 missing = f"the {args.minutes:g} minutes were over"
             if missing:
-                report.results += [_result(unit, v, args) | {"error": missing} for v in chosen]
+                report.leave_out(unit, timed, missing)
                 continue
             print(f"{unit.task} {unit.size}² {unit.lanes} lanes ...", flush=True)
-            report.results += measure(unit, chosen, crew, args, platform)
+            report.results += measure(unit, timed, crew, args, platform)
             report.seconds = time.perf_counter() - begin
             report.write()
         report.rate(crew)
     finally:
         crew.dismiss()
-    if not args.no_start_up:
-        print("start-up ...", flush=True)
-        report.start_up = speed_commands.start_up(1 if args.quick else 2)
-    if platform != "cpu" and not args.quick:
-        print("a denoising that stops by itself ...", flush=True)
-        report.stopped = speed_commands.self_stopped()
+    try:
+        if not args.no_start_up:
+            print("start-up ...", flush=True)
+            report.start_up = speed_commands.start_up(1 if args.quick else 2)
+        if platform != "cpu" and not args.quick:
+            print("a denoising that stops by itself ...", flush=True)
+            report.stopped = speed_commands.self_stopped()
+    except RuntimeError as error:
+        report.remarks.append(f"The command could not be timed: {error}.")
     report.seconds = time.perf_counter() - begin
     return report.write()
 
@@ -274,6 +301,7 @@ def main() -> None:
     add("--tasks", nargs="+", choices=tasks.TASKS, help="networks (all)")
     add("--sizes", nargs="+", type=int, help="sides in pixels, up to 512 (128 256 512)")
     add("--lanes", nargs="+", type=int, help="fits at once (1 4 8)")
+    add("--all", action="store_true", help="also what is left out to save time")
     add("--rounds", type=int, help="turns of each program (3 to 7)")
     add("--steps", type=int, help="steps per turn (1 to 40)")
     add("--minutes", type=float, help="nothing new is begun after so many (25)")

@@ -100,11 +100,26 @@ def variants(platform: str) -> list[Variant]:
     return found
 
 
-def for_lanes(found: Sequence[Variant], lanes: int) -> list[Variant]:
-    """Those that are timed with so many lanes."""
-    if lanes == 1:
-        return list(found)
-    return [v for v in found if v.side == "dip_jax" and v.form == "chunks"]
+def chosen(
+    found: Sequence[Variant], unit: Unit, platform: str, quick: bool
+) -> tuple[list[Variant], list[Variant]]:
+    """Those that are timed in a unit, and those that are left out of it to save time.
+
+    On a CPU, compiling is what takes most of the time: half a minute to two for `torch.compile`.
+    """
+    if unit.lanes > 1:
+        return [v for v in found if v.side == "dip_jax" and v.form == "chunks"], []
+
+    def is_dear(v: Variant) -> bool:
+        if quick:
+            return v.compile or v.form == "single" or (v.side == "pytorch" and not v.channels_last)
+        if platform != "cpu":
+            return False
+        if v.side == "dip_jax":
+            return v.form == "single" and unit.size != 256
+        return (v.compile and unit.size < 256) or (not v.channels_last and unit.size > 256)
+
+    return [v for v in found if not is_dear(v)], [v for v in found if is_dear(v)]
 
 
 def units(

@@ -76,12 +76,13 @@ def speed_table(results: Sequence[Result], rates: Rates) -> list[str]:
 
 
 def not_measured(results: Sequence[Result]) -> list[str]:
-    """What is missing, and why."""
-    return [
-        f"- {r['task']}, {r['size']}², {r['lanes']} lanes, {r['variant']}: {r['error']}"
-        for r in results
-        if "error" in r
-    ]
+    """What is missing, and why; one line for each reason and program."""
+    missing: dict[tuple[str, str], list[str]] = {}
+    for r in results:
+        if "error" in r:
+            where = f"{r['task']} {r['size']}²" + (f" {r['lanes']} lanes" * (r["lanes"] > 1))
+            missing.setdefault((r["variant"], r["error"]), []).append(where)
+    return [f"- {who}, {why}: {', '.join(where)}" for (who, why), where in missing.items()]
 
 
 def _verdict(what: str, ratio: float | None, least: float, strict: bool = False) -> str:
@@ -114,7 +115,7 @@ def cpu_targets(results: Sequence[Result], names: Sequence[str]) -> list[str]:
             at = {"task": task, "size": size, "lanes": 1}
             single = find(results, variant="dip_jax, single steps", **at)
             chunks = find(results, variant="dip_jax", **at)
-            if single is not None:
+            if single is not None and chunks is not None:
                 what = f"{task}, {size}²: speed of chunks of steps over single steps"
                 lines.append(_verdict(what, _ratio(single, chunks), 0.98))
     return lines

@@ -30,18 +30,20 @@ class Lost(Exception):
 class Worker:
     """The asking side of a worker."""
 
-    def __init__(self, module: str, variant: Mapping[str, Any], threads: int) -> None:
+    def __init__(self, module: str, variant: Mapping[str, Any], threads: int, cache: str) -> None:
         """Starts it.
 
         Args:
             module: of `benchmarks`.
             variant: what it is to be; the worker's first line.
             threads: how many cores it may use.
+            cache: a folder for the programs that PyTorch compiles, empty when the run begins.
         """
         environment = os.environ | {
             "OMP_NUM_THREADS": str(threads),
             "OMP_WAIT_POLICY": "passive",  # who rests must not keep a core busy
             "KMP_BLOCKTIME": "0",
+            "TORCHINDUCTOR_CACHE_DIR": cache,
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the others need the device's memory too
         }
         environment.pop("JAX_COMPILATION_CACHE_DIR", None)
