@@ -43,7 +43,9 @@ def ensembles_table(args: argparse.Namespace) -> str:
     """The report."""
     gains, rankings = [], []
     for case in CASES:
-        key = f"{case.task} {case.picture} {args.side}"
+        key = f"{case.task} {case.picture} {args.side} {args.seeds} seeds"
+        key += f" {args.steps} steps" if args.steps else ""
+        key += f" {args.channels} channels" if args.channels else ""
         alone = kept(args.work, f"{key} alone", lambda c=case: each_stops_itself(c, args))
         common = kept(args.work, f"{key} common", lambda c=case: common_split(c, args))
         picture = f"{case.picture} {alone['shape'][1]}×{alone['shape'][0]}"
@@ -52,6 +54,7 @@ def ensembles_table(args: argparse.Namespace) -> str:
                 [
                     case.task,
                     picture,
+                    f"{alone['degraded']:.2f}",
                     n,
                     f"{alone['means'][n]:.2f}",
                     f"{alone['means'][n] - alone['means']['1']:+.2f}",
@@ -76,7 +79,7 @@ def ensembles_table(args: argparse.Namespace) -> str:
                 ]
             )
     gain_names = (
-        "task|picture|seeds|each stops itself|gain over one|steps|"
+        "task|picture|degraded|seeds|each stops itself|gain over one|steps|"
         "common held-out, stopped by the mean|against each itself|steps|oracle"
     ).split("|")
     ranking_names = "task|picture|seeds|rank correlation|most certain tenth|all|least certain tenth"
@@ -88,7 +91,8 @@ def ensembles_table(args: argparse.Namespace) -> str:
             "PSNR in dB of the mean; of less than all seeds, averaged over the disjoint groups. "
             "Held out in common: the same share of the pixels, the same for all members, and the "
             "mean's PSNR on them decides with the patience of the task; looked at every "
-            f"{args.every} steps. Steps are those of one member.",
+            f"{args.every} steps. Steps are those of one member. Oracle: the best mean of the same "
+            "members at any of those looks, which only the clean picture can tell.",
             "",
             *table(gain_names, gains),
             "",
@@ -117,9 +121,7 @@ def cost_rows(args: argparse.Namespace) -> list[str]:
     rows = []
     for side in args.cost_sides:
         for form in ("loop", "vmap"):
-            cost = kept(
-                args.work, f"lanes {side} {form}", lambda s=side, f=form: lanes_cost(s, f, args)
-            )
+            cost = lanes_cost(side, form, args)
             rows.append(
                 [
                     f"{side}²",
@@ -140,7 +142,7 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--side", type=int, default=128, help="longer side in pixels (128)")
-    add("--seeds", type=int, default=8, help="how many (8)")
+    add("--seeds", type=int, choices=(2, 4, 8), default=8, help="how many (8)")
     add("--steps", type=int, help="the most of each fit (1500 to 2400)")
     add("--patience", type=int, help="of the mean, in steps (that of the task)")
     add("--every", type=int, default=25, help="steps between two looks at the mean (25)")

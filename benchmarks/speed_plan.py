@@ -61,9 +61,10 @@ def configuration(task: str, channels: int = 128, precision: str = "float32") ->
     """The published settings of a task, with another number of channels for a trial."""
     config = tasks.defaults(task, "paper")
     network = config["network"]
-    for name in ("down", "up", "skip"):
-        if name != "skip" or network[name][0] == network["up"][0]:
-            network[name] = (channels,)
+    wide_skips = network["skip"] == network["up"]
+    network |= {"down": (channels,), "up": (channels,)} | (
+        {"skip": (channels,)} if wide_skips else {}
+    )
     if has_precision():
         config["precision"] = precision
     return config
@@ -105,19 +106,20 @@ def chosen(
 ) -> tuple[list[Variant], list[Variant]]:
     """Those that are timed in a unit, and those that are left out of it to save time.
 
-    On a CPU, compiling is what takes most of the time: half a minute to two for `torch.compile`.
+    Compiling takes most of the time, on a CPU half a minute to two for `torch.compile`.
     """
     if unit.lanes > 1:
         return [v for v in found if v.side == "dip_jax" and v.form == "chunks"], []
 
+    aim = 256 if platform == "cpu" else 512  # the size that the targets speak of
+
     def is_dear(v: Variant) -> bool:
-        if quick:
-            return v.compile or v.form == "single" or (v.side == "pytorch" and not v.channels_last)
-        if platform != "cpu":
-            return False
-        if v.side == "dip_jax":
-            return v.form == "single" and unit.size != 256
-        return (v.compile and unit.size < 256) or (not v.channels_last and unit.size > 256)
+        if v.form == "single":
+            return quick or unit.size != aim
+        if v.compile:
+            unwanted = platform != "cpu" and v.precision != "tf32"
+            return quick or unit.size < aim or unwanted
+        return v.side == "pytorch" and not v.channels_last and (quick or unit.size > 256)
 
     return [v for v in found if not is_dear(v)], [v for v in found if is_dear(v)]
 
@@ -126,7 +128,7 @@ def units(
     names: Sequence[str], sizes: Sequence[int], lanes: Sequence[int], platform: str
 ) -> list[Unit]:
     """All of them, what the targets speak of first and then the quick ones first."""
-    first = [(256, 1)] if platform == "cpu" else [(512, 1), (256, 8)]
+    first = [(256, 1)] if platform == "cpu" else [(512, 1), (256, 1), (256, 8)]
 
     def key(pair: tuple[int, int]) -> tuple[bool, int, int]:
         size, count = pair

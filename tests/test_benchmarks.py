@@ -39,6 +39,21 @@ def test_what_the_targets_speak_of_is_timed_first():
     assert (order[-1].size, order[-1].lanes) == (512, 8)
 
 
+def test_nothing_that_a_target_speaks_of_is_left_out():
+    for platform, size, names in (
+        (
+            "cpu",
+            256,
+            ("dip_jax", "dip_jax, single steps", "PyTorch channels_last", "torch.compile"),
+        ),
+        ("cuda", 512, ("dip_jax", "PyTorch channels_last TF32", "torch.compile TF32")),
+    ):
+        found = speed_plan.variants(platform)
+        timed, left = speed_plan.chosen(found, speed_plan.Unit("denoise", size, 1), platform, False)
+        assert set(names) <= {v.name for v in timed}
+        assert {v.name for v in timed + left} == {v.name for v in found}
+
+
 def test_means_of_independent_errors_gain_three_decibels_with_each_doubling():
     rng = np.random.default_rng(0)
     clean = np.full((64, 64, 3), 0.5, np.float32)
