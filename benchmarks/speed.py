@@ -304,7 +304,7 @@ def main() -> None:
     add("--all", action="store_true", help="also what is left out to save time")
     add("--rounds", type=int, help="turns of each program (3 to 7)")
     add("--steps", type=int, help="steps per turn (1 to 40)")
-    add("--minutes", type=float, help="nothing new is begun after so many (25)")
+    add("--minutes", type=float, help="nothing new is begun after so many (25, or 1.25)")
     add("--threads", type=int, default=cores, help=f"cores ({cores})")
     add("--channels", type=int, default=128, help="of the networks, for a trial (128)")
     add("--no-start-up", action="store_true", help="leave out the start of the command")
@@ -313,7 +313,7 @@ def main() -> None:
     args.tasks = args.tasks or (["denoise", "hole_fill"] if args.quick else list(tasks.TASKS))
     args.sizes = args.sizes or ([128] if args.quick else [128, 256, 512])
     args.lanes = args.lanes or ([1, 4] if args.quick else [1, 4, 8])
-    args.minutes = args.minutes or (2.0 if args.quick else 25.0)
+    args.minutes = args.minutes or (1.25 if args.quick else 25.0)
     if max(args.sizes) > speed_plan.LARGEST:
         parser.error(f"--sizes: {max(args.sizes)} is too large, expected up to 512")
     if not 1 <= args.threads <= cores:
