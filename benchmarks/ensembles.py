@@ -82,7 +82,9 @@ def ensembles_table(args: argparse.Namespace) -> str:
         "task|picture|degraded|seeds|each stops itself|gain over one|steps|"
         "common held-out, stopped by the mean|against each itself|steps|oracle"
     ).split("|")
-    ranking_names = "task|picture|seeds|rank correlation|most certain tenth|all|least certain tenth"
+    ranking_names = (
+        "task|picture|members|rank correlation|most certain tenth|all|least certain tenth"
+    )
     return "\n".join(
         [
             "# Ensembles of seeds",
