@@ -15,9 +15,6 @@ Resumable: each finished fit is kept in a file of its own, and only what is miss
 
 import argparse
 import dataclasses
-import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Iterator
@@ -32,14 +29,13 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
-from dip_jax import degrade, images, metrics, stopping, tasks  # noqa: E402
-from dip_jax.files import write_bytes  # noqa: E402
+from benchmarks.samples import damaged  # noqa: E402
+from benchmarks.tables import header, kept, row, write_report  # noqa: E402
+from dip_jax import metrics, stopping, tasks  # noqa: E402
 from dip_jax.fitting import RUNNING, make_chunk, make_fit  # noqa: E402
 from dip_jax.observation import observe  # noqa: E402
-from dip_jax.reporting import write_json  # noqa: E402
 from dip_jax.stopping import Criterion, Judgement, View  # noqa: E402
 
-RESULTS = Path(__file__).parent / "results"
 HELDOUT_PATIENCES = (50, 100, 150, 200, 300, 500)
 WMV_PATIENCES = (300, 1000)
 
@@ -136,19 +132,7 @@ def fit_case(case: Case, side: int, changes: dict[str, Any]) -> dict[str, Any]:
             section = section[part]
         section[name] = value
     settings = tasks.fit_settings(config)
-    clean = images.to_float(images.sample(case.picture, side).pixels)
-    damage = config["damage"]
-    rng, fill = np.random.default_rng(damage["seed"]), None
-    if case.task == "denoise":
-        y = degrade.gaussian_noise(clean, damage["sigma"], rng)
-    else:
-        draw = {
-            "text_inpaint": lambda: degrade.text_mask(clean.shape[:2], rng),
-            "hole_fill": lambda: degrade.holes_mask(clean.shape[:2], rng, damage["share"]),
-            "reconstruct": lambda: degrade.missing_mask(clean.shape[:2], rng, damage["share"]),
-        }
-        fill = draw[case.task]()
-        y = degrade.erase(clean, fill, 0.0)
+    clean, y, fill = damaged(config, case.picture, side)
     h, w, channels = clean.shape
     keep = jnp.zeros((h, w, 1)) if fill is None else jnp.asarray(~fill[..., None], jnp.float32)
 
@@ -207,16 +191,6 @@ def fit_case(case: Case, side: int, changes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def kept(folder: Path, name: str, make: Any) -> dict[str, Any]:
-    """The result of that name, from its file if it is there."""
-    path = folder / f"{name.replace('/', '-').replace(' ', '-')}.json"
-    if not path.exists():
-        print(f"{name} ...", flush=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, make())
-    return json.loads(path.read_text())
-
-
 STUDY: dict[str, dict[str, Any]] = {
     "share 5%": {"heldout.share": 0.05},
     "share 10%": {"heldout.share": 0.1},
@@ -248,16 +222,6 @@ def fits(
             )
 
 
-def header(args: argparse.Namespace) -> list[str]:
-    cores = len(os.sched_getaffinity(0))
-    return [
-        f"Pictures reduced to {args.side} pixels on the longer side; default settings of each task "
-        f"but for the number of steps. {jax.devices()[0].device_kind}, {cores} cores, "
-        f"{platform.system()}, Python {platform.python_version()}, jax {jax.__version__}.",
-        "",
-    ]
-
-
 # Narrow at the finest scale and without skips: the network that was seen to collapse.
 COLLAPSE = Case(
     "hole_fill",
@@ -284,7 +248,7 @@ def main_table(args: argparse.Namespace) -> str:
         "task|picture|oracle (step)|held-out (step)|loss|stopped at|ES-WMV (step)|loss|stopped at|"
         "at the published step|published steps saved|holding out costs|rollbacks"
     ).split("|")
-    lines = [_row(names), _row(["---"] * len(names))]
+    lines = [row(names), row(["---"] * len(names))]
     losses: dict[str, list[float]] = {}
     for case, both in runs.items():
         result, everything = both["held out"], both["all fitted"]
@@ -303,7 +267,7 @@ def main_table(args: argparse.Namespace) -> str:
         losses.setdefault("cost", []).append(cost)
         stop = chosen["stopped_at"] or result["steps"]
         lines.append(
-            _row(
+            row(
                 [
                     case.task,
                     f"{case.picture} {result['shape'][1]}×{result['shape'][0]}",
@@ -357,14 +321,14 @@ def collapse_table(args: argparse.Namespace) -> list[str]:
         f"{COLLAPSE.task}, {COLLAPSE.picture}. The drop is the largest fall, within 20 steps "
         "and after step 200, of the PSNR of the output over the whole clean picture.",
         "",
-        _row(["", "best", "at the last step", "largest drop", "rollbacks"]),
-        _row(["---"] * 5),
+        row(["", "best", "at the last step", "largest drop", "rollbacks"]),
+        row(["---"] * 5),
     ]
     for _, label, result in fits((COLLAPSE,), variants, args):
         raw = np.asarray([row[4] for row in result["curves"]], float)[20:]
         drop = float(np.nanmax(raw[:-2] - raw[2:]))
         lines.append(
-            _row(
+            row(
                 [
                     label,
                     f"{result['oracle']['psnr']:.2f}",
@@ -377,15 +341,10 @@ def collapse_table(args: argparse.Namespace) -> list[str]:
     return lines
 
 
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def cost_table(args: argparse.Namespace) -> str:
     """Time and memory of a step with each criterion, taking turns."""
-    clean = images.to_float(images.sample("chelsea", args.side).pixels)
     config = tasks.defaults("denoise")
-    y = degrade.gaussian_noise(clean, 25.0, np.random.default_rng(0))
+    _, y, _ = damaged(config, "chelsea", args.side)
     observation, _ = observe(y)
     settings, steps, rounds = tasks.fit_settings(config), 20, 9
     programs, memory, times = {}, {}, {}
@@ -409,13 +368,13 @@ def cost_table(args: argparse.Namespace) -> str:
         f"Median of {rounds} rounds of {steps} steps, taking turns; memory is what the compiled "
         "program reserves for arguments and temporaries.",
         "",
-        _row(["criterion", "ms per step (lowest to highest)", "ratio to none", "MB", "ratio"]),
-        _row(["---"] * 5),
+        row(["criterion", "ms per step (lowest to highest)", "ratio to none", "MB", "ratio"]),
+        row(["---"] * 5),
     ]
     for name, values in times.items():
         ratios = [a / b for a, b in zip(values, times["none"], strict=True)]
         lines.append(
-            _row(
+            row(
                 [
                     name,
                     f"{1e3 * statistics.median(values):.1f} "
@@ -474,8 +433,7 @@ def main() -> None:
     elif args.cost:
         make, name = cost_table, "stopping_cost.md"
     table = make(args)
-    RESULTS.mkdir(exist_ok=True)
-    write_bytes(RESULTS / name, table.encode())
+    write_report(name, table)
     print(table)
 
 

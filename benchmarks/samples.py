@@ -1,0 +1,36 @@
+"""The pictures of the benchmarks: samples that are damaged as the task's own sample is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dip_jax import degrade, images
+
+
+def damaged(
+    config: Mapping[str, Any], picture: str, side: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """A sample, and its damage by the task and the `damage` of a configuration.
+
+    Args:
+        config: of a task, as `tasks.defaults` gives it.
+        picture: the name of the sample.
+        side: of its longer side, in pixels.
+
+    Returns:
+        The clean picture `(h, w, c)`, the damaged one, and `(h, w)` True where it is to be filled;
+        None where all of it is known.
+    """
+    clean = images.to_float(images.sample(picture, side).pixels)
+    damage, size = config["damage"], clean.shape[:2]
+    rng = np.random.default_rng(damage["seed"])
+    if config["task"] == "denoise":
+        return clean, degrade.gaussian_noise(clean, damage["sigma"], rng), None
+    if config["task"] == "text_inpaint":
+        fill = degrade.text_mask(size, rng)
+    elif config["task"] == "hole_fill":
+        fill = degrade.holes_mask(size, rng, damage["share"])
+    else:
+        fill = degrade.missing_mask(size, rng, damage["share"])
+    return clean, degrade.erase(clean, fill, 0.0), fill

@@ -1,0 +1,151 @@
+"""A worker that times the step of `dip_jax`; see `turns` and `speed`."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks import turns
+
+
+@dataclasses.dataclass
+class Prepared:
+    """A configuration that is ready to be timed.
+
+    Attributes:
+        advance: makes so many steps of every lane, or of the first one only, and waits for them.
+    """
+
+    advance: Callable[[int, bool], None]
+
+
+def main(pipe: turns.Pipe, variant: turns.Message) -> None:
+    """Answers what it is asked for: see `speed_plan.Variant`."""
+    import jax
+
+    device = jax.local_devices()[0]
+    pipe.answer(platform=device.platform, kind=device.device_kind)
+    prepared: Prepared | None = None
+    while (request := pipe.receive()) is not None:
+        try:
+            if request["do"] == "prepare":
+                prepared = None
+                jax.clear_caches()
+                begin = time.perf_counter()
+                prepared = prepare(request, variant)
+                pipe.answer(first_step=time.perf_counter() - begin)
+            elif request["do"] == "turn":
+                assert prepared is not None
+                pipe.answer(**turn(prepared, request["steps"], device), rest=pipe.busy_at_rest)
+            elif request["do"] == "release":
+                prepared = None
+                jax.clear_caches()
+                turns.forget_peak()
+                pipe.answer()
+            else:
+                pipe.answer(**rates(device, request["side"], request["values"]))
+        except Exception as error:
+            prepared = None
+            pipe.answer(error=f"{type(error).__name__}: {str(error).splitlines()[0][:200]}")
+
+
+def prepare(request: turns.Message, variant: turns.Message) -> Prepared:
+    """Compiles a configuration and makes its first step."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from benchmarks import speed_plan
+    from dip_jax import tasks
+    from dip_jax.fitting import make_fit
+    from dip_jax.lanes import Slots
+    from dip_jax.observation import observe
+
+    config = speed_plan.configuration(request["task"], request["channels"], variant["precision"])
+    settings = tasks.fit_settings(config)
+    y, fill = speed_plan.picture(config, request["size"])
+    observation, _ = observe(y, fill)
+    fit = make_fit(settings, tasks.criterion(config), y.shape[2])
+
+    def begin(seed: int) -> tuple[Any, Any]:
+        lane_key, state_key = jax.random.split(jax.random.key(seed))
+        lane = jax.jit(fit.make_lane)(lane_key, observation)
+        return lane, jax.jit(fit.init)(state_key, lane)
+
+    lane, state = begin(0)
+    if variant["form"] == "single":
+        step = jax.jit(fit.step, donate_argnums=0)
+        current = jax.tree.map(jnp.copy, state)
+
+        def singles(count: int, only_first: bool) -> None:
+            nonlocal current
+            for _ in range(count):
+                current, _ = step(current, lane)
+            jax.block_until_ready(current)
+
+        singles(1, True)
+        return Prepared(singles)
+
+    lanes = request["lanes"]
+    slots = Slots(
+        fit,
+        lane,
+        state,
+        per_device=lanes,
+        devices=jax.local_devices()[:1],
+        length=request["length"],
+    )
+    slots.put(0, lane, state)
+    for seed in range(1, lanes):
+        slots.put(seed, *begin(seed))
+    until = np.zeros(lanes, np.int64)
+
+    def chunk(count: int, only_first: bool) -> None:
+        until[: 1 if only_first else lanes] += count
+        slots.advance(until)
+
+    chunk(1, True)
+    return Prepared(chunk)
+
+
+def turn(prepared: Prepared, steps: int, device: Any) -> dict[str, Any]:
+    """Seconds per step of all lanes, after a step of the first one that is not timed."""
+    turns.forget_peak()
+    prepared.advance(1, True)
+    begin = time.perf_counter()
+    prepared.advance(steps, False)
+    seconds = (time.perf_counter() - begin) / steps
+    peak = turns.peak_bytes()
+    if device.platform != "cpu":
+        peak = (device.memory_stats() or {}).get("peak_bytes_in_use")
+    turns.forget_peak()
+    return {"seconds": seconds, "peak": peak}
+
+
+def rates(device: Any, side: int, values: int) -> dict[str, Any]:
+    """Operations per second of a matrix product of that side, by precision; bytes per second."""
+    import jax
+    import jax.numpy as jnp
+
+    found: dict[str, Any] = {}
+    precisions = ["float32"] if device.platform == "cpu" else ["float32", "tf32", "bfloat16"]
+    for precision in precisions:
+        kind = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
+        how = {"float32": "highest", "tf32": "tensorfloat32"}.get(precision, "default")
+        a = jnp.ones((side, side), kind)
+        product = jax.jit(lambda x, how=how: jnp.matmul(x, x, precision=how))
+        found[precision] = turns.best_rate(
+            2 * side**3, lambda f=product, x=a: jax.block_until_ready(f(x))
+        )
+    scaled = jax.jit(lambda x: 1.5 * x, donate_argnums=0)
+    x = jnp.ones(values, jnp.float32)
+
+    def scale() -> None:
+        nonlocal x
+        x = jax.block_until_ready(scaled(x))
+
+    return {"matmul": found, "bandwidth": turns.best_rate(8 * values, scale)}
+
+
+if __name__ == "__main__":
+    turns.serve(main)

@@ -1,0 +1,168 @@
+"""A worker that times the step of the PyTorch baseline; see `turns` and `speed`.
+
+The loop is `pytorch_baseline.fit` itself: the worker waits for its turn inside the callback that
+the loop calls after each step.
+"""
+
+import contextlib
+import time
+from typing import Any
+
+from benchmarks import turns
+
+
+class _Released(Exception):
+    """Ends the loop of the baseline."""
+
+
+class _Turns:
+    """The callback: one step that is not timed, then those of the turn, then the next request."""
+
+    def __init__(self, pipe: turns.Pipe, device: str, begin: float) -> None:
+        self._pipe, self._device, self._begin = pipe, device, begin
+        self._steps = self._left = 0
+
+    def __call__(self, step: int, out: Any, avg: Any, loss: Any) -> None:
+        if step == 1:
+            settle(self._device)
+            self._pipe.answer(first_step=time.perf_counter() - self._begin)
+            self._next()
+        elif self._warming:
+            settle(self._device)
+            self._begin, self._warming = time.perf_counter(), False
+        else:
+            self._left -= 1
+            if not self._left:
+                settle(self._device)
+                seconds = (time.perf_counter() - self._begin) / self._steps
+                self._pipe.answer(seconds=seconds, peak=self._peak(), rest=self._pipe.busy_at_rest)
+                turns.forget_peak()
+                self._next()
+
+    def _next(self) -> None:
+        request = self._pipe.receive()
+        if request is None or request["do"] != "turn":
+            raise _Released
+        turns.forget_peak()
+        self._steps = self._left = request["steps"]
+        self._warming = True
+
+    def _peak(self) -> int | None:
+        if self._device == "cpu":
+            return turns.peak_bytes()
+        import torch
+
+        return torch.cuda.max_memory_allocated()
+
+
+def settle(device: str) -> None:
+    """Waits for the device."""
+    if device != "cpu":
+        import torch
+
+        torch.cuda.synchronize()
+
+
+def main(pipe: turns.Pipe, variant: turns.Message) -> None:
+    """Answers what it is asked for: see `speed_plan.Variant`."""
+    import torch
+
+    torch.set_num_threads(len(variant["cores"]))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    kind = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    set_precision(variant["precision"])
+    pipe.answer(platform=device, kind=kind)
+    while (request := pipe.receive()) is not None:
+        try:
+            if request["do"] == "prepare":
+                fit_in_turns(pipe, request, variant, device)
+                torch.compiler.reset()
+                turns.forget_peak()
+                if device != "cpu":
+                    torch.cuda.empty_cache()
+                    torch.cuda.reset_peak_memory_stats()
+                pipe.answer()
+            else:
+                pipe.answer(**rates(device, request["side"]))
+        except Exception as error:
+            text = str(error).strip() or "no message"
+            pipe.answer(error=f"{type(error).__name__}: {text.splitlines()[0][:200]}")
+
+
+def set_precision(precision: str) -> None:
+    """Whether float32 products may be computed in TF32, in matrix products and convolutions."""
+    import torch
+
+    torch.set_float32_matmul_precision("highest" if precision == "float32" else "high")
+    torch.backends.cudnn.allow_tf32 = precision != "float32"
+    torch.backends.cudnn.benchmark = True
+
+
+def fit_in_turns(
+    pipe: turns.Pipe, request: turns.Message, variant: turns.Message, device: str
+) -> None:
+    """The loop of the baseline on a configuration, until it is released."""
+    import torch
+
+    from benchmarks import pytorch_baseline as baseline
+    from benchmarks import speed_plan
+    from dip_jax import tasks
+
+    class Autocast(baseline.Hourglass):
+        """The network in bfloat16, with float32 weights and output."""
+
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            with torch.autocast(z.device.type, torch.bfloat16):
+                return super().forward(z).float()
+
+    config = speed_plan.configuration(request["task"], request["channels"])
+    settings = tasks.fit_settings(config)
+    y, fill = speed_plan.picture(config, request["size"])
+    network = Autocast if variant["precision"] == "bfloat16" else baseline.Hourglass
+    begin = time.perf_counter()
+    torch.manual_seed(0)
+    h, w = settings.architecture.padded(*y.shape[:2])
+    model = network(settings.architecture, settings.input_depth, y.shape[2]).to(device)
+    z = 0.1 * torch.rand(1, settings.input_depth, h, w)
+    known = torch.ones(1, 1, *y.shape[:2])
+    if fill is not None:
+        known[0, 0] = torch.from_numpy(~fill).float()
+    pad = (0, w - y.shape[1], 0, h - y.shape[0])
+    with contextlib.suppress(_Released):
+        baseline.fit(
+            model,
+            z,
+            torch.nn.functional.pad(baseline.to_nchw(y), pad),
+            torch.nn.functional.pad(known, pad),
+            10**9,
+            settings.learning_rate,
+            settings.input_noise,
+            average=settings.average,
+            callback=_Turns(pipe, device, begin),
+            channels_last=variant["channels_last"],
+            compile=variant["compile"],
+        )
+
+
+def rates(device: str, side: int) -> dict[str, Any]:
+    """Operations per second of a matrix product of that side, by precision."""
+    import torch
+
+    found: dict[str, float] = {}
+    before = torch.get_float32_matmul_precision()
+    for precision in ["float32"] if device == "cpu" else ["float32", "tf32", "bfloat16"]:
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        a = torch.ones(side, side, dtype=kind, device=device)
+
+        def product(a: torch.Tensor = a) -> None:
+            a @ a
+            settle(device)
+
+        found[precision] = turns.best_rate(2 * side**3, product)
+    torch.set_float32_matmul_precision(before)
+    return {"matmul": found}
+
+
+if __name__ == "__main__":
+    turns.serve(main)
