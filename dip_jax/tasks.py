@@ -112,7 +112,7 @@ _TASKS: dict[str, dict[str, Any]] = {
         "paper": {
             **_PUBLISHED,
             "average_share": 0.0,
-            "stop": {**_PUBLISHED["stop"], "only_avg": False},
+            "stop": {"patience": 0, "only_avg": False},
             "num_steps": 5001,
         },
     },
