@@ -6,8 +6,10 @@ is the whole run; everything that stays is in `Lane`.
 
 The step is the one of Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior", CVPR 2018: Adam on the data
 term `E(θ) = mean (f(θ, z + s·n) − y)²` over the fitted values, with fresh normal noise n in every
-step, and an exponential moving average of the outputs. The average corrects its bias towards the
-first outputs as Adam does (Kingma, Ba, "Adam", ICLR 2015, section 3), so it may be a long one.
+step, and a moving average of the outputs. The exponential average corrects its bias towards the
+first outputs as Adam does (Kingma, Ba, "Adam", ICLR 2015, section 3), so it may be a long one. It
+can also grow with the number of steps, which is the polynomial-decay averaging of Shamir, Zhang,
+"Stochastic Gradient Descent for Non-smooth Optimization", ICML 2013, section 4.
 """
 
 import dataclasses
@@ -40,6 +42,8 @@ class FitSettings:
         input_noise: standard deviation s of the noise that every step adds to `z`.
         learning_rate: of Adam.
         average: weight a of the past in the moving average of the outputs, in [0, 1).
+        average_share: lower limit of the mean age of the averaged outputs, as a share s of the
+            steps made, in [0, 0.5]: 0 leaves the length to `average`, 0.5 is the mean of all.
         heldout_share: share of the known values that are held out, in [0, 1).
         heldout_block: side in pixels of the squares that are held out together.
         heldout_per_channel: whether each channel has its own held-out values.
@@ -55,6 +59,7 @@ class FitSettings:
     input_noise: float
     learning_rate: float
     average: float
+    average_share: float
     heldout_share: float
     heldout_block: int
     heldout_per_channel: bool
@@ -116,7 +121,7 @@ class Snapshot(NamedTuple):
     params: Params
     opt_state: Any
     x_avg: Float[Array, "H W c"]
-    avg_mass: Float[Array, ""]
+    avg_length: Float[Array, ""]
     loss_avg: Float[Array, ""]
 
 
@@ -139,9 +144,8 @@ class LaneState(NamedTuple):
         opt_state: of Adam.
         x_out: the output of the last step.
         x_avg: the moving average of the outputs.
-        avg_mass: `1 - a^t` after t outputs: what the average's weights would sum to if it had
-            started from an empty image. It is divided by this, so the first outputs count no more
-            than others.
+        avg_length: one over the weight of the newest output in the average: 0 before the first, 1
+            at the first; see `_average`.
         loss_avg: the recent average of the data term.
         best: the best image so far.
         criterion: the stopping criterion's own state.
@@ -158,7 +162,7 @@ class LaneState(NamedTuple):
     opt_state: Any
     x_out: Float[Array, "H W c"]
     x_avg: Float[Array, "H W c"]
-    avg_mass: Float[Array, ""]
+    avg_length: Float[Array, ""]
     loss_avg: Float[Array, ""]
     best: Best
     criterion: Any
@@ -232,7 +236,7 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
             opt_state=opt_state,
             x_out=x,
             x_avg=x,
-            avg_mass=jnp.float32(0),
+            avg_length=jnp.float32(0),
             loss_avg=unknown,
             best=Best(lowest, zero, zero, x, x, x, params),
             criterion=criterion.init(lane),
@@ -292,8 +296,7 @@ def train_step(
     (loss, x_out), gradient = jax.value_and_grad(data_term, has_aux=True)(state.params)
     healthy = _is_healthy(loss, state.loss_avg, settings.jump)
     started = jnp.isfinite(state.loss_avg)
-    avg_mass = settings.average * state.avg_mass + (1 - settings.average)
-    x_avg = state.x_avg + (1 - settings.average) / avg_mass * (x_out - state.x_avg)
+    x_avg, avg_length = _average(state, x_out, settings)
     loss_avg = jnp.where(started, 0.9 * state.loss_avg + 0.1 * loss, loss)
 
     info = _measure(loss, x_out, x_avg, lane)
@@ -309,7 +312,7 @@ def train_step(
         opt_state=opt_state,
         x_out=x_out,
         x_avg=x_avg,
-        avg_mass=avg_mass,
+        avg_length=avg_length,
         loss_avg=loss_avg,
         best=best,
         criterion=criterion_state,
@@ -320,6 +323,19 @@ def train_step(
     next_state = _select(due, _take_snapshot(next_state, state), next_state)
     next_state = _select(healthy, next_state, _roll_back(state, settings.max_failures))
     return next_state._replace(step=state.step + 1), info
+
+
+def _average(state: LaneState, x_out, settings: FitSettings):
+    """The moving average with one more output, and its length L.
+
+    `L' = max(a·L + 1, L + s / (1 - s))`, and the newest output weighs `1 / L'`. The first of the
+    two is the exponential average with its bias corrected, of length `1 / (1 - a)` in the end. The
+    second alone weighs output i as `i^(1/s - 2)`, so that their mean age is s of the steps made.
+    """
+    share = settings.average_share
+    steady = settings.average * state.avg_length + 1
+    length = jnp.maximum(steady, state.avg_length + share / (1 - share))
+    return state.x_avg + (x_out - state.x_avg) / length, length
 
 
 def _select(condition: Bool[Array, ""], if_true: LaneState, if_false: LaneState) -> LaneState:
@@ -395,7 +411,7 @@ def _take_snapshot(state: LaneState, before: LaneState) -> LaneState:
         params=before.params,
         opt_state=before.opt_state,
         x_avg=state.x_avg,
-        avg_mass=state.avg_mass,
+        avg_length=state.avg_length,
         loss_avg=state.loss_avg,
     )
     return state._replace(snapshot=snapshot, failures=jnp.zeros_like(state.failures))
@@ -410,7 +426,7 @@ def _roll_back(state: LaneState, max_failures: int) -> LaneState:
         params=good.params,
         opt_state=good.opt_state,
         x_avg=good.x_avg,
-        avg_mass=good.avg_mass,
+        avg_length=good.avg_length,
         loss_avg=good.loss_avg,
         snapshot=good._replace(since=state.step),
         failures=failures,

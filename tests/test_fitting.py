@@ -1,6 +1,7 @@
 """One fit: the step against optax by hand, purity, lanes, chunks, best state, going back."""
 
 import functools
+from types import SimpleNamespace
 
 import chex
 import jax
@@ -16,6 +17,7 @@ from dip_jax.fitting import (
     RUNNING,
     STOPPED,
     FitSettings,
+    _average,
     _select,
     make_chunk,
     make_fit,
@@ -40,6 +42,7 @@ SETTINGS = FitSettings(
     input_noise=0.03,
     learning_rate=0.01,
     average=0.99,
+    average_share=0.0,
     heldout_share=0.1,
     heldout_block=1,
     heldout_per_channel=False,
@@ -166,6 +169,30 @@ def test_the_average_weighs_the_outputs_alike_however_early():
     weights = np.array([0.99**2, 0.99, 1.0])
     expected = np.tensordot(weights / weights.sum(), np.stack(outs), 1)
     np.testing.assert_allclose(state.x_avg, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("share", "weights"),
+    [(0.5, [1, 1, 1, 1]), (1 / 3, [1, 2, 3, 4]), (0.25, [1, 3, 6, 10])],
+)
+def test_an_average_that_grows_weighs_the_outputs_by_a_power_of_their_step(share, weights):
+    # 1/4: the rising factorials i (i + 1) / 2, the exact form of i^2 in the source.
+    step, lane, state, _ = a_fit(average=0.0, average_share=share)
+    outs, state = [], fresh(state)
+    for _ in weights:
+        state, _ = step(state, lane)
+        outs.append(np.asarray(state.x_out))
+    expected = np.average(np.stack(outs), axis=0, weights=weights)
+    np.testing.assert_allclose(state.x_avg, expected, atol=1e-6)
+
+
+def test_the_mean_age_of_what_is_averaged_is_its_share_of_the_steps():
+    settings = FitSettings(**(SETTINGS.__dict__ | {"average": 0.9, "average_share": 0.4}))
+    state = SimpleNamespace(x_avg=jnp.float32(0), avg_length=jnp.float32(0))
+    for i in range(1, 601):  # the average of the steps' numbers
+        x_avg, length = _average(state, jnp.float32(i), settings)
+        state = SimpleNamespace(x_avg=x_avg, avg_length=length)
+    assert (600 - float(state.x_avg)) / 600 == pytest.approx(0.4, abs=0.01)
 
 
 def test_a_patience_ends_the_fit_by_itself():

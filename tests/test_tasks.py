@@ -45,6 +45,11 @@ def test_presets_do_not_share_what_they_change():
         ("num_steps", 0, "config.num_steps is 0, expected a number at least 1"),
         ("learning_rate", 0.0, "above 0"),
         ("average", 1.0, "below 1"),
+        (
+            "average_share",
+            0.6,
+            "average_share is 0.6, expected a number at least 0 and at most 0.5",
+        ),
         ("seeds", 0, "at least 1"),
         ("seeds", 2**32 + 1, "seeds go up to"),
         ("lanes.form", "rows", "expected one of 'auto'"),
