@@ -41,9 +41,52 @@ def conv(
     if kernel.shape[1] != k or k % 2 == 0:
         raise ValueError(f"kernel is {kernel.shape[0]}×{kernel.shape[1]}, expected square and odd")
     if k == 1:
-        x = x[::stride, ::stride]
-        return lax.dot_general(x, kernel[0, 0], (((2,), (0,)), ((), ()))) + bias[None, None]
-    return correlate(reflect_pad(x, k // 2), kernel, stride) + bias[None, None]
+        out = _pointwise(x[::stride, ::stride], kernel[0, 0])
+    else:
+        out = correlate(reflect_pad(x, k // 2), kernel, stride)
+    return settle_gradient(out + bias[None, None])
+
+
+@jax.custom_vjp
+def _pointwise(x, kernel):
+    return lax.dot_general(x, kernel, (((2,), (0,)), ((), ())))
+
+
+def _pointwise_fwd(x, kernel):
+    return _pointwise(x, kernel), (x, kernel)
+
+
+def _pointwise_bwd(residuals, g):
+    """With the image on the left: the left factor is transposed, and it is at hand as it is."""
+    x, kernel = residuals
+    flat_x, flat_g = (a.reshape(-1, a.shape[2]) for a in (x, g))
+    d_kernel = lax.dot_general(flat_x, flat_g, (((0,), (0,)), ((), ())))
+    return lax.dot_general(g, kernel, (((2,), (1,)), ((), ()))), d_kernel
+
+
+_pointwise.defvjp(_pointwise_fwd, _pointwise_bwd)
+
+
+@jax.custom_vjp
+def settle_gradient(x: Array) -> Array:
+    """The image itself; its gradient is computed once, and whole, before anything reads it.
+
+    Several products read the gradient of a convolution's output. XLA would compute it for each of
+    them anew, from the gradient of the normalisation that follows, and once transposed, which is
+    slower than the product.
+    """
+    return x
+
+
+def _settle_fwd(x):
+    return x, None
+
+
+def _settle_bwd(_, g):
+    return (lax.optimization_barrier(g),)
+
+
+settle_gradient.defvjp(_settle_fwd, _settle_bwd)
 
 
 def reflect_pad(x: Float[Array, "h w c"], p: int) -> Float[Array, "h+2p w+2p c"]:

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dip_jax.convolution import conv
+from dip_jax.convolution import conv, settle_gradient
 from dip_jax.upsampling import UPSAMPLINGS, upsample_conv, upsampled_moments
 
 Params = Any
@@ -231,7 +231,7 @@ class Hourglass(nn.Module):
             joined = joined + conv(skip, kernel[:, :, :n], bias)
         else:
             joined = joined + bias[None, None]
-        return self._activate(joined, f"up{i}")
+        return self._activate(settle_gradient(joined), f"up{i}")
 
 
 def network_input(
