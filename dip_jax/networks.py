@@ -162,19 +162,18 @@ class NormParams(nn.Module):
         return scale, self.param("offset", nn.initializers.zeros, (channels,))
 
 
-def normalise(
-    x: Float[Array, "h w c"],
+def affine(
     mean: Float[Array, " c"],
     variance: Float[Array, " c"],
     scale: Float[Array, " c"],
     offset: Float[Array, " c"],
-) -> Float[Array, "h w c"]:
-    """Batch normalisation of one image with the given moments, eps 1e-5.
+) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
+    """Batch normalisation as `gain · x + shift` per channel, eps 1e-5.
 
     Source: Ioffe, Szegedy, "Batch Normalization", ICML 2015, algorithm 1.
     """
     gain = scale * jax.lax.rsqrt(variance + 1e-5)
-    return (x - mean[None, None]) * gain[None, None] + offset[None, None]
+    return gain, offset - mean * gain
 
 
 def moments(x: Float[Array, "h w c"]) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
@@ -200,7 +199,10 @@ class Hourglass(nn.Module):
 
     def _activate(self, x, name: str):
         params = NormParams(name=f"{name}_norm")(x.shape[2])
-        return nn.leaky_relu(normalise(x, *moments(x), *params), 0.2)
+        mean, variance = moments(x)
+        gain, _ = affine(mean, variance, *params)
+        normalised = (x - mean[None, None]) * gain[None, None] + params[1][None, None]
+        return nn.leaky_relu(normalised, 0.2)
 
     def _scale(self, x, i: int):
         a = self.architecture
@@ -214,23 +216,26 @@ class Hourglass(nn.Module):
         return joined
 
     def _join(self, x, deep, i: int):
-        """concat(skip, upsampled deep), norm, convolution, norm, act: each branch for itself.
+        """concat(skip, upsampled deep), norm, convolution, norm, act; the first two are never made.
 
-        Norms act on each channel alone and convolutions add over channels, so the two branches
-        need never be put together, and the deep one is normalised before it is upsampled.
+        A norm acts on each channel alone and a convolution adds over channels, so the two branches
+        need never be put together. And the norm is an affine map of each channel, which neither
+        upsampling nor reflection padding disturbs, so it becomes part of the kernel and the bias.
         """
         a, n = self.architecture, self.architecture.skip[i]
-        scale, offset = NormParams(name=f"join{i}_norm")(n + deep.shape[2])
+        params = NormParams(name=f"join{i}_norm")(n + deep.shape[2])
         kernel, bias = ConvParams(a.up[i], a.up_kernel[i], name=f"up{i}_conv")(n + deep.shape[2])
-        moments_up = upsampled_moments(deep, a.upsampling[i])
-        deep = normalise(deep, *moments_up, scale[n:], offset[n:])
-        joined = upsample_conv(deep, kernel[:, :, n:], a.upsampling[i])
+        of_channels = upsampled_moments(deep, a.upsampling[i])
         if n:
             skip = self._block(x, f"skip{i}", n, a.skip_kernel[i])
-            skip = normalise(skip, *moments(skip), scale[:n], offset[:n])
-            joined = joined + conv(skip, kernel[:, :, :n], bias)
-        else:
-            joined = joined + bias[None, None]
+            both = zip(moments(skip), of_channels, strict=True)
+            of_channels = tuple(jnp.concatenate(pair) for pair in both)
+        gain, shift = affine(*of_channels, *params)
+        bias = bias + jnp.einsum("abio,i->o", kernel, shift)
+        kernel = kernel * gain[None, None, :, None]
+        joined = upsample_conv(deep, kernel[:, :, n:], a.upsampling[i]) + bias[None, None]
+        if n:
+            joined = joined + conv(skip, kernel[:, :, :n], jnp.zeros_like(bias))
         return self._activate(settle_gradient(joined), f"up{i}")
 
 
