@@ -58,7 +58,6 @@ def main(argv: list[str]) -> int:
     config = _CONFIG.value.to_dict()
     workdir = _WORKDIR.value or _default_workdir(config)
     many = folders.is_many(config["image"])
-    stopping = _Stopping()
     progress = make_progress(config["task"])
     try:
         with processes.join(
@@ -68,6 +67,7 @@ def main(argv: list[str]) -> int:
             _PROCESS_ID.value,
             _LOST_AFTER.value,
         ) as mates:
+            stopping = _Stopping()
             with progress:
                 go = folders.run_folder if many else run
                 summary = go(config, workdir, progress, mates.stopping(stopping), mates)

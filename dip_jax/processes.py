@@ -75,7 +75,10 @@ ALONE = Processes()
 
 
 class Jobmates(Processes):
-    """The processes of a `jax.distributed` job."""
+    """The processes of a `jax.distributed` job.
+
+    Whatever waits for the others raises `Lost` once one has failed or no longer answers.
+    """
 
     def __init__(self, client: Any, index: int, count: int, silence: float = _SILENCE) -> None:
         """Starts to watch over the others.
@@ -89,28 +92,36 @@ class Jobmates(Processes):
         self.index, self.count = index, count
         self._client, self._silence = client, silence
         self._trouble, self._asked, self._over = "", False, threading.Event()
+        self._exchanges = 0
         self._seen: dict[str, tuple[str, float]] = {}
         threading.Thread(target=self._watch, daemon=True).start()
 
     def share(self, name: str, make: Callable[[], T]) -> T:
         """See `Processes`."""
+        key = self._next(name)
         if self.index == 0:
             try:
                 told = {"value": make()}
             except InputError as error:
-                self._set(f"shared/{name}", json.dumps({"refused": str(error)}))
+                self._set(f"{key}/0", json.dumps({"refused": str(error)}))
                 raise
-            self._set(f"shared/{name}", json.dumps(told))
+            self._set(f"{key}/0", json.dumps(told))
             return told["value"]
-        told = json.loads(self._wait_for(f"shared/{name}", 1)[0])
+        told = json.loads(self._wait_for(key, 1)[0])
         if "refused" in told:
             raise InputError(told["refused"])
         return told["value"]
 
     def gather(self, name: str, value: T) -> list[T]:
         """See `Processes`."""
-        self._set(f"gathered/{name}/{self.index:06d}", json.dumps(value))
-        return [json.loads(text) for text in self._wait_for(f"gathered/{name}", self.count)]
+        key = self._next(name)
+        self._set(f"{key}/{self.index:06d}", json.dumps(value))
+        return [json.loads(text) for text in self._wait_for(key, self.count)]
+
+    def _next(self, name: str) -> str:
+        """A key of its own for every exchange, the same in all processes."""
+        self._exchanges += 1
+        return f"exchange/{self._exchanges}-{name}"
 
     def meet(self, name: str, folder: Path) -> None:
         """See `Processes`."""
@@ -130,19 +141,13 @@ class Jobmates(Processes):
             )
 
     def stopping(self, asked: Callable[[], bool]) -> Callable[[], bool]:
-        """See `Processes`.
-
-        Raises:
-            InputError: when asked, if another process has failed or no longer answers.
-        """
+        """See `Processes`; true as well once another has failed or no longer answers."""
 
         def should_stop() -> bool:
-            if self._trouble:
-                raise Lost(self._trouble)
             if asked() and not self._asked:
                 self._asked = True
-                self._set("stop", "1")
-            return self._asked
+                self._set(f"asked/{self.index}", "1")
+            return self._asked or bool(self._trouble)
 
         return should_stop
 
@@ -177,13 +182,10 @@ class Jobmates(Processes):
         return {name.rpartition("/")[2]: value for name, value in found}
 
     def _wait_for(self, key: str, count: int) -> list[str]:
-        """The values of a key, or of all below it, once there are so many."""
-        folder, _, last = key.rpartition("/")
+        """The values below a key, in order, once there are so many."""
         while True:
-            found = self._directory(folder if count == 1 else key)
-            if count == 1 and last in found:
-                return [found[last]]
-            if count > 1 and len(found) == count:
+            found = self._directory(key)
+            if len(found) == count:
                 return [found[name] for name in sorted(found)]
             if self._trouble:
                 raise Lost(self._trouble)
@@ -197,7 +199,7 @@ class Jobmates(Processes):
                 self._set(f"alive/{self.index}", str(beat))
                 alive, failed = self._directory("alive"), self._directory("failed")
                 left = self._directory("left")
-                self._asked = self._asked or "stop" in self._directory("")
+                self._asked = self._asked or bool(self._directory("asked"))
             except Exception as error:
                 if not self._over.is_set():
                     self._trouble = (

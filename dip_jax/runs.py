@@ -81,7 +81,7 @@ def run(
 
 
 def restore_pictures(
-    pictures: "Sequence[PictureRun]", config: Config, overall: Overall, processes: Processes
+    pictures: Sequence["PictureRun"], config: Config, overall: Overall, processes: Processes
 ) -> None:
     """Fits all seeds of all pictures, and reports on each picture once its last seed has ended.
 
@@ -179,7 +179,7 @@ class PictureRun:
         name: str = "",
         load: Callable[[], Job] | None = None,
         shape: tuple[int, int, int] | None = None,
-        on_end: "Callable[[PictureRun], None]" = lambda picture: None,
+        on_end: Callable[["PictureRun"], None] = lambda picture: None,
     ) -> None:
         """A run that has not begun: nothing is read or written.
 
@@ -310,7 +310,10 @@ class PictureRun:
             self._lane_ended(i)
 
     def _lane_failed(self, i: int, error: InputError) -> None:
-        self.lanes[i].on_failed(error)
+        if self.failure:  # of the whole picture, told at its end
+            self.lanes[i].failure = self.failure
+        else:
+            self.lanes[i].on_failed(error)
         self._lane_ended(i)
 
     def _lane_ended(self, i: int) -> None:
