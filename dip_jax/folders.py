@@ -88,18 +88,19 @@ def run_folder(
     def states() -> list[dict[str, Any]]:
         return [_state(one, picture) for one, picture in zip(found, pictures, strict=True)]
 
-    todo = []
+    todo, restored = [], 0
     for picture, state in zip(pictures, processes.share("pictures", states), strict=True):
         picture.failure = state["failure"]
-        if state["failure"]:
+        if picture.failure:
             table.end(picture)
         elif state["finished"]:
             picture.recall()
-            table.done += 1
+            restored += 1
         else:
             todo.append(picture)
+    table.done += restored
     if begun:
-        progress.message(f"going on with {folder}: {len(found) - len(todo)} pictures are done")
+        progress.message(f"going on with {folder}: {restored} of {len(found)} pictures are done")
     begin = time.perf_counter()
     if todo:
         restore_pictures(todo, config, overall, processes)

@@ -24,7 +24,7 @@ from dip_jax.errors import InputError
 T = TypeVar("T")
 
 _SILENCE = 60.0  # seconds without a sign of life
-_WATCH_EVERY = 1.0
+_BEAT = 1.0
 
 
 class Processes:
@@ -93,7 +93,7 @@ class Jobmates(Processes):
         self._client, self._silence = client, silence
         self._trouble, self._asked, self._over = "", False, threading.Event()
         self._exchanges = 0
-        self._seen: dict[str, tuple[str, float]] = {}
+        self._seen: dict[str, tuple[str, int]] = {}
         threading.Thread(target=self._watch, daemon=True).start()
 
     def share(self, name: str, make: Callable[[], T]) -> T:
@@ -193,7 +193,7 @@ class Jobmates(Processes):
 
     def _watch(self) -> None:
         beat = 0
-        while not self._over.wait(_WATCH_EVERY):
+        while not self._over.wait(_BEAT):
             beat += 1
             try:
                 self._set(f"alive/{self.index}", str(beat))
@@ -208,17 +208,19 @@ class Jobmates(Processes):
                         "the same command, to go on"
                     )
                 return
-            self._judge(alive, failed, left)
+            self._judge(beat, alive, failed, left)
 
-    def _judge(self, alive: dict[str, str], failed: dict[str, str], left: dict[str, str]) -> None:
-        now = time.monotonic()
+    def _judge(
+        self, now: int, alive: dict[str, str], failed: dict[str, str], left: dict[str, str]
+    ) -> None:
+        # In beats of its own, not by the clock: a machine may have slept.
         for name, why in failed.items():
             if name != str(self.index):
                 self._trouble = f"process {name} failed: {why}"
         for name, beat in alive.items():
-            if self._seen.get(name, ("", 0.0))[0] != beat:
+            if self._seen.get(name, ("", 0))[0] != beat:
                 self._seen[name] = (beat, now)
-            elif name not in left and now - self._seen[name][1] > self._silence:
+            elif name not in left and (now - self._seen[name][1]) * _BEAT > self._silence:
                 self._trouble = (
                     f"process {name} no longer answers: start all processes again, with the same "
                     "command, to go on; what is finished is kept"

@@ -12,7 +12,7 @@ from dip_jax import images, tasks
 from dip_jax.errors import InputError
 from dip_jax.folders import find_pictures, folder_names, is_many, run_folder, title
 from dip_jax.progress import PlainProgress
-from dip_jax.runs import run
+from dip_jax.runs import PictureRun, run
 
 
 def config_of(**changes):
@@ -82,14 +82,14 @@ def test_what_is_wrong_with_some_is_told_and_the_others_are_as_alone(photos, tmp
 
 
 def test_finished_pictures_are_kept_and_mended_ones_are_done(photos, tmp_path):
-    asked = iter([False] * 4 + [True] * 50)  # at the first step of the second picture
+    asked = iter([False] * 4 + [True] * 50)  # in the midst of the second picture
     summary, _ = go(photos, tmp_path / "run", should_stop=lambda: next(asked))
-    assert summary["stop_reason"] == "interrupted" and summary["left"] == 2
+    assert summary["stop_reason"] == "interrupted" and summary["left"] == 4
     kept = tmp_path / "run" / "a" / "restored.png"
     before = kept.stat().st_mtime_ns
     photo(tmp_path, "d.png", 30)
     summary, said = go(photos, tmp_path / "run")
-    assert "1 pictures are done" in said or "1 picture" in said
+    assert "1 of 6 pictures are done" in said
     assert (summary["restored"], summary["failed"], summary["left"]) == (4, 2, 0)
     assert kept.stat().st_mtime_ns == before
     again, _ = go(photos, tmp_path / "run")
@@ -134,10 +134,7 @@ def test_pictures_are_read_only_when_their_turn_comes(tmp_path, monkeypatch):
     for name in "abcdef":
         photo(tmp_path, f"{name}.png", 24)
     open_now, most = set(), []
-    read, forget = images.read, None
-    from dip_jax.runs import PictureRun
-
-    forget = PictureRun.forget
+    read, forget = images.read, PictureRun.forget
 
     def counting_read(path):
         if "photos" in str(path):
