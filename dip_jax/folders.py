@@ -25,6 +25,7 @@ from PIL import ExifTags, Image
 from dip_jax import reporting, tasks
 from dip_jax.errors import InputError
 from dip_jax.files import write_bytes
+from dip_jax.jobs import check_files
 from dip_jax.processes import ALONE, Processes
 from dip_jax.progress import Progress
 from dip_jax.runs import PictureRun, restore_pictures
@@ -74,6 +75,7 @@ def run_folder(
         InputError: if there are no pictures, or the work directory cannot be used.
     """
     tasks.fit_settings(config)
+    check_files(config)
     folder = Path(workdir)
     overall = Overall(progress)
     found = find_pictures(config)
@@ -335,7 +337,7 @@ def _write_table(
         "left": left,
         "seconds": sum(row.get("seconds") or 0.0 for row in rows),
         "seconds_of_this_session": wall,
-        "device": jax.devices()[0].device_kind,
+        "device": jax.local_devices()[0].device_kind,
         "stop_reason": "interrupted" if left else "finished",
         "pictures": rows,
     }

@@ -472,7 +472,7 @@ def _report(
         "seconds": sum(result.seconds for result in ended),
         "seconds_to_first_step": first[0] if first else None,  # later ones find it compiled
         "steps_per_second": float(np.mean(speeds)) if speeds else None,
-        "device": jax.devices()[0].device_kind,
+        "device": jax.local_devices()[0].device_kind,
         "versions": _versions(),
         "degraded": degraded,
         "oracle": only.oracle if only else {},
