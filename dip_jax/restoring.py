@@ -259,7 +259,6 @@ class _Loop:
         self._settings, self._criterion, self._num_steps = settings, criterion, num_steps
         self._log_every, self._preview_every = log_every, preview_every
         self._checkpoint_every, self._form, self._say = checkpoint_every, form, say
-        self._measures: dict[tuple[int, int], Callable] = {}
         self._begin = time.perf_counter()
         self.failure: InputError | None = None
 
@@ -436,14 +435,14 @@ class _Loop:
                 name: float(values[i, made - 1])
                 for name, values in advance.history._asdict().items()
             }
-            row |= self._measure(run, lane, state.x_out, state.x_avg)
+            row |= self._measure(lane, state.x_out, state.x_avg)
             row = {name: value for name, value in row.items() if not np.isnan(value)}
             row["seconds"] = round(run.seconds, 3)
             if job.on_log is not None:
                 asked = bool(job.on_log(Log(job.seed, step, row, int(advance.rollbacks[i]))))
         if previewed and job.on_preview is not None:
             h, w = run.size
-            job.on_preview(step, np.asarray(state.x_avg[:h, :w]))
+            job.on_preview(step, np.asarray(state.x_avg)[:h, :w])
         if saved:
             self._save(run, state)
         if ended:
@@ -478,29 +477,27 @@ class _Loop:
             speed = later / (run.this_session - run.first_share)
         return Restoration(
             seed=run.job.seed,
-            x=np.asarray(best.x[:h, :w]),
-            x_out=np.asarray(best.x_out[:h, :w]),
-            x_avg=np.asarray(best.x_avg[:h, :w]),
+            x=np.asarray(best.x)[:h, :w],
+            x_out=np.asarray(best.x_out)[:h, :w],
+            x_avg=np.asarray(best.x_avg)[:h, :w],
             steps=run.step,
             chosen_step=int(best.step),
             chosen_image="avg" if int(best.kind) == AVG else "out",
             stop_reason=_stop_reason(state, asked and run.step < self._num_steps),
             rollbacks=int(state.rollbacks),
             oracle=_oracle(state),
-            figures=self._figures(run, lane, best),
+            figures=self._figures(lane, best),
             seconds=run.seconds,
             seconds_to_first_step=run.first_seconds,
             steps_per_second=speed,
         )
 
-    def _measure(self, run: _Running, lane: Lane, x_out: Array, x_avg: Array) -> dict[str, float]:
-        if run.size not in self._measures:
-            self._measures[run.size] = _make_measure(*run.size)
-        return self._measures[run.size](x_out, x_avg, lane)
+    def _measure(self, lane: Lane, x_out: Array, x_avg: Array) -> dict[str, float]:
+        return {name: float(value) for name, value in _ssims(x_out, x_avg, lane).items()}
 
-    def _figures(self, run: _Running, lane: Lane, best) -> dict[str, dict[str, float]]:
+    def _figures(self, lane: Lane, best) -> dict[str, dict[str, float]]:
         figures: dict[str, dict[str, float]] = {}
-        ssims = self._measure(run, lane, best.x_out, best.x_avg)
+        ssims = self._measure(lane, best.x_out, best.x_avg)
         for name, x in (("out", best.x_out), ("avg", best.x_avg)):
             psnrs = {
                 "psnr_heldout": metrics.psnr(x, lane.y, lane.held),
@@ -537,20 +534,15 @@ def fingerprint(observation: Observation, clean: np.ndarray | None) -> str:
     return digest.hexdigest()
 
 
-def _make_measure(h: int, w: int) -> Callable[[Array, Array, Lane], dict[str, float]]:
+@jax.jit
+def _ssims(x_out: Array, x_avg: Array, lane: Lane) -> dict[str, Array]:
     """The SSIMs of a logged step: too dear for every step, so they are a program of their own."""
-
-    @jax.jit
-    def measure(x_out, x_avg, lane):
-        values = {}
-        y, known = lane.y[:h, :w], (lane.fit + lane.held)[:h, :w]
-        for name, x in (("out", x_out[:h, :w]), ("avg", x_avg[:h, :w])):
-            values[f"ssim_observed_{name}"] = metrics.ssim_observed(x, y, known)
-            if lane.true is not None:
-                values[f"ssim_true_{name}"] = metrics.ssim(x, lane.true[:h, :w])
-        return values
-
-    return lambda *args: {name: float(value) for name, value in measure(*args).items()}
+    values, known = {}, lane.fit + lane.held
+    for name, x in (("out", x_out), ("avg", x_avg)):
+        values[f"ssim_observed_{name}"] = metrics.ssim_observed(x, lane.y, known, lane.inside)
+        if lane.true is not None:
+            values[f"ssim_true_{name}"] = metrics.ssim(x, lane.true, lane.inside)
+    return values
 
 
 def _oracle(state: LaneState) -> dict[str, float]:
