@@ -270,10 +270,12 @@ def join(
     import jax
     from jax._src import distributed
 
-    # A process that is lost is our own watch's affair, which says so and does not abort.
+    # Whether a process is lost is for our own watch to say: JAX's goes by the clock, and aborts.
     jax.config.update("jax_enable_recoverability", True)
     try:
-        jax.distributed.initialize(**arguments, shutdown_timeout_seconds=20)
+        jax.distributed.initialize(
+            **arguments, heartbeat_timeout_seconds=3600, shutdown_timeout_seconds=20
+        )
     except Exception as error:
         cause = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         advice = (
