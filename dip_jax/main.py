@@ -126,7 +126,11 @@ def _last_words(summary: dict, workdir) -> str:
         "interrupted": "interrupted; the same command goes on",
     }[summary["stop_reason"]]
     seeds = len(summary["seeds"])
-    chosen = f"step {summary['chosen_step']} chosen" if seeds == 1 else f"mean of {seeds} seeds"
+    chosen = f"step {summary['chosen_step']} chosen"
+    if summary["chosen_step"] is None:
+        chosen = f"mean of {seeds} seed{'s' * (seeds > 1)}"
+    if summary["failed"]:
+        chosen += f", {len(summary['failed'])} failed"
     return (
         f"{words}: {summary['steps']} steps, {chosen}{psnr}\n{Path(workdir) / summary['restored']}"
     )
