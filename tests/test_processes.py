@@ -28,7 +28,7 @@ TINY = (
     "--config.preview_every=0",
 )
 STEPS = ("--config.num_steps=40", "--config.log_every=10", "--config.checkpoint_every=20")
-LONG = ("--config.num_steps=1500", "--config.log_every=5", "--config.checkpoint_every=100")
+LONG = ("--config.num_steps=700", "--config.log_every=5", "--config.checkpoint_every=100")
 
 
 def start(folder, *arguments):
