@@ -204,7 +204,7 @@ def _write_result(path: Path, result: Restoration, mark: str) -> None:
 
 def _read_result(path: Path, mark: str) -> Restoration:
     try:
-        with np.load(path) as archive:
+        with open(path, "rb") as file, np.load(file) as archive:
             figures = json.loads(str(archive["figures"]))
             arrays = {name: archive[name] for name in _IMAGES}
         found = figures.pop("fingerprint")
