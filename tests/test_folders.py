@@ -53,6 +53,7 @@ def photos(tmp_path):
     return config_of(image=str(tmp_path / "photos" / "*"), mask=str(tmp_path / "masks"))
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_some_is_told_and_the_others_are_as_alone(photos, tmp_path):
     summary, said = go(photos, tmp_path / "run")
     assert (summary["restored"], summary["failed"], summary["left"]) == (3, 3, 0)
@@ -81,6 +82,7 @@ def test_what_is_wrong_with_some_is_told_and_the_others_are_as_alone(photos, tmp
     assert json.loads((tmp_path / "run" / "summary.json").read_text()) == summary
 
 
+@pytest.mark.slow
 def test_finished_pictures_are_kept_and_mended_ones_are_done(photos, tmp_path):
     asked = iter([False] * 4 + [True] * 50)  # in the midst of the second picture
     summary, _ = go(photos, tmp_path / "run", should_stop=lambda: next(asked))
@@ -98,6 +100,7 @@ def test_finished_pictures_are_kept_and_mended_ones_are_done(photos, tmp_path):
         go(photos | {"num_steps": 11}, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_every_picture_has_its_seeds_in_refilled_places(tmp_path):
     for name, side in (("a.png", 24), ("b.png", 26), ("c.png", 25)):
         photo(tmp_path, name, side)

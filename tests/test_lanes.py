@@ -166,6 +166,7 @@ def test_no_lane_is_lost_when_the_memory_ends_while_one_begins(alone, monkeypatc
     np.testing.assert_allclose(results[1].x, alone[1].x, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_not_damaged_because_the_memory_was_full(tmp_path, monkeypatch):
     checkpoints = Checkpoints(tmp_path)
     fitted([0], checkpoints=checkpoints, steps=4, checkpoint_every=2)

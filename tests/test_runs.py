@@ -525,6 +525,7 @@ def test_a_result_that_cannot_be_used_is_one_line_and_the_others_count(harm, tmp
     assert summary["failed"] == [] and summary["metrics"] == whole["metrics"]
 
 
+@pytest.mark.slow
 def test_a_seed_with_a_foreign_checkpoint_does_not_keep_the_others_from_ending(tmp_path):
     config = config_of("hole_fill", seeds=2, num_steps=2, preview_every=0)
     for folder, damage in (("run", 0), ("other", 1)):
@@ -542,6 +543,7 @@ def test_a_seed_with_a_foreign_checkpoint_does_not_keep_the_others_from_ending(t
     assert "1 of 2 seeds are finished, and 1 begun" in said
 
 
+@pytest.mark.slow
 def test_metrics_that_are_torn_or_foreign_are_left_out(tmp_path):
     config = config_of("hole_fill", preview_every=0)
     asked = iter([False, True])
