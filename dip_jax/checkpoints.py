@@ -6,16 +6,22 @@ All three become visible together or not at all, so a process that is killed whi
 the previous checkpoint as the latest one.
 """
 
+import asyncio
+import functools
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
+from orbax.checkpoint._src.serialization import tensorstore_utils as ts_utils
+from orbax.checkpoint.type_handlers import NumpyHandler, SaveArgs, register_type_handler
 
 from dip_jax.errors import InputError
 from dip_jax.fitting import LaneState
+from dip_jax.lanes import memory_exhausted
 
 _ITEMS = ("state", "best", "record")
 
@@ -24,13 +30,22 @@ class Checkpoints:
     """The checkpoints of one run, in a folder of their own; the last two are kept.
 
     Attributes:
-        passed_over: the steps of damaged checkpoints that `restore` could not read.
+        passed_over: the steps of damaged checkpoints that `restore` has removed, because an
+            earlier one could be read.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.passed_over: list[int] = []
         if os.path.exists(folder) and not os.path.isdir(folder):
             raise InputError(f"{folder} is a file, expected a folder of checkpoints: move it away")
+        os.makedirs(folder, exist_ok=True)
+        alone: dict[str, Any] = {}
+        if jax.process_count() > 1:
+            _write_in_every_process()
+            me = jax.process_index()
+            alone["multiprocessing_options"] = ocp.options.MultiprocessingOptions(
+                primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
+            )
         self._manager = ocp.CheckpointManager(
             epath.Path(os.path.abspath(folder)),
             item_names=_ITEMS,
@@ -38,6 +53,8 @@ class Checkpoints:
                 preservation_policy=ocp.checkpoint_managers.LatestN(2),
                 enable_async_checkpointing=False,
                 cleanup_tmp_directories=True,
+                create=False,
+                **alone,
             ),
         )
 
@@ -50,12 +67,12 @@ class Checkpoints:
         step = int(state.step)
         if step == self.latest_step():
             return
-        plain = _without_typed_keys(state)
+        plain = _in_memory(state)
         self._manager.save(
             step,
             args=ocp.args.Composite(
                 state=ocp.args.StandardSave(plain._asdict()),
-                best=ocp.args.StandardSave(state.best._asdict()),
+                best=ocp.args.StandardSave(plain.best._asdict()),
                 record=ocp.args.JsonSave(dict(record)),
             ),
         )
@@ -68,19 +85,23 @@ class Checkpoints:
             like: a state of the same structure; its values are not used.
 
         Returns:
-            The state, and the caller's JSON object.
+            The state, of NumPy arrays, and the caller's JSON object.
 
         Raises:
             InputError: if none can be read.
         """
+        damaged: list[int] = []
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 found = self._read(step, like)
-            except Exception:  # whatever a damaged file makes Orbax raise
-                self.passed_over.append(step)
+            except Exception as error:  # whatever a damaged file makes Orbax raise
+                if memory_exhausted(error):
+                    raise
+                damaged.append(step)
                 continue
-            for damaged in self.passed_over:  # so that this step can be written again
-                self._manager.delete(damaged)
+            for later in damaged:  # so that this step can be written again
+                self._manager.delete(later)
+            self.passed_over += damaged
             return found
         raise InputError(
             f"no checkpoint in {self._manager.directory} can be read: remove that folder to start "
@@ -88,7 +109,7 @@ class Checkpoints:
         )
 
     def _read(self, step: int, like: LaneState) -> tuple[LaneState, dict[str, Any]]:
-        template = jax.tree.map(ocp.utils.to_shape_dtype_struct, _without_typed_keys(like))
+        template = _in_memory(like)
         restored = self._manager.restore(
             step,
             args=ocp.args.Composite(
@@ -105,5 +126,34 @@ class Checkpoints:
         self._manager.close()
 
 
-def _without_typed_keys(state: LaneState) -> LaneState:
-    return state._replace(key=jax.random.key_data(state.key))
+def _in_memory(state: LaneState) -> LaneState:
+    """The state as NumPy arrays, whose form on disk is the same on all devices."""
+    plain = state._replace(key=jax.random.key_data(state.key))
+    return jax.tree.map(np.asarray, plain)
+
+
+class _EveryProcess(NumpyHandler):
+    """Writes the arrays of this process; Orbax takes them for the same in all, and writes once."""
+
+    async def _background_serialize(self, values, infos, args=None):
+        args = args or [SaveArgs()] * len(values)
+        writing = []
+        for value, info, arg in zip(values, infos, args, strict=True):
+            await info.await_path_creation()
+            spec = ts_utils.build_array_write_spec(
+                info=info,
+                arg=arg,
+                global_shape=value.shape,
+                local_shape=value.shape,
+                dtype=value.dtype,
+                use_ocdbt=info.is_ocdbt_checkpoint,
+                process_index=jax.process_index(),
+                metadata_key=self._metadata_key,
+            )
+            writing.append(self._open_and_write(value, spec.json, info.ts_context))
+        await asyncio.gather(*writing)
+
+
+@functools.cache
+def _write_in_every_process() -> None:
+    register_type_handler(np.ndarray, _EveryProcess(), override=True)

@@ -42,14 +42,13 @@ class Job:
     damaged_here: bool
 
 
-def prepare(config: Config) -> Job:
-    """Reads the files that a configuration names, and damages its sample if it says so.
+def check_files(config: Config) -> None:
+    """Refuses a combination of files that no picture could make good.
 
     Raises:
-        InputError: if a file or a combination of options cannot be used.
+        InputError: if there is one.
     """
-    masked = config["task"] != "denoise"
-    if config["mask"] and not masked:
+    if config["mask"] and config["task"] == "denoise":
         raise InputError(
             "config.mask is given, but denoising takes none: use text_inpaint, hole_fill or "
             "reconstruct, or leave it out"
@@ -58,6 +57,16 @@ def prepare(config: Config) -> Job:
         raise InputError("config.mask is given without config.image: give the picture as well")
     if config["clean"] and not config["image"]:
         raise InputError("config.clean is given without config.image: give the degraded picture")
+
+
+def prepare(config: Config) -> Job:
+    """Reads the files that a configuration names, and damages its sample if it says so.
+
+    Raises:
+        InputError: if a file or a combination of options cannot be used.
+    """
+    check_files(config)
+    masked = config["task"] != "denoise"
     own = bool(config["image"])
     picture = (
         images.read(config["image"])

@@ -100,19 +100,26 @@ class Slots:
         self._put = jax.jit(put, donate_argnums=0, out_shardings=sharding)
         self._get = jax.jit(get)
         self._home = devices[0]
+        self._everywhere = NamedSharding(mesh, PartitionSpec())
         going_on = _side_by_side if form == "vmap" and per_device > 1 else _one_after_another
         self._program = _on_every_device(going_on(fit, length), mesh)
 
     def put(self, i: int, lane: Lane, state: LaneState) -> None:
         """Gives place `i` to a lane, whoever had it before."""
         index = jnp.int32(i)
+        self._steps[i] = int(state.step)
+        # What comes from a checkpoint is bound to one device, and the places are on all of them.
+        lane, state = jax.device_put((lane, state), self._everywhere)
         self._lanes = self._put(self._lanes, lane, index)
         self._states = self._put(self._states, state, index)
-        self._steps[i] = int(state.step)
 
     def get(self, i: int) -> LaneState:
         """The state of the lane in place `i`."""
         return jax.device_put(self._get(self._states, jnp.int32(i)), self._home)
+
+    def lane(self, i: int) -> Lane:
+        """The lane in place `i`."""
+        return jax.device_put(self._get(self._lanes, jnp.int32(i)), self._home)
 
     def advance(self, until: np.ndarray) -> "Advance":
         """Goes on with every lane until its own step count reaches its `until`, or it stops.
@@ -251,6 +258,16 @@ def _bytes(leaf: Any) -> int:
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return 8
     return leaf.size * leaf.dtype.itemsize
+
+
+def memory_exhausted(error: BaseException) -> bool:
+    """Whether an exception, or one that it was raised from, says that a memory is full."""
+    chain: BaseException | None = error
+    while chain is not None:
+        if isinstance(chain, MemoryError) or "RESOURCE_EXHAUSTED" in str(chain):
+            return True
+        chain = chain.__cause__ or chain.__context__
+    return False
 
 
 def device_bytes(device: jax.Device) -> int | None:

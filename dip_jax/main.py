@@ -1,6 +1,8 @@
 """The command line: `python -m dip_jax.main --config=configs/hole_fill.py`.
 
-This file is intentionally kept short: flags, signals, one call.
+This file is intentionally kept short: flags, signals, one call. The exit status is 0 if all is
+restored, 1 if some pictures or seeds failed, 2 if the input cannot be used, 3 if another process of
+the job was lost, and 130 if it was interrupted.
 """
 
 import logging
@@ -24,9 +26,23 @@ _WORKDIR = flags.DEFINE_string(
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration: configs/<task>.py, or with a preset configs/<task>.py:quick."
 )
+_DISTRIBUTED = flags.DEFINE_enum(
+    "distributed",
+    "off",
+    ["off", "auto", "manual"],
+    "Share the work among processes that all see the work directory: auto on Slurm, TPU pods and "
+    "Kubernetes, manual with the three flags below.",
+)
+_COORDINATOR = flags.DEFINE_string("coordinator", "", "host:port of the first process, for manual.")
+_PROCESS_COUNT = flags.DEFINE_integer("process_count", 0, "How many processes, for manual.")
+_LOST_AFTER = flags.DEFINE_float(
+    "lost_after", 60.0, "Seconds without a sign of life after which another process is given up."
+)
+_PROCESS_ID = flags.DEFINE_integer("process_id", -1, "Which of them this is, from 0, for manual.")
 
 
 def main(argv: list[str]) -> int:
+    from dip_jax import folders, processes
     from dip_jax.errors import InputError
     from dip_jax.progress import make_progress
     from dip_jax.runs import run
@@ -41,18 +57,32 @@ def main(argv: list[str]) -> int:
         return _refuse(f"no configuration: say which, for example --config={_EXAMPLE}")
     config = _CONFIG.value.to_dict()
     workdir = _WORKDIR.value or _default_workdir(config)
-    stopping = _Stopping()
+    many = folders.is_many(config["image"])
     progress = make_progress(config["task"])
     try:
-        with progress:
-            summary = run(config, workdir, progress, stopping)
+        with processes.join(
+            _DISTRIBUTED.value,
+            _COORDINATOR.value,
+            _PROCESS_COUNT.value,
+            _PROCESS_ID.value,
+            _LOST_AFTER.value,
+        ) as mates:
+            stopping = _Stopping()
+            with progress:
+                go = folders.run_folder if many else run
+                summary = go(config, workdir, progress, mates.stopping(stopping), mates)
     except InputError as error:
         return _refuse(str(error))
+    except processes.Lost as error:
+        print(f"dip_jax: {error}", file=sys.stderr)
+        return 3
     except KeyboardInterrupt:
         print("ended at once; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130
-    print(_last_words(summary, workdir))
-    return 130 if summary["stop_reason"] == "interrupted" else 0
+    print(_last_words_of_many(summary, workdir) if many else _last_words(summary, workdir))
+    if summary["stop_reason"] == "interrupted":
+        return 130
+    return 1 if summary["failed"] else 0
 
 
 class _Stopping:
@@ -74,7 +104,11 @@ class _Stopping:
 
 
 def _default_workdir(config: dict) -> Path:
+    from dip_jax import folders
+
     name = Path(config["image"]).stem if config["image"] else config["sample"]["name"]
+    if folders.is_many(config["image"]):
+        name = folders.title(config["image"])
     seeds = f"{config['seeds']}seeds" if config["seeds"] > 1 else ""
     parts = [config["task"], config["preset"], name, f"seed{config['seed']}", seeds]
     return Path("runs") / "-".join(part for part in parts if part)
@@ -92,10 +126,23 @@ def _last_words(summary: dict, workdir) -> str:
         "interrupted": "interrupted; the same command goes on",
     }[summary["stop_reason"]]
     seeds = len(summary["seeds"])
-    chosen = f"step {summary['chosen_step']} chosen" if seeds == 1 else f"mean of {seeds} seeds"
+    chosen = f"step {summary['chosen_step']} chosen"
+    if summary["chosen_step"] is None:
+        chosen = f"mean of {seeds} seed{'s' * (seeds > 1)}"
+    if summary["failed"]:
+        chosen += f", {len(summary['failed'])} failed"
     return (
         f"{words}: {summary['steps']} steps, {chosen}{psnr}\n{Path(workdir) / summary['restored']}"
     )
+
+
+def _last_words_of_many(summary: dict, workdir) -> str:
+    words = f"{summary['restored']} of {len(summary['pictures'])} pictures restored"
+    if summary["failed"]:
+        words += f", {summary['failed']} failed"
+    if summary["left"]:
+        words += f", {summary['left']} left: interrupted; the same command goes on"
+    return f"{words}\n{Path(workdir) / 'summary.md'}"
 
 
 def _refuse(message: str) -> int:

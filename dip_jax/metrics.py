@@ -24,22 +24,42 @@ def psnr(
     return -10 * jnp.log10(masked_mse(x, y, mask))
 
 
-def ssim(x: Float[Array, "h w c"], y: Float[Array, "h w c"]) -> Float[Array, ""]:
+def ssim(
+    x: Float[Array, "h w c"],
+    y: Float[Array, "h w c"],
+    inside: Float[Array, "h w 1"] | None = None,
+) -> Float[Array, ""]:
     """The mean structural similarity over pixels and channels, at most 1.
 
     Gaussian window of 11×11 with a standard deviation of 1.5, biased moments, K = (0.01, 0.03),
     without the border where the window does not fit. Source: Wang, Bovik, Sheikh, Simoncelli,
     "Image quality assessment", IEEE TIP 2004. NaN for an image smaller than the window.
+
+    Args:
+        x: an image.
+        y: another.
+        inside: 1 in a rectangle from the first pixel on, 0 in the padding at the bottom and at the
+            right, where no window reaches; None if there is none.
     """
-    if min(x.shape[:2]) < 11:
+    if min(x.shape[:2]) < _WINDOW:
         return jnp.float32(jnp.nan)
     # dm_pix relies on promotions that a strict session forbids.
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        return dm_pix.ssim(x, y, max_val=1.0)
+        if inside is None:
+            return dm_pix.ssim(x, y, max_val=1.0)
+        windows = dm_pix.ssim(x, y, max_val=1.0, return_map=True)
+    fits = inside[_WINDOW - 1 :, _WINDOW - 1 :]  # a window fits if its last pixel is inside
+    return jnp.sum(fits * windows) / (jnp.sum(fits) * x.shape[2])
+
+
+_WINDOW = 11
 
 
 def ssim_observed(
-    x: Float[Array, "h w c"], y: Float[Array, "h w c"], known: Float[Array, "h w k"]
+    x: Float[Array, "h w c"],
+    y: Float[Array, "h w c"],
+    known: Float[Array, "h w k"],
+    inside: Float[Array, "h w 1"] | None = None,
 ) -> Float[Array, ""]:
     """The SSIM of an image and the degraded one, both with their unknown values set to 0."""
-    return ssim(known * x, known * y)
+    return ssim(known * x, known * y, inside)

@@ -30,7 +30,7 @@ from dip_jax.fitting import (
     LaneState,
     make_fit,
 )
-from dip_jax.lanes import Advance, Slots, device_bytes, lane_bytes
+from dip_jax.lanes import Advance, Slots, device_bytes, lane_bytes, memory_exhausted
 from dip_jax.observation import Observation
 from dip_jax.stopping import Criterion
 
@@ -106,6 +106,8 @@ class LaneJob:
         on_log: called at the first, at every logged and at the last step; True ends all fits.
         on_preview: called with the step and the moving average, `(h, w, c)` in [0, 1].
         on_done: called with the result when the lane has ended, or was asked to.
+        on_failed: called, in place of `on_done`, with what makes a result impossible; the others
+            go on. Without it the error is raised once the others have ended.
     """
 
     observation: Observation
@@ -115,6 +117,24 @@ class LaneJob:
     on_log: Callable[[Log], bool] | None = None
     on_preview: Callable[[int, np.ndarray], None] | None = None
     on_done: Callable[[Restoration], None] | None = None
+    on_failed: Callable[[InputError], None] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class LaterJob:
+    """A lane that is made ready only when its turn comes, so that not all are in memory at once.
+
+    Attributes:
+        shape: `(h, w, c)` of its picture, by which lanes are put together. A guess will do.
+        with_clean: whether it has a clean image; likewise.
+        open: gives the lane, or raises `InputError`.
+        on_failed: called with what `open` raises.
+    """
+
+    shape: tuple[int, int, int]
+    with_clean: bool
+    open: Callable[[], LaneJob]
+    on_failed: Callable[[InputError], None] | None = None
 
 
 def restore(
@@ -135,7 +155,7 @@ def restore(
 
 
 def fit_lanes(
-    jobs: Sequence[LaneJob],
+    jobs: Sequence[LaneJob | LaterJob],
     *,
     settings: FitSettings,
     criterion: Criterion,
@@ -148,6 +168,10 @@ def fit_lanes(
     say: Callable[[str], None] = lambda text: None,
 ) -> bool:
     """Fits lanes, so many at once as the devices hold; a lane that ends makes room for the next.
+
+    Pictures of different sizes share a program, and the places in it, where their padded sizes are
+    the same. What a picture is padded to depends on the picture alone: a lane gives the same image
+    whatever it is batched with.
 
     Args:
         jobs: the lanes.
@@ -165,35 +189,37 @@ def fit_lanes(
         Whether all have ended, and none was asked to.
 
     Raises:
-        InputError: if a picture is too small for the network, too little of it is known, a
-            checkpoint belongs to another picture, no usable image comes out, or the memory is too
-            small for a single lane.
+        InputError: from a lane without `on_failed`: if a picture is too small for the network, too
+            little of it is known, a checkpoint belongs to another picture, no usable image comes
+            out, or the memory is too small for a single lane.
     """
     loop = _Loop(
         settings, criterion, num_steps, log_every, preview_every, checkpoint_every, form, say
     )
-    by_shape: dict[Any, deque[LaneJob]] = {}
+    queues: _Queues = {}
     for job in jobs:
-        h, w, channels = job.observation.y.shape
-        check_size(h, w, settings)
-        shape = (
-            settings.architecture.padded(h, w),
-            channels,
-            job.observation.known.shape[2],
-            job.clean is None,
-        )
-        by_shape.setdefault(shape, deque()).append(job)
-    for shape, queue in by_shape.items():
-        loop.use(make_fit(settings, criterion, shape[1]), at_once)
-        while queue or loop.running:
+        queues.setdefault(loop.shape(job), deque()).append(job)
+    asked = False
+    while queues and not asked:
+        shape = next(iter(queues))
+        queue = queues.pop(shape)
+        loop.use(make_fit(settings, criterion, shape[1]), at_once, shape)
+        while (queue or loop.running) and not asked:
             try:
-                if loop.go_on(queue):
-                    return False
-            except jax.errors.JaxRuntimeError as error:
-                if "RESOURCE_EXHAUSTED" not in str(error):
+                asked = loop.go_on(queue, queues)
+            except Exception as error:
+                if not memory_exhausted(error):
                     raise
                 loop.take_fewer(queue)
-    return True
+    if loop.failure is not None:
+        raise loop.failure
+    return not asked
+
+
+# What lanes of one program have in common: the padded size, the channels of the picture and of what
+# is known of it, and whether there is no clean image.
+_Shape = tuple[tuple[int, int], int, int, bool]
+_Queues = dict[_Shape, deque[LaneJob | LaterJob]]
 
 
 @dataclasses.dataclass
@@ -201,7 +227,7 @@ class _Running:
     """A lane in its place."""
 
     job: LaneJob
-    lane: Lane
+    mark: str
     step: int
     first_step: int
     seconds: float
@@ -233,32 +259,77 @@ class _Loop:
         self._settings, self._criterion, self._num_steps = settings, criterion, num_steps
         self._log_every, self._preview_every = log_every, preview_every
         self._checkpoint_every, self._form, self._say = checkpoint_every, form, say
-        self._measures: dict[tuple[int, int], Callable] = {}
         self._begin = time.perf_counter()
+        self.failure: InputError | None = None
 
-    def use(self, fit: Fit, at_once: int) -> None:
+    def shape(self, job: LaneJob | LaterJob) -> _Shape:
+        if isinstance(job, LaterJob):
+            h, w, channels = job.shape
+            known = channels if self._settings.heldout_per_channel else 1
+            return self._settings.architecture.padded(h, w), channels, known, not job.with_clean
+        h, w, channels = job.observation.y.shape
+        size = self._settings.architecture.padded(h, w)
+        return size, channels, job.observation.known.shape[2], job.clean is None
+
+    def use(self, fit: Fit, at_once: int, shape: _Shape | None = None) -> None:
         """Begins with lanes of another shape."""
-        self._fit, self._at_once = fit, at_once
+        self._fit, self._shape, self._at_once = fit, shape, at_once
         self._make_lane, self._init = jax.jit(fit.make_lane), jax.jit(fit.init)
         self._slots: Slots | None = None
         self.running: dict[int, _Running] = {}
 
-    def take_fewer(self, queue: deque[LaneJob]) -> None:
+    def take_fewer(self, queue: deque[LaneJob | LaterJob]) -> None:
         """After the memory was exhausted: starts again, from the checkpoints, with half as many."""
         queue.extendleft(run.job for run in reversed(self.running.values()))
-        if self._at_once <= 1:
-            raise InputError(
-                "the memory is too small for this picture and network: use a smaller picture or "
-                "fewer channels (config.network.down and config.network.up)"
-            )
-        self._at_once //= 2
-        self._say(f"the memory is too small: going on with {self._at_once} lanes on each device")
         self._slots, self.running = None, {}
+        if self._at_once > 1:
+            self._at_once //= 2
+            self._say(
+                f"the memory is too small: going on with {self._at_once} lanes on each device"
+            )
+            return
+        while queue:  # all of one size
+            self._fail(
+                queue.popleft(),
+                InputError(
+                    "the memory is too small for this picture and network: use a smaller picture "
+                    "or fewer channels (config.network.down and config.network.up)"
+                ),
+            )
 
-    def go_on(self, queue: deque[LaneJob]) -> bool:
+    def _fail(self, job: LaneJob | LaterJob, error: InputError) -> None:
+        if job.on_failed is not None:
+            job.on_failed(error)
+        elif self.failure is None:
+            self.failure = error
+
+    def _opened(self, queue: deque[LaneJob | LaterJob], queues: _Queues) -> LaneJob | None:
+        """The next lane, made ready; None if it cannot be, or has another shape than it seemed."""
+        job = queue[0]
+        if isinstance(job, LaneJob):
+            return job
+        try:
+            ready = job.open()
+        except InputError as error:
+            self._fail(queue.popleft(), error)
+            return None
+        if self.shape(ready) != self._shape:
+            queues.setdefault(self.shape(ready), deque()).append(ready)
+            queue.popleft()
+            return None
+        queue[0] = ready
+        return ready
+
+    def go_on(self, queue: deque[LaneJob | LaterJob], queues: _Queues) -> bool:
         """Fills free places, makes one chunk of steps, and tells; True if asked to end."""
         while queue and (self._slots is None or len(self.running) < self._slots.count):
-            self._start(queue[0], len(queue))
+            job = self._opened(queue, queues)
+            if job is None:
+                continue
+            try:
+                self._start(job, len(queue))
+            except InputError as error:
+                self._fail(job, error)
             queue.popleft()  # only now: if the memory was too small, it is still to be done
         if not self.running or self._slots is None:
             return False
@@ -275,12 +346,15 @@ class _Loop:
             asked |= self._look_at(i, run, advance)
         if asked:
             for i, run in list(self.running.items()):
-                self._end(run, self._slots.get(i), asked=True)
+                self._end(run, self._slots.lane(i), self._slots.get(i), asked=True)
                 del self.running[i]
         return asked
 
     def _start(self, job: LaneJob, waiting: int) -> None:
         begin = time.perf_counter() if self._slots is not None else self._begin
+        h, w, _ = job.observation.y.shape
+        check_size(h, w, self._settings)
+        mark = fingerprint(job.observation, job.clean)
         lane_key, state_key = jax.random.split(jax.random.key(job.seed))
         lane = self._make_lane(lane_key, job.observation, job.clean)
         if not float(jnp.sum(lane.fit)):
@@ -292,16 +366,16 @@ class _Loop:
         seconds = 0.0
         if job.checkpoints is not None and job.checkpoints.latest_step() is not None:
             state, record = job.checkpoints.restore(state)
-            if record["observation"] != fingerprint(job.observation, job.clean):
+            if record.get("observation") != mark:
                 raise InputError(
                     "the checkpoint belongs to another picture or mask than this one: give it back "
                     "the files that it was started with, or use another work directory"
                 )
             seconds = record["seconds"]
         step = int(state.step)
-        run = _Running(job, lane, step, step, seconds, begin)
+        run = _Running(job, mark, step, step, seconds, begin)
         if step >= self._num_steps or int(state.status) != RUNNING:
-            self._end(run, state)
+            self._end(run, lane, state)
             return
         if self._slots is None:
             self._slots = self._make_slots(lane, state, waiting)
@@ -353,7 +427,7 @@ class _Loop:
         if not (logged or previewed or saved):
             return False
         assert self._slots is not None
-        state = self._slots.get(i)
+        lane, state = self._slots.lane(i), self._slots.get(i)
         asked = False
         if logged:
             row: Row = {"step": step}
@@ -361,33 +435,36 @@ class _Loop:
                 name: float(values[i, made - 1])
                 for name, values in advance.history._asdict().items()
             }
-            row |= self._measure(run, state.x_out, state.x_avg)
+            row |= self._measure(lane, state.x_out, state.x_avg)
             row = {name: value for name, value in row.items() if not np.isnan(value)}
             row["seconds"] = round(run.seconds, 3)
             if job.on_log is not None:
                 asked = bool(job.on_log(Log(job.seed, step, row, int(advance.rollbacks[i]))))
         if previewed and job.on_preview is not None:
             h, w = run.size
-            job.on_preview(step, np.asarray(state.x_avg[:h, :w]))
+            job.on_preview(step, np.asarray(state.x_avg)[:h, :w])
         if saved:
             self._save(run, state)
         if ended:
-            self._end(run, state)
+            self._end(run, lane, state)
             del self.running[i]
         return asked
 
     def _save(self, run: _Running, state: LaneState) -> None:
         if run.job.checkpoints is not None:
-            mark = fingerprint(run.job.observation, run.job.clean)
-            run.job.checkpoints.save(state, {"observation": mark, "seconds": run.seconds})
+            run.job.checkpoints.save(state, {"observation": run.mark, "seconds": run.seconds})
 
-    def _end(self, run: _Running, state: LaneState, asked: bool = False) -> None:
-        """Saves a lane and gives its result."""
+    def _end(self, run: _Running, lane: Lane, state: LaneState, asked: bool = False) -> None:
+        """Saves a lane and gives its result, or says why there is none."""
         self._save(run, state)
-        if run.job.on_done is not None:
-            run.job.on_done(self._result(run, state, asked))
+        try:
+            result = self._result(run, lane, state, asked)
+            if run.job.on_done is not None:
+                run.job.on_done(result)
+        except InputError as error:
+            self._fail(run.job, error)
 
-    def _result(self, run: _Running, state: LaneState, asked: bool) -> Restoration:
+    def _result(self, run: _Running, lane: Lane, state: LaneState, asked: bool) -> Restoration:
         best, (h, w) = state.best, run.size
         if not int(best.step):
             raise InputError(
@@ -400,29 +477,27 @@ class _Loop:
             speed = later / (run.this_session - run.first_share)
         return Restoration(
             seed=run.job.seed,
-            x=np.asarray(best.x[:h, :w]),
-            x_out=np.asarray(best.x_out[:h, :w]),
-            x_avg=np.asarray(best.x_avg[:h, :w]),
+            x=np.asarray(best.x)[:h, :w],
+            x_out=np.asarray(best.x_out)[:h, :w],
+            x_avg=np.asarray(best.x_avg)[:h, :w],
             steps=run.step,
             chosen_step=int(best.step),
             chosen_image="avg" if int(best.kind) == AVG else "out",
             stop_reason=_stop_reason(state, asked and run.step < self._num_steps),
             rollbacks=int(state.rollbacks),
             oracle=_oracle(state),
-            figures=self._figures(run, best),
+            figures=self._figures(lane, best),
             seconds=run.seconds,
             seconds_to_first_step=run.first_seconds,
             steps_per_second=speed,
         )
 
-    def _measure(self, run: _Running, x_out: Array, x_avg: Array) -> dict[str, float]:
-        if run.size not in self._measures:
-            self._measures[run.size] = _make_measure(*run.size)
-        return self._measures[run.size](x_out, x_avg, run.lane)
+    def _measure(self, lane: Lane, x_out: Array, x_avg: Array) -> dict[str, float]:
+        return {name: float(value) for name, value in _ssims(x_out, x_avg, lane).items()}
 
-    def _figures(self, run: _Running, best) -> dict[str, dict[str, float]]:
+    def _figures(self, lane: Lane, best) -> dict[str, dict[str, float]]:
         figures: dict[str, dict[str, float]] = {}
-        lane, ssims = run.lane, self._measure(run, best.x_out, best.x_avg)
+        ssims = self._measure(lane, best.x_out, best.x_avg)
         for name, x in (("out", best.x_out), ("avg", best.x_avg)):
             psnrs = {
                 "psnr_heldout": metrics.psnr(x, lane.y, lane.held),
@@ -459,20 +534,15 @@ def fingerprint(observation: Observation, clean: np.ndarray | None) -> str:
     return digest.hexdigest()
 
 
-def _make_measure(h: int, w: int) -> Callable[[Array, Array, Lane], dict[str, float]]:
+@jax.jit
+def _ssims(x_out: Array, x_avg: Array, lane: Lane) -> dict[str, Array]:
     """The SSIMs of a logged step: too dear for every step, so they are a program of their own."""
-
-    @jax.jit
-    def measure(x_out, x_avg, lane):
-        values = {}
-        y, known = lane.y[:h, :w], (lane.fit + lane.held)[:h, :w]
-        for name, x in (("out", x_out[:h, :w]), ("avg", x_avg[:h, :w])):
-            values[f"ssim_observed_{name}"] = metrics.ssim_observed(x, y, known)
-            if lane.true is not None:
-                values[f"ssim_true_{name}"] = metrics.ssim(x, lane.true[:h, :w])
-        return values
-
-    return lambda *args: {name: float(value) for name, value in measure(*args).items()}
+    values, known = {}, lane.fit + lane.held
+    for name, x in (("out", x_out), ("avg", x_avg)):
+        values[f"ssim_observed_{name}"] = metrics.ssim_observed(x, lane.y, known, lane.inside)
+        if lane.true is not None:
+            values[f"ssim_true_{name}"] = metrics.ssim(x, lane.true, lane.inside)
+    return values
 
 
 def _oracle(state: LaneState) -> dict[str, float]:

@@ -25,6 +25,19 @@ from dip_jax.restoring import Log, Restoration
 Config = Mapping[str, Any]
 
 
+class Overall:
+    """The steps of all lanes together, for the progress bar."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.steps = progress, 0
+
+    def made(self, steps: int, row: Mapping[str, Any] | None = None) -> None:
+        """So many more steps are done; `row` is what they led to."""
+        self.steps += steps
+        if row is not None:
+            self.progress.update(self.steps, row)
+
+
 class LaneFolder:
     """What one seed of a run leaves on disk: the run's own folder, or one of several in it.
 
@@ -32,22 +45,35 @@ class LaneFolder:
         seed: of the lane.
         rows: the logged rows so far.
         steps: steps made so far, as far as the log and the checkpoints know.
-        checkpoints: of the lane; None once its result is there.
+        checkpoints: of the lane, while it is open and has no result.
         result: its result, when it has ended.
+        failure: why it has none and will have none; "" as long as it may.
     """
 
-    def __init__(self, folder: Path, seed: int, alone: bool, all_lanes: "list[LaneFolder]"):
-        self.seed, self._folder, self._alone, self._all = seed, folder, alone, all_lanes
+    def __init__(self, folder: Path, seed: int, alone: bool, name: str, overall: Overall) -> None:
+        self.seed, self._folder, self._alone = seed, folder, alone
+        self._name, self._overall = name, overall
         self.result: Restoration | None = None
         self.checkpoints: Checkpoints | None = None
         self.rows: list[dict[str, Any]] = []
+        self.failure = ""
         self.steps = 0
 
-    def make(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / "preview").mkdir(exist_ok=True)
-        if not self._result_path.exists():
-            self.checkpoints = Checkpoints(self._folder / "checkpoints")
+    @property
+    def is_finished(self) -> bool:
+        """Whether an earlier session, or another process, has left its result."""
+        return not self._alone and self._result_path.exists()
+
+    def look(self, num_steps: int) -> None:
+        """Finds out, without opening anything, how many steps there are from an earlier session."""
+        before, self.steps = self.steps, num_steps if self.is_finished else self.saved_steps()
+        self._overall.made(self.steps - before)
+
+    def saved_steps(self) -> int:
+        """The step of its latest checkpoint, without opening it; 0 if there is none."""
+        folder = self._folder / "checkpoints"
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        return max((int(name) for name in names if name.isdigit()), default=0)
 
     @property
     def _result_path(self) -> Path:
@@ -58,24 +84,42 @@ class LaneFolder:
         job: Job,
         config: Config,
         mark: str,
-        progress: Progress,
         should_stop: Callable[[], bool],
     ) -> None:
-        """Reads what an earlier session has left."""
+        """Makes its folder, and reads what an earlier session has left.
+
+        Raises:
+            InputError: if that cannot be used, or nothing can be written.
+        """
         self._job, self._mark = job, mark
         self._num_steps = config["num_steps"]
         self._kept_around = job.fill if config["keep_known"] else None
-        self._progress, self._should_stop = progress, should_stop
-        if self.checkpoints is None:
-            self.result = _read_result(self._result_path, mark)
-            self.steps = self._num_steps
-            self.rows = _rows_so_far(self._folder, self.result.steps)
+        self._should_stop = should_stop
+        if self.is_finished:
+            self.read(mark)
             return
-        step = self.checkpoints.latest_step()
-        self.rows = _rows_so_far(self._folder, step)
-        reporting.write_metrics(self._folder / "metrics.jsonl", self.rows)
+        try:
+            (self._folder / "preview").mkdir(parents=True, exist_ok=True)
+            self.checkpoints = Checkpoints(self._folder / "checkpoints")
+            step = self.checkpoints.latest_step()
+            self.rows = _rows_so_far(self._folder, step)
+            reporting.write_metrics(self._folder / "metrics.jsonl", self.rows)
+        except OSError as error:
+            raise InputError(
+                f"{self._folder} cannot be written ({error.strerror}): choose another work "
+                "directory with --workdir"
+            ) from error
         self._rollbacks: int | None = None if step else 0
-        self.steps = step or 0
+        self._count(step or 0)
+
+    def read(self, mark: str) -> None:
+        """Reads the result that is there."""
+        self.result = _read_result(self._result_path, mark)
+        self.rows = _rows_so_far(self._folder, self.result.steps)
+
+    def _count(self, steps: int, row: Mapping[str, Any] | None = None) -> None:
+        before, self.steps = self.steps, steps
+        self._overall.made(steps - before, row)
 
     def on_log(self, log: Log) -> bool:
         if self.rows and self.rows[-1]["step"] >= log.step:  # an older checkpoint was read
@@ -83,11 +127,10 @@ class LaneFolder:
             reporting.write_metrics(self._folder / "metrics.jsonl", self.rows)
         self.rows.append(log.row)
         reporting.append_metrics(self._folder / "metrics.jsonl", log.row)
-        self.steps = log.step
-        self._progress.update(sum(lane.steps for lane in self._all), log.row)
+        self._count(log.step, log.row)
         if self._rollbacks is not None and log.rollbacks > self._rollbacks:
             who = "the fit" if self._alone else f"the fit of seed {self.seed}"
-            self._progress.message(
+            self._say(
                 f"step {log.step}: {who} fell apart and went back to its last good state "
                 f"({log.rollbacks} in all)"
             )
@@ -105,22 +148,43 @@ class LaneFolder:
 
     def on_done(self, result: Restoration) -> None:
         self.result = result
+        self.close()
+        if result.stop_reason != "asked":
+            self._count(self._num_steps)
         if result.stop_reason == "asked" or self._alone:
             return
-        _write_result(self._result_path, result, self._mark)
-        self.steps = self._num_steps
+        try:
+            _write_result(self._result_path, result, self._mark)
+        except OSError as error:
+            raise InputError(
+                f"{self._result_path} cannot be written ({error.strerror}); its checkpoint is kept"
+            ) from error
         words = {"criterion": "stopped by itself", "diverged": "kept falling apart, ended"}
-        self._progress.message(
+        self._say(
             f"seed {self.seed}: {words.get(result.stop_reason, 'finished')} at step {result.steps}"
         )
 
+    def on_failed(self, error: InputError) -> None:
+        self.failure = str(error)
+        self.result = None
+        self.close()
+        if not self._alone:
+            self._say(f"seed {self.seed} failed: {error}")
+
+    def _say(self, text: str) -> None:
+        self._overall.progress.message(f"{self._name}{text}")
+
+    def forget(self) -> None:
+        """Drops its images and rows, which are on disk."""
+        self.result, self.rows = None, []
+
     def close(self) -> None:
+        """Lets go of its checkpoints."""
         if self.checkpoints is not None:
             self.checkpoints.close()
             if self.checkpoints.passed_over:
-                self._progress.message(
-                    f"damaged checkpoints were passed over: {self.checkpoints.passed_over}"
-                )
+                self._say(f"damaged checkpoints were passed over: {self.checkpoints.passed_over}")
+            self.checkpoints = None
 
 
 _IMAGES = ("x", "x_out", "x_avg")
@@ -140,28 +204,35 @@ def _write_result(path: Path, result: Restoration, mark: str) -> None:
 
 def _read_result(path: Path, mark: str) -> Restoration:
     try:
-        with np.load(path) as archive:
+        with open(path, "rb") as file, np.load(file) as archive:
             figures = json.loads(str(archive["figures"]))
             arrays = {name: archive[name] for name in _IMAGES}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        found = figures.pop("fingerprint")
+        speed = figures.pop("steps_per_second")
+        result = Restoration(
+            **figures, **arrays, steps_per_second=float("nan") if speed is None else speed
+        )
+    except (OSError, EOFError, BadZipFile) as error:
         raise InputError(
-            f"{path} cannot be read ({error}): remove it to fit that seed again"
+            f"{path} cannot be read ({error}): remove it to go on from that seed's checkpoint"
         ) from error
-    if figures.pop("fingerprint") != mark:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is torn or was written by another version ({error}): remove it to go on from "
+            "that seed's checkpoint"
+        ) from error
+    if found != mark:
         raise InputError(
             f"{path} belongs to another picture or mask under the same name: choose another "
             "work directory with --workdir"
         )
-    speed = figures.pop("steps_per_second")
-    return Restoration(
-        **figures, **arrays, steps_per_second=float("nan") if speed is None else speed
-    )
+    return result
 
 
-def check_workdir(folder: Path, config: Config, mark: str) -> dict[str, Any] | None:
-    """Refuses a folder with anything but this run in it; gives the summary of a finished run."""
+def check_workdir(folder: Path, config: Config) -> bool:
+    """Refuses a folder with anything but this run in it; says whether the run has begun."""
     if not folder.exists():
-        return None
+        return False
     if not folder.is_dir():
         raise InputError(
             f"the work directory {folder} is a file, expected a folder: choose another"
@@ -174,7 +245,7 @@ def check_workdir(folder: Path, config: Config, mark: str) -> dict[str, Any] | N
         ) from error
     inside = {entry.name for entry in entries if not is_temporary(entry)}
     if not inside:
-        return None
+        return False
     if "config.json" not in inside:
         raise InputError(
             f"the work directory {folder} holds other files ({', '.join(sorted(inside)[:3])}), "
@@ -192,6 +263,15 @@ def check_workdir(folder: Path, config: Config, mark: str) -> dict[str, Any] | N
             f"the work directory {folder} holds another run: {'; '.join(changes)}. Choose another "
             "with --workdir, or give the same configuration to go on with that run"
         )
+    return True
+
+
+def finished_summary(folder: Path, mark: str) -> dict[str, Any] | None:
+    """The summary of a run that has ended as it should, or None; see `restoring.fingerprint`.
+
+    Raises:
+        InputError: if that was a run with another picture.
+    """
     try:
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -199,6 +279,8 @@ def check_workdir(folder: Path, config: Config, mark: str) -> dict[str, Any] | N
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / 'summary.json'} cannot be read ({error})") from error
     if not isinstance(summary, dict) or summary.get("stop_reason") in (None, "interrupted"):
+        return None
+    if summary.get("failed"):
         return None
     if summary.get("fingerprint") != mark:
         raise InputError(
@@ -208,7 +290,13 @@ def check_workdir(folder: Path, config: Config, mark: str) -> dict[str, Any] | N
     return summary
 
 
+# What only says how the lanes are worked off, and has no say in what comes out.
+_NO_MATTER = ("config.lanes",)
+
+
 def _differences(before: Any, now: Any, path: str = "config") -> list[str]:
+    if path in _NO_MATTER:
+        return []
     if isinstance(before, dict) and isinstance(now, dict):
         names = sorted(before.keys() | now.keys())
         return [
@@ -219,24 +307,35 @@ def _differences(before: Any, now: Any, path: str = "config") -> list[str]:
     return [] if before == now else [f"{path} was {before!r}, is {now!r}"]
 
 
-def make_workdir(folder: Path, config: Config, seeds: range) -> list[LaneFolder]:
-    lanes: list[LaneFolder] = []
-    for seed in seeds:
-        alone = len(seeds) == 1
-        lanes.append(
-            LaneFolder(folder if alone else folder / "seeds" / str(seed), seed, alone, lanes)
-        )
+def make_workdir(folder: Path, config: Config) -> None:
+    """Makes the folder of a run, with its configuration, which marks it.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        reporting.write_json(folder / "config.json", config)  # first: it marks the folder
-        for lane in lanes:
-            lane.make()
+        reporting.write_json(folder / "config.json", config)
     except OSError as error:
         raise InputError(
             f"the work directory {folder} cannot be written ({error.strerror}): choose "
             "another with --workdir"
         ) from error
-    return lanes
+
+
+def lane_folders(folder: Path, config: Config, name: str, overall: Overall) -> list[LaneFolder]:
+    """The folders of a run's seeds; nothing is written or read.
+
+    Args:
+        folder: the work directory.
+        config: of the run.
+        name: what messages begin with; "" where there is only one picture.
+        overall: told of every step.
+    """
+    seeds = range(config["seed"], config["seed"] + config["seeds"])
+    if len(seeds) == 1:
+        return [LaneFolder(folder, seeds[0], True, name, overall)]
+    return [LaneFolder(folder / "seeds" / str(n), n, False, name, overall) for n in seeds]
 
 
 def _rows_so_far(folder: Path, step: int | None) -> list[dict[str, Any]]:
@@ -245,10 +344,12 @@ def _rows_so_far(folder: Path, step: int | None) -> list[dict[str, Any]]:
     if step is None or not path.exists():
         return []
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             row = json.loads(line)
         except ValueError:
+            break
+        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
             break
         if row["step"] <= step:
             rows.append(row)

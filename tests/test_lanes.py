@@ -1,5 +1,6 @@
 """Lanes: the same result alone, in a batch, in refilled slots, and on many devices."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from dip_jax import images, restoring, tasks
+from dip_jax.checkpoints import Checkpoints
 from dip_jax.errors import InputError
 from dip_jax.fitting import make_chunk, make_fit
 from dip_jax.lanes import Slots, lane_bytes
@@ -36,19 +38,27 @@ def observation(side=24):
     return observe(np.where(fill[..., None], 0, clean), fill)[0], clean
 
 
-def fitted(seeds, steps=STEPS, **how):
+def fitted(seeds, steps=STEPS, checkpoints=None, **how):
+    """The results of seeds; `checkpoints` is that of the only one, or gives each seed's."""
     settings, criterion = settings_and_criterion()
     seen, clean = observation()
-    return restore(
-        seen,
-        seeds=seeds,
-        clean=clean,
-        settings=settings,
-        criterion=criterion,
-        num_steps=steps,
-        log_every=5,
-        **how,
-    )
+    results = {}
+
+    def keep(result):
+        results[result.seed] = result
+
+    where = checkpoints if callable(checkpoints) else lambda seed: checkpoints
+    jobs = [LaneJob(seen, seed, clean, where(seed), on_done=keep) for seed in seeds]
+    how = {"settings": settings, "criterion": criterion, "log_every": 5} | how
+    fit_lanes(jobs, num_steps=steps, **how)
+    return [results[seed] for seed in seeds]
+
+
+def fitted_lane():
+    """The first state of a lane."""
+    settings, criterion = settings_and_criterion()
+    fit = make_fit(settings, criterion, 3)
+    return fit.init(jax.random.key(0), fit.make_lane(jax.random.key(0), *observation()))
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +166,64 @@ def test_no_lane_is_lost_when_the_memory_ends_while_one_begins(alone, monkeypatc
     np.testing.assert_allclose(results[1].x, alone[1].x, atol=1e-5)
 
 
+@pytest.mark.slow
+def test_a_checkpoint_is_not_damaged_because_the_memory_was_full(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    fitted([0], checkpoints=checkpoints, steps=4, checkpoint_every=2)
+    read, full = Checkpoints._read, [True, False]
+
+    def exhausted(self, step, like):
+        if full and full.pop(0):
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return read(self, step, like)
+
+    monkeypatch.setattr(Checkpoints, "_read", exhausted)
+    lane = fitted_lane()
+    with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
+        checkpoints.restore(lane)
+    state, _ = checkpoints.restore(lane)
+    assert int(state.step) == 4 and checkpoints.passed_over == []
+    checkpoints.close()
+
+
+def test_damaged_checkpoints_are_removed_only_once_an_earlier_one_is_read(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    fitted([0], checkpoints=checkpoints, steps=4, checkpoint_every=2)
+    for path in (tmp_path / "4").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    state, _ = checkpoints.restore(fitted_lane())
+    assert int(state.step) == 2 and checkpoints.passed_over == [4]
+    assert not (tmp_path / "4").exists()
+    for path in (tmp_path / "2").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    with pytest.raises(InputError, match="remove that folder"):
+        checkpoints.restore(fitted_lane())
+    assert (tmp_path / "2").exists()
+    checkpoints.close()
+
+
+def test_a_lane_that_fails_at_its_first_step_leaves_the_others_alone(alone):
+    settings, criterion = settings_and_criterion()
+    seen, clean = observation()
+    infinite = seen._replace(y=np.full_like(seen.y, 1e30))
+    done, failed = [], []
+    jobs = [
+        LaneJob(seen, 0, clean, on_done=done.append),
+        LaneJob(infinite, 1, clean, on_done=done.append, on_failed=failed.append),
+        LaneJob(seen, 2, clean, on_done=done.append),
+    ]
+    how = {"settings": settings, "criterion": criterion, "num_steps": STEPS, "log_every": 5}
+    assert fit_lanes(jobs, at_once=2, **how)
+    assert [result.seed for result in done] == [0, 2]
+    np.testing.assert_allclose(done[1].x, alone[2].x, atol=1e-5)
+    assert "fell apart from its first step" in str(failed[0])
+    with pytest.raises(InputError, match="fell apart"):  # with nobody to tell
+        fit_lanes([dataclasses.replace(jobs[1], on_failed=None), jobs[2]], **how)
+    assert [result.seed for result in done] == [0, 2, 2]
+
+
 def test_too_little_memory_for_one_lane_is_one_clear_line(monkeypatch):
     def exhausted(self, until):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
@@ -214,6 +282,11 @@ for form in ("loop", "vmap"):
         ran = fitted(range(11), steps=6, at_once=at_once, form=form)
         results[f"{{form}} {{at_once}}"] = [float(np.asarray(r.x, np.float64).sum()) for r in ran]
         np.save({out!r} + f"-{{form}}-{{at_once}}.npy", np.stack([r.x for r in ran]))
+from dip_jax.checkpoints import Checkpoints
+where = [Checkpoints({out!r} + f"-checkpoints-{{seed}}") for seed in range(11)]
+fitted(range(11), steps=3, checkpoints=where.__getitem__)
+ran = fitted(range(11), steps=6, checkpoints=where.__getitem__)
+np.save({out!r} + "-resumed.npy", np.stack([r.x for r in ran]))
 print(json.dumps(results))
 """
 
@@ -237,3 +310,5 @@ def test_eight_devices_give_the_results_of_one(tmp_path):
         for at_once in (1, 2):
             there = np.load(tmp_path / f"x-{form}-{at_once}.npy")
             np.testing.assert_allclose(there, apart, atol=1e-5)
+    resumed = np.load(tmp_path / "x-resumed.npy")
+    np.testing.assert_allclose(resumed, apart, atol=1e-5)

@@ -9,6 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from dip_jax import images
 
 ROOT = Path(__file__).parents[1]
 TINY = (
@@ -68,6 +71,8 @@ def test_fields_are_overridden_and_the_result_is_named(tmp_path):
         (("--config=configs/sharpen.py",), "sharpen"),
         (("--config=configs/denoise.py", "extra"), "unexpected argument 'extra'"),
         (("--config=configs/denoise.py", "--config.image=no.png"), "no.png"),
+        (("--config=configs/denoise.py", "--config.image=no/*.png"), "stands for no picture"),
+        (("--config=configs/denoise.py", "--distributed=manual"), "--coordinator is ''"),
     ],
 )
 def test_bad_usage_is_one_line_and_a_status(arguments, words, tmp_path):
@@ -77,6 +82,24 @@ def test_bad_usage_is_one_line_and_a_status(arguments, words, tmp_path):
     assert len(lines) == 1 and words in lines[0]
     assert "Traceback" not in err + out
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_folder_with_a_bad_picture_is_restored_and_the_status_says_so(tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(images.sample("coffee", 40).pixels).save(tmp_path / "photos" / "good.png")
+    (tmp_path / "photos" / "bad.png").write_bytes(b"no picture")
+    status, out, err = command(
+        "--config=configs/hole_fill.py:quick",
+        f"--config.image={tmp_path / 'photos' / '*.png'}",
+        f"--workdir={tmp_path / 'run'}",
+        "--config.num_steps=10",
+        *TINY,
+    )
+    assert status == 1, err
+    assert "1 of 2 pictures restored, 1 failed" in out and "Traceback" not in err
+    assert "[1 of 2] bad: failed" in err and "[2 of 2] good: restored" in err
+    assert (tmp_path / "run" / "good" / "restored.png").exists()
 
 
 @pytest.mark.slow

@@ -52,3 +52,23 @@ def test_observed_ssim_does_not_see_what_is_unknown():
 
 def test_ssim_of_a_picture_smaller_than_its_window_is_nan():
     assert jnp.isnan(metrics.ssim(jnp.ones((8, 30, 1)), jnp.ones((8, 30, 1))))
+
+
+def test_padding_has_no_say_in_ssim():
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(size=(2, 17, 23, 3)).astype(np.float32)
+    known = (rng.uniform(size=(17, 23, 1)) < 0.8).astype(np.float32)
+    width = ((0, 7), (0, 9), (0, 0))
+    inside = np.pad(np.ones((17, 23, 1), np.float32), width)
+    padded = [
+        jnp.asarray(np.pad(a, width, constant_values=v))
+        for a, v in ((x, 0.3), (y, 0.9), (known, 0))
+    ]
+    assert metrics.ssim(*padded[:2], jnp.asarray(inside)) == pytest.approx(
+        metrics.ssim(x, y), abs=1e-6
+    )
+    there, alone = (
+        metrics.ssim_observed(*padded, jnp.asarray(inside)),
+        metrics.ssim_observed(x, y, known),
+    )
+    assert there == pytest.approx(alone, abs=1e-6)
