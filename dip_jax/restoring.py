@@ -24,6 +24,7 @@ from dip_jax.fitting import (
     AVG,
     DIVERGED,
     RUNNING,
+    Best,
     Fit,
     FitSettings,
     Lane,
@@ -46,12 +47,14 @@ class Log:
         step: steps made so far.
         row: the figures of this step, those of `metrics.jsonl`; PSNRs in dB.
         rollbacks: how often the fit has fallen apart and gone back, since the start.
+        x_avg: fetches the moving average, `(h, w, c)` in [0, 1].
     """
 
     seed: int
     step: int
     row: Row
     rollbacks: int
+    x_avg: Callable[[], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +121,12 @@ class LaneJob:
 
 
 def restore(
-    observation: Observation, *, seeds: Sequence[int] = (0,), clean: np.ndarray | None = None, **how
+    observation: Observation,
+    *,
+    seeds: Sequence[int] = (0,),
+    clean: np.ndarray | None = None,
+    on_log: Callable[[Log], bool] | None = None,
+    **how,
 ) -> list[Restoration]:
     """Fits the network to one observation, once for every seed; see `fit_lanes` for `how`.
 
@@ -130,7 +138,9 @@ def restore(
     def keep(result: Restoration) -> None:
         results[result.seed] = result
 
-    fit_lanes([LaneJob(observation, seed, clean, on_done=keep) for seed in seeds], **how)
+    fit_lanes(
+        [LaneJob(observation, seed, clean, on_log=on_log, on_done=keep) for seed in seeds], **how
+    )
     return [results[seed] for seed in seeds if seed in results]
 
 
@@ -365,7 +375,8 @@ class _Loop:
             row = {name: value for name, value in row.items() if not np.isnan(value)}
             row["seconds"] = round(run.seconds, 3)
             if job.on_log is not None:
-                asked = bool(job.on_log(Log(job.seed, step, row, int(advance.rollbacks[i]))))
+                log = Log(job.seed, step, row, int(advance.rollbacks[i]), _fetch(run, state.x_avg))
+                asked = bool(job.on_log(log))
         if previewed and job.on_preview is not None:
             h, w = run.size
             job.on_preview(step, np.asarray(state.x_avg[:h, :w]))
@@ -388,7 +399,7 @@ class _Loop:
             run.job.on_done(self._result(run, state, asked))
 
     def _result(self, run: _Running, state: LaneState, asked: bool) -> Restoration:
-        best, (h, w) = state.best, run.size
+        best, (h, w) = _best(state), run.size
         if not int(best.step):
             raise InputError(
                 "the fit fell apart from its first step on, and there is nothing to show: lower "
@@ -473,6 +484,25 @@ def _make_measure(h: int, w: int) -> Callable[[Array, Array, Lane], dict[str, fl
         return values
 
     return lambda *args: {name: float(value) for name, value in measure(*args).items()}
+
+
+def _fetch(run: _Running, x: Array) -> Callable[[], np.ndarray]:
+    h, w = run.size
+    return lambda: np.asarray(x[:h, :w])
+
+
+def _best(state: LaneState) -> Best:
+    """The best so far; if nothing could be judged yet (`wmv`, asked to end), the average."""
+    if int(state.best.step) or not float(state.avg_mass):
+        return state.best
+    return state.best._replace(
+        step=state.step,
+        kind=jnp.int32(AVG),
+        x=state.x_avg,
+        x_out=state.x_out,
+        x_avg=state.x_avg,
+        params=state.params,
+    )
 
 
 def _oracle(state: LaneState) -> dict[str, float]:

@@ -19,6 +19,7 @@ from dip_jax.networks import Architecture
 from dip_jax.stopping import CRITERIA, Criterion
 
 PRESETS = ("", "quick", "paper")
+LAST_SEED = 2**32 - 1
 DEGRADATIONS = ("noise", "text", "holes", "missing", "none")
 
 _BASE: dict[str, Any] = {
@@ -218,7 +219,6 @@ class _Range:
             raise InputError(f"config.{self.path} is {value}, expected a number {words}")
 
 
-_LAST_SEED = 2**32 - 1
 _RANGES = (
     _Range("num_steps", 1),
     _Range("log_every", 1),
@@ -240,8 +240,8 @@ _RANGES = (
     _Range("network.scales", 1, 10),
     _Range("damage.sigma", 0, open_low=True),
     _Range("damage.share", 0, 1, open_low=True, open_high=True),
-    _Range("damage.seed", 0, _LAST_SEED),
-    _Range("seed", 0, _LAST_SEED),
+    _Range("damage.seed", 0, LAST_SEED),
+    _Range("seed", 0, LAST_SEED),
     _Range("seeds", 1),
     _Range("lanes.at_once", 0),
     _Range("sample.side", 1),
@@ -268,10 +268,10 @@ def _check(config: Mapping[str, Any]) -> None:
                 f"config.{path} is {value!r}, expected one of {', '.join(map(repr, choices))}"
             )
     last = config["seed"] + config["seeds"] - 1
-    if last > _LAST_SEED:
+    if last > LAST_SEED:
         raise InputError(
             f"config.seeds is {config['seeds']} from seed {config['seed']} on, to {last}: "
-            f"seeds go up to {_LAST_SEED}"
+            f"seeds go up to {LAST_SEED}"
         )
     if config["input"]["kind"] == "meshgrid" and config["input"]["depth"] != 2:
         raise InputError(
