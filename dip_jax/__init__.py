@@ -4,10 +4,12 @@
 the package is light: JAX is imported when one of them is first looked up.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dip_jax.api import FitInfo, FitStep, denoise, fill_hole, inpaint, reconstruct
+    from dip_jax.api import denoise, fill_hole, inpaint, reconstruct
+    from dip_jax.array_fits import FitInfo, FitStep
     from dip_jax.errors import InputError
     from dip_jax.restoring import Restoration
 
@@ -24,14 +26,18 @@ __all__ = [
 ]
 
 
+_MODULES = {
+    "FitInfo": "array_fits",
+    "FitStep": "array_fits",
+    "InputError": "errors",
+    "Restoration": "restoring",
+}  # of the others: api
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "InputError":
-        from dip_jax import errors as module
-    else:
-        from dip_jax import api as module  # type: ignore[no-redef]
-    return getattr(module, name)
+    return getattr(importlib.import_module(f"dip_jax.{_MODULES.get(name, 'api')}"), name)
 
 
 def __dir__() -> list[str]:

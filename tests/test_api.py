@@ -14,21 +14,18 @@ import dip_jax
 from dip_jax import images, progress, tasks
 from dip_jax.runs import run
 
+# One network for all tasks, so that they share compiled programs.
 TINY = {
-    "network.scales": 2,
+    "network.scales": 1,
     "network.down": 4,
     "network.up": 4,
+    "network.skip": 4,
+    "network.upsampling": "nearest",
+    "input.kind": "noise",
     "input.depth": 4,
     "log_every": 2,
 }
 MASKED = ("inpaint", "fill_hole", "reconstruct")
-
-
-def tiny(task: str) -> dict:
-    changes = dict(TINY)
-    if task == "fill_hole":
-        del changes["input.depth"]
-    return changes
 
 
 def picture(shape, dtype=np.uint8, low=0, high=255, seed=0):
@@ -100,7 +97,7 @@ DTYPES = {
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(LAYOUTS),
     st.sampled_from(list(DTYPES)),
@@ -117,7 +114,7 @@ def test_like_in_like_out(layout, dtype, task, of, holes, seed):
         before[random_mask(shape, 0.1, seed + 1)] = np.nan
     untouched = before.copy()
     mask = random_mask(shape[first : first + 2] if of == "size" else shape, 0.3, seed)
-    how = dict(num_steps=3, channel_axis=axis, data_range=data_range, options=tiny(task))
+    how = dict(num_steps=3, channel_axis=axis, data_range=data_range, options=TINY)
     function = getattr(dip_jax, task)
     after = function(before, **how) if task == "denoise" else function(before, mask, **how)
     assert after.shape == shape and after.dtype == before.dtype
@@ -250,7 +247,7 @@ def test_the_same_as_a_run_gives(tmp_path):
     config = tasks.defaults("reconstruct")
     config |= {"image": str(tmp_path / "before.png"), "mask": str(tmp_path / "mask.png")}
     config |= {"num_steps": 8, "log_every": 2, "preview_every": 0}
-    config["network"] |= {"scales": 2, "down": (4,), "up": (4,)}
+    config["network"] |= {"scales": 1, "down": (4,), "up": (4,), "upsampling": ("nearest",)}
     config["input"] |= {"depth": 4}
     with progress.make_progress("run") as shown:
         run(config, tmp_path / "run", shown)
