@@ -1,0 +1,224 @@
+"""A picture in memory: its pixels, what its file said about it, and the range of its values.
+
+A picture keeps its own dtype and shape, `(h, w)` or `(h, w, c)`. The rest of the package works on
+float32 `(h, w, c)` in [0, 1]; `to_float` and `from_float` translate.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from dip_jax.errors import InputError
+
+DataRange = tuple[float, float]
+"""The values that black and white have, `(low, high)`."""
+
+_FULL_SCALE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
+
+
+class Resolution(NamedTuple):
+    """Pixels per unit of length, horizontally and vertically.
+
+    The unit is "inch", "cm" or "none": "none" where the file counts in a unit of its own, as
+    ImageJ does, which names it in the description.
+    """
+
+    x: float
+    y: float
+    unit: str = "inch"
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture, upright, with what its file said about it.
+
+    Attributes:
+        pixels: `(h, w)` or `(h, w, 3)`; uint8 and uint16 over their full range, float16, float32
+            or float64 in [0, 1]; with a `data_range`, any of these and other integers within it.
+        alpha: `(h, w)`, of the dtype of `pixels` and as the file has it; None where it has none.
+        icc_profile: the colour profile of `pixels`, or None.
+        exif: the descriptive part of the EXIF (camera, date, author, place, ...), or None; without
+            the orientation, which `pixels` already follow.
+        resolution: pixels per inch or centimetre, or None.
+        file_format: "PNG", "JPEG", "TIFF", "WEBP", "BMP" or "GIF".
+        data_range: the values of black and white, `(low, high)`; None stands for the full range of
+            uint8 and uint16, and for [0, 1] of floats.
+        premultiplied: whether the colours are multiplied by alpha already (some TIFFs).
+    """
+
+    pixels: NDArray[Any]
+    alpha: NDArray[Any] | None = None
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+    resolution: Resolution | None = None
+    file_format: str = "PNG"
+    data_range: DataRange | None = None
+    premultiplied: bool = False
+
+    @property
+    def dpi(self) -> tuple[float, float] | None:
+        """Horizontal and vertical resolution in pixels per inch; None where it is unknown."""
+        if self.resolution is None or self.resolution.unit == "none":
+            return None
+        factor = 2.54 if self.resolution.unit == "cm" else 1.0
+        return self.resolution.x * factor, self.resolution.y * factor
+
+
+def to_float(pixels: NDArray[Any], data_range: DataRange | None = None) -> NDArray[np.float32]:
+    """The picture as float32 `(h, w, c)` in [0, 1]; a grey one gets c = 1.
+
+    Args:
+        pixels: `(h, w)` or `(h, w, c)`; uint8, uint16, or float in [0, 1]; with a `data_range`,
+            also other integers, bool, and other floats. NaN and infinite values are left as they
+            are: they are unknown, not wrong.
+        data_range: the values `(low, high)` that become 0 and 1; None stands for the full range of
+            uint8 and uint16, and for (0, 1) of floats.
+
+    Raises:
+        InputError: another shape or dtype, no finite value, finite values outside the range, or a
+            range that is none.
+    """
+    if pixels.ndim not in (2, 3) or pixels.size == 0:
+        raise InputError(
+            f"a picture of shape {pixels.shape} cannot be used; expected (h, w) or (h, w, c): "
+            "reshape it, one picture at a time"
+        )
+    check_values(pixels, data_range)
+    if data_range is None and pixels.dtype in _FULL_SCALE:
+        x = pixels.astype(np.float32) / np.float32(_FULL_SCALE[pixels.dtype])
+    elif data_range is None:
+        x = pixels.astype(np.float32)
+    else:
+        low, high = data_range
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = (pixels.astype(np.float64) - low) / (float(high) - low)
+        # A bound that has no exact value in the dtype of the picture may be missed by a rounding.
+        x = np.where(np.isfinite(scaled), np.clip(scaled, 0.0, 1.0), scaled).astype(np.float32)
+    return x[..., np.newaxis] if x.ndim == 2 else x
+
+
+def from_float(
+    x: NDArray[Any], dtype: DTypeLike, ndim: int, data_range: DataRange | None = None
+) -> NDArray[Any]:
+    """The inverse of `to_float`: clipped to [0, 1], scaled, rounded half to even.
+
+    Integers come back exactly as they were, as long as the range holds at most 2^23 values: a
+    float32 cannot tell many more apart.
+
+    Args:
+        x: float `(h, w, c)`.
+        dtype: of the result: uint8, uint16 or a float dtype; with a `data_range`, also another
+            integer dtype or bool.
+        ndim: of the result: 2 for `(h, w)`, which takes c = 1, or 3 for `(h, w, c)`.
+        data_range: the values `(low, high)` that 0 and 1 become; None as in `to_float`.
+
+    Raises:
+        InputError: another shape, dtype or ndim, a value that is not a number, or a range that is
+            none or has no value in `dtype`.
+    """
+    dtype = np.dtype(dtype)
+    if x.ndim != 3 or ndim not in (2, 3) or (ndim == 2 and x.shape[2] != 1):
+        raise InputError(
+            f"an array of shape {x.shape} cannot become a picture of {ndim} dimensions; expected "
+            "(h, w, c), with c = 1 for 2 dimensions: reshape it"
+        )
+    _check_dtype(dtype, data_range, "a picture")
+    if np.isnan(x).any():
+        raise InputError(
+            "the array to become a picture holds values that are not numbers; expected values in "
+            "[0, 1]: find out where they come from"
+        )
+    low, high = data_range or (0, _FULL_SCALE.get(dtype, 1))
+    # In float64, where a float32 times 65535 is exact, so that a tie is a true tie.
+    values = np.clip(x.astype(np.float64), 0.0, 1.0) * (float(high) - low) + low
+    if dtype.kind == "f":
+        pixels = np.clip(values, low, high).astype(dtype)
+    else:
+        first, last = _whole_numbers(low, high, dtype)
+        pixels = np.clip(np.rint(values), first, last).astype(dtype)
+    return pixels[..., 0] if ndim == 2 else pixels
+
+
+def check_values(
+    pixels: NDArray[Any], data_range: DataRange | None, name: str = "a picture"
+) -> None:
+    """Refuses pixels that `to_float` could not map to [0, 1].
+
+    Args:
+        pixels: of any shape.
+        data_range: `(low, high)`, or None.
+        name: what the message calls the picture.
+
+    Raises:
+        InputError: the dtype needs a range, there is no finite value, a finite one is outside the
+            range, or the range is none.
+    """
+    dtype = pixels.dtype
+    _check_dtype(dtype, data_range, name)
+    if data_range is None and dtype in _FULL_SCALE:
+        return
+    finite = pixels[np.isfinite(pixels)] if dtype.kind == "f" else pixels
+    low, high = data_range or (0, 1)
+    words = f"[{low:g}, {high:g}]"
+    if not finite.size:
+        raise InputError(f"{name} has no finite value; expected values in {words}: check the file")
+    least, most = finite.min(), finite.max()
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):  # what float16 cannot hold does not bound it either
+            inside = dtype.type(low) <= least and most <= dtype.type(high)
+    else:
+        inside = low <= int(least) and int(most) <= high
+    if not inside:
+        kind = "float values" if dtype.kind == "f" else "values"
+        advice = "scale it first, or give its data_range" if data_range is None else "give another"
+        least_most = f"{float(least):.10g} to {float(most):.10g}"
+        raise InputError(
+            f"{name} has {kind} from {least_most}; expected values in {words}: {advice}"
+        )
+
+
+def _check_dtype(dtype: np.dtype[Any], data_range: DataRange | None, name: str) -> None:
+    if data_range is not None:
+        _check_data_range(data_range)
+    if dtype in _FULL_SCALE or dtype in (np.float16, np.float32, np.float64):
+        return
+    if dtype.kind not in "biu":
+        raise InputError(
+            f"{name} of dtype {dtype} cannot be used; expected uint8, uint16, float16, float32 or "
+            "float64, or another integer dtype with its data_range: convert it to one of these"
+        )
+    if data_range is None:
+        raise InputError(
+            f"{name} of dtype {dtype} cannot be used without the range of its values; expected "
+            "uint8, uint16 or float in [0, 1]: give data_range, the values of black and white"
+        )
+
+
+def _check_data_range(data_range: Any) -> None:
+    try:
+        low, high = data_range
+        good = math.isfinite(low) and math.isfinite(high) and low < high
+        good = good and math.isfinite(float(high) - float(low))
+    except (TypeError, ValueError, OverflowError):
+        good = False
+    if not good:
+        raise InputError(
+            f"data_range {data_range!r} cannot be used; expected two finite numbers (low, high) "
+            "with low below high: give the values of black and white"
+        )
+
+
+def _whole_numbers(low: float, high: float, dtype: np.dtype[Any]) -> DataRange:
+    """The least and the greatest value of an integer dtype within the range, as floats."""
+    limits = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    first, last = max(math.ceil(low), limits[0]), min(math.floor(high), limits[1])
+    if first > last:
+        raise InputError(
+            f"data_range ({low:g}, {high:g}) holds no value of dtype {dtype}; expected one within "
+            f"[{limits[0]}, {limits[1]}]: give another range or dtype"
+        )
+    end = float(last)
+    return float(first), end if end <= last else math.nextafter(end, 0.0)

@@ -1,0 +1,370 @@
+"""TIFF: pages from bytes and to bytes, in every depth, with tifffile.
+
+Only the layouts whose meaning is certain are read; the others are refused with an `InputError`.
+"""
+
+import contextlib
+import logging
+import math
+import struct
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from dip_jax import formats, metadata
+from dip_jax.errors import InputError
+from dip_jax.picture import DataRange, Picture
+
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_UNITS = {"none": 1, "inch": 2, "cm": 3}
+_PHOTOMETRIC = tifffile.PHOTOMETRIC
+_SAMPLES = {
+    _PHOTOMETRIC.MINISWHITE: 1,
+    _PHOTOMETRIC.MINISBLACK: 1,
+    _PHOTOMETRIC.RGB: 3,
+    _PHOTOMETRIC.PALETTE: 1,
+    _PHOTOMETRIC.SEPARATED: 4,
+}
+# Their decoders are told how much to decode; the others go by what the compressed bytes claim.
+_BOUNDED_COMPRESSION = frozenset(
+    {
+        tifffile.COMPRESSION.NONE,
+        tifffile.COMPRESSION.LZW,
+        tifffile.COMPRESSION.ADOBE_DEFLATE,
+        tifffile.COMPRESSION.DEFLATE,
+        tifffile.COMPRESSION.PACKBITS,
+        tifffile.COMPRESSION.LZMA,
+        tifffile.COMPRESSION.ZSTD,
+    }
+)
+_PAGES_LIMIT = 10  # times the largest picture, for all pages of a file
+
+
+def is_tiff(data: bytes) -> bool:
+    """Whether the bytes begin as a TIFF does."""
+    return data[:4] in _MAGIC
+
+
+def decode(data: bytes, name: str, data_range: DataRange | None, *, single: bool) -> list[Picture]:
+    """The pages of a file; reduced copies of a page, as previews are, do not count.
+
+    Args:
+        data: the whole file.
+        name: what a message calls it.
+        data_range: of all pages; packed integers, such as 12-bit ones, are refused without.
+        single: refuse more than one page.
+
+    Raises:
+        InputError: a page is too large to be decoded safely, or of a kind that cannot be used.
+        Exception: whatever tifffile raises for a file that it cannot read.
+    """
+    with _errors_raised(), tifffile.TiffFile(BytesIO(data)) as file:
+        pages = [(i, page) for i, page in enumerate(file.pages) if not _is_reduced(page)]
+        _check_pages(file, [page for _, page in pages], name, single)
+        pictures = []
+        for i, page in pages:
+            page_name = name if len(pages) == 1 else f"page {len(pictures) + 1} of {name}"
+            assert isinstance(page, tifffile.TiffPage)
+            pictures.append(_decode_page(page, i, data, data_range, page_name))
+        return pictures
+
+
+def encode(pages: list[tuple[NDArray[Any], Picture]], *, with_exif: bool) -> bytes:
+    """The bytes of a file with these pages, not compressed.
+
+    Args:
+        pages: pixels, `(h, w)` or `(h, w, 3)` of an integer or float dtype, each with the picture
+            that has what is written besides: alpha of the same dtype, profile, EXIF, resolution.
+        with_exif: False leaves the EXIF out.
+    """
+    buffer = BytesIO()
+    big = sum(pixels.nbytes * 2 + 2**20 for pixels, _ in pages) > 2**32
+    nested: list[dict[int, dict[int, Any]]] = []
+    with tifffile.TiffWriter(buffer, bigtiff=big, byteorder="<") as writer:
+        for pixels, like in pages:
+            tags, tables = _exif_tags(like.exif if with_exif else None, big)
+            nested.append(tables)
+            grey = pixels.ndim == 2
+            channels = pixels if like.alpha is None else np.dstack([pixels, like.alpha])
+            resolution = like.resolution
+            writer.write(
+                np.ascontiguousarray(channels),
+                photometric="minisblack" if grey else "rgb",
+                planarconfig=None if channels.ndim == 2 else "contig",
+                extrasamples=_extra_samples(like),
+                iccprofile=like.icc_profile,
+                resolution=None if resolution is None else resolution[:2],
+                resolutionunit=None if resolution is None else _UNITS[resolution.unit],
+                software=False,
+                metadata=None,
+                contiguous=False,
+                extratags=tags,
+            )
+    return _with_nested(buffer.getvalue(), nested)
+
+
+def _is_reduced(page: Any) -> bool:
+    return bool(page.subfiletype & tifffile.FILETYPE.REDUCEDIMAGE)
+
+
+def _check_pages(file: tifffile.TiffFile, pages: list[Any], name: str, single: bool) -> None:
+    if not pages:
+        raise InputError(
+            f"{name} holds nothing but reduced previews (a camera's raw file?); expected a "
+            "picture: export it as an ordinary TIFF"
+        )
+    if single and len(pages) > 1:
+        raise InputError(
+            f"{name} holds {len(pages)} pages or frames; expected a single picture: save the one "
+            "that you want to a file of its own, or read all pages"
+        )
+    # Some programs write one page and say in the description that thousands follow.
+    claimed = (file.imagej_metadata or {}).get("images", 1)
+    shaped = file.shaped_metadata or ()
+    truncated = any(part.get("truncated") for part in shaped)
+    if truncated or (isinstance(claimed, int) and claimed > len(file.pages)):
+        raise InputError(
+            f"{name} keeps pages that it does not list, as ImageJ's largest stacks do; expected a "
+            "page for each picture: export it as an ordinary TIFF"
+        )
+    limit = Image.MAX_IMAGE_PIXELS or math.inf
+    sizes = [
+        max(page.imagewidth, page.tilewidth)
+        * max(page.imagelength, page.tilelength)
+        * max(page.imagedepth, page.tiledepth)
+        for page in pages
+    ]
+    if max(sizes) > limit or sum(sizes) > _PAGES_LIMIT * limit:
+        where = name if len(pages) == 1 else f"a page of {name}"
+        if max(sizes) > limit:
+            raise InputError(
+                f"{where} has too many pixels to be decoded safely; expected at most {limit}: "
+                "reduce or crop it first"
+            )
+        raise InputError(
+            f"the {len(pages)} pages of {name} have too many pixels to be decoded safely; expected "
+            f"at most {_PAGES_LIMIT * limit} together: split the file"
+        )
+
+
+def _decode_page(
+    page: tifffile.TiffPage, index: int, data: bytes, data_range: DataRange | None, name: str
+) -> Picture:
+    exif = Image.Exif()
+    exif.endian, exif.bigtiff = page.parent.byteorder, page.parent.is_bigtiff
+    exif.load_from_fp(BytesIO(data), page.offset)
+    orientation = exif.get(ExifTags.Base.Orientation, 1)
+    premultiplied = False
+    if page.compression in _BOUNDED_COMPRESSION and page.photometric in _SAMPLES:
+        pixels, alpha = _arrays(page, data, data_range, name)
+        pixels = metadata.upright(pixels, orientation)
+        alpha = None if alpha is None else metadata.upright(alpha, orientation)
+        premultiplied = tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples
+    else:
+        pixels, alpha = _arrays_by_pillow(page, data, index, name)
+    inks = page.photometric == _PHOTOMETRIC.SEPARATED
+    return Picture(
+        pixels=pixels,
+        alpha=alpha,
+        icc_profile=None if inks else page.iccprofile,
+        exif=metadata.descriptive(exif),
+        resolution=metadata.resolution_of_exif(exif, orientation),
+        file_format="TIFF",
+        data_range=data_range,
+        premultiplied=premultiplied,
+    )
+
+
+def _arrays(
+    page: tifffile.TiffPage, data: bytes, data_range: DataRange | None, name: str
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    bits, dtype = page.bitspersample, page.dtype
+    if not isinstance(bits, int) or dtype is None or dtype.kind not in "biuf":
+        kind = "complex" if dtype is not None and dtype.kind == "c" else "mixed or unknown"
+        raise InputError(
+            f"{name} has {bits}-bit pixels of a {kind} kind; expected integers or floats, as many "
+            "bits in each channel: convert it first"
+        )
+    if bits not in (1, 2, 4, 8, 16, 24, 32, 64) and data_range is None:
+        raise InputError(
+            f"{name} has {bits}-bit pixels; expected 8 or 16 bits, or float: give its data_range, "
+            f"such as (0, {2**bits - 1})"
+        )
+    colours = _SAMPLES[page.photometric]
+    extra = page.samplesperpixel - colours
+    alphas = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
+    if (
+        page.imagedepth > 1
+        or extra not in (0, 1)
+        or (extra and page.extrasamples[:1] not in [(kind,) for kind in alphas])
+    ):
+        raise InputError(
+            f"{name} has {page.samplesperpixel} channels, {page.imagedepth} deep, for "
+            f"{page.photometric.name}; expected grey or RGB, with or without alpha: save them as "
+            "pages of their own"
+        )
+    _check_segments(page, data, name)
+    # (separate samples, depth, h, w, contiguous samples), of which one kind of samples is 1
+    samples = np.moveaxis(page.asarray(squeeze=False)[:, 0], 0, 2)
+    samples = samples.reshape(*samples.shape[:2], -1)
+    if dtype.kind == "b":
+        samples = samples * np.uint8(255)
+    elif page.photometric == _PHOTOMETRIC.PALETTE:
+        samples = _by_palette(page, samples, name)
+        colours = 3
+    elif bits < 8:
+        samples = samples * np.uint8(255 // (2**bits - 1))
+    alpha = samples[..., colours] if extra else None
+    pixels = samples[..., 0] if colours == 1 else samples[..., :colours]
+    if page.photometric == _PHOTOMETRIC.SEPARATED:
+        return _rgb_of_inks(pixels, extra, name), None
+    if page.photometric == _PHOTOMETRIC.MINISWHITE:
+        pixels = _inverted(pixels, data_range, name)
+    return pixels.copy(), None if alpha is None else alpha.copy()
+
+
+def _check_segments(page: tifffile.TiffPage, data: bytes, name: str) -> None:
+    """Refuses a page of which a part is not in the file; it would be read as black."""
+    segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+    whole = len(segments) >= math.prod(page.chunked) and all(
+        offset > 0 and count > 0 and offset + count <= len(data) for offset, count in segments
+    )
+    if not whole:
+        raise InputError(
+            f"{name} is broken or cut short (a strip or tile is missing); expected a complete "
+            "picture: get or export the file again"
+        )
+
+
+def _by_palette(page: tifffile.TiffPage, samples: NDArray[Any], name: str) -> NDArray[Any]:
+    colours = page.colormap
+    if colours is None or samples.shape[2] != 1 or samples.max() >= colours.shape[1]:
+        raise InputError(
+            f"{name} has a palette that does not fit its pixels; expected a colour for each value: "
+            "convert it to RGB first"
+        )
+    # A palette has 16 bits. Programs with 8 write each as v * 257, or as v * 256.
+    if not (colours % 257).any() or not (colours % 256).any():
+        colours = (colours >> 8).astype(np.uint8)
+    return np.moveaxis(colours[:, samples[..., 0]], 0, 2)
+
+
+def _rgb_of_inks(inks: NDArray[Any], extra: int, name: str) -> NDArray[Any]:
+    if inks.dtype != np.uint8 or extra:
+        raise InputError(
+            f"{name} is a CMYK picture of dtype {inks.dtype} with {4 + extra} channels; expected "
+            "8-bit CMYK without alpha: convert it to RGB first"
+        )
+    return np.array(Image.fromarray(np.ascontiguousarray(inks), "CMYK").convert("RGB"))
+
+
+def _inverted(pixels: NDArray[Any], data_range: DataRange | None, name: str) -> NDArray[Any]:
+    if pixels.dtype not in (np.uint8, np.uint16) or data_range is not None:
+        raise InputError(
+            f"{name} stores white as its least value, which is ambiguous for {pixels.dtype} pixels "
+            "or with a data_range; expected black as the least value: invert it first"
+        )
+    return np.iinfo(pixels.dtype).max - pixels
+
+
+def _arrays_by_pillow(
+    page: tifffile.TiffPage, data: bytes, index: int, name: str
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Pixels and alpha of what libtiff reads best: JPEG, fax and YCbCr; already turned upright."""
+    bits = page.bitspersample
+    if bits not in (1, 8):
+        raise InputError(
+            f"{name} has {bits}-bit pixels stored as {page.photometric.name}, compressed as "
+            f"{page.compression.name}; expected a plainer TIFF: save it as grey or RGB, not "
+            "compressed or with LZW or deflate"
+        )
+    with Image.open(BytesIO(data), formats=("TIFF",)) as image:
+        image.seek(index)
+        image.load()
+        return formats.arrays(image, name)
+
+
+def _extra_samples(like: Picture) -> tuple[str, ...] | None:
+    if like.alpha is None:
+        return None
+    return ("assocalpha",) if like.premultiplied else ("unassalpha",)
+
+
+def _exif_tags(exif: bytes | None, big: bool) -> tuple[list[Any], dict[int, dict[int, Any]]]:
+    """Descriptive tags for tifffile, and the nested tables, each with a placeholder."""
+    if exif is None:
+        return [], {}
+    source = Image.Exif()
+    source.load(exif)
+    tags: list[Any] = []
+    nested = {}
+    for tag, value in source.items():
+        if tag in metadata.NESTED_TAGS:
+            nested[tag] = source.get_ifd(tag)
+            tags.append((tag - 1, "Q" if big else "I", 1, 0, False))
+        elif isinstance(value, str):
+            tags.append((tag, 2, 0, value.encode("latin-1", "replace"), False))
+        elif isinstance(value, bytes | tuple):
+            tags.append((tag, 1, len(value), bytes(value), False))
+    return tags, nested
+
+
+def _with_nested(data: bytes, nested: list[dict[int, dict[int, Any]]]) -> bytes:
+    """The file with the nested tables of EXIF appended, and entries that point to them.
+
+    tifffile writes no such entries; the placeholders have the numbers before theirs, which nothing
+    else has, so that the entries stay in order.
+    """
+    if not any(nested):
+        return data
+    with tifffile.TiffFile(BytesIO(data)) as file:
+        big = file.is_bigtiff
+        places = [
+            {tag: page.tags[tag - 1].offset for tag in tables}
+            for page, tables in zip(file.pages, nested, strict=True)
+        ]
+    out = bytearray(data)
+    for tables, offsets in zip(nested, places, strict=True):
+        for tag, table in tables.items():
+            out += b"\0" * (len(out) % 2)
+            start, at = len(out), offsets[tag]
+            out += _table(tag, table, big, start)
+            struct.pack_into("<H", out, at, tag)
+            struct.pack_into("<Q" if big else "<I", out, at + (12 if big else 8), start)
+    return bytes(out)
+
+
+def _table(tag: int, table: dict[int, Any], big: bool, start: int) -> bytes:
+    """A nested table as it stands at an offset of a little-endian file."""
+    head = (b"II+\0" if big else b"II*\0") + bytes(12)
+    directory = ImageFileDirectory_v2(head, group=tag)
+    for key, value in table.items():
+        # A table within the table is kept only where Pillow has read it.
+        if key != ExifTags.IFD.Interop or isinstance(value, dict):
+            directory[key] = value
+    return directory.tobytes(start)
+
+
+@contextlib.contextmanager
+def _errors_raised() -> Iterator[None]:
+    """Raises what tifffile only logs, such as pages that are missing at the end of the file."""
+
+    class _Raise(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.levelno >= logging.ERROR:
+                raise tifffile.TiffFileError(record.getMessage())
+
+    logger, handler = tifffile.logger(), _Raise()
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
