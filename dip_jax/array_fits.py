@@ -13,11 +13,12 @@ from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike, NDArray
 
 from dip_jax import images, tasks
-from dip_jax.arrays import DataRange, Layout, read_array, read_mask_array
+from dip_jax.arrays import Layout, read_array, read_mask_array
 from dip_jax.ensembles import figures_of_means, uncertainty
 from dip_jax.errors import InputError
 from dip_jax.observation import Observation, observe
 from dip_jax.overrides import override
+from dip_jax.picture import DataRange
 from dip_jax.progress import Progress
 from dip_jax.restoring import Log, Restoration, check_size, restore
 
@@ -133,10 +134,10 @@ class ArrayFit:
         judged = None
         if self.keep_known:
             restored = np.where(layout.like_array(self.known), self.before, restored)
-            judged = ~self.known.all(axis=-1)
+            judged = np.logical_not(self.known.all(axis=-1))
         spread, figures = None, results[0].figures
         if len(results) > 1:
-            spread = uncertainty(results, judged) * (layout.high - layout.low)
+            spread = uncertainty(results, judged) * layout.width
             figures = figures_of_means(results, self.observation, None)
         asked = any(result.stop_reason == "asked" for result in results)
         longest = max(results, key=lambda result: result.steps)
@@ -189,7 +190,7 @@ def prepare(
     _check_known(known)
     try:
         settings = tasks.fit_settings(config)
-        check_size(*y.shape[:2], settings)
+        check_size(y.shape[0], y.shape[1], settings)
     except InputError as error:
         raise InputError(str(error).replace("config.", "")) from None
     return ArrayFit(

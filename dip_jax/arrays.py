@@ -9,18 +9,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dip_jax.errors import InputError
-
-DataRange = tuple[float, float]
-
-_FULL_RANGES: dict[DTypeLike, DataRange] = {
-    np.dtype(bool): (0.0, 1.0),
-    np.dtype(np.uint8): (0.0, 255.0),
-    np.dtype(np.uint16): (0.0, 65535.0),
-}
-_LARGEST_INTEGER = 2**53  # up to which float64 holds every integer
+from dip_jax.picture import DataRange, check_values, from_float, to_float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,30 +23,29 @@ class Layout:
         shape: of the array.
         dtype: of the array.
         channel_axis: which axis counts the channels; None for a grey picture of two axes.
-        low: the value that is black.
-        high: the value that is white.
+        data_range: the values of black and white; None for the full range of uint8 and uint16, and
+            (0, 1) of floats.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     channel_axis: int | None
-    low: float
-    high: float
+    data_range: DataRange | None
+
+    @property
+    def width(self) -> float:
+        """How far white is from black."""
+        if self.data_range is not None:
+            return float(self.data_range[1]) - float(self.data_range[0])
+        return 1.0 if self.dtype.kind == "f" else float(np.iinfo(self.dtype).max)
 
     def image(self, pixels: NDArray[Any]) -> Float[np.ndarray, "h w c"]:
         """The pixels as an image; what is not finite stays so."""
-        x = (self.channels_last(pixels).astype(np.float64) - self.low) / (self.high - self.low)
-        return x.astype(np.float32)
+        return to_float(self.channels_last(pixels), self.data_range)
 
     def pixels(self, x: Float[np.ndarray, "h w c"]) -> NDArray[Any]:
         """An image as pixels: clipped to the range, and for integers rounded half to even."""
-        values = self.low + np.clip(x.astype(np.float64), 0, 1) * (self.high - self.low)
-        low, high = self.low, self.high
-        if self.dtype.kind != "f":
-            values, low, high = np.rint(values), np.ceil(low), np.floor(high)
-        # Once more after the cast: float16 may round a value to just outside the range.
-        limits = np.asarray([low, high]).astype(self.dtype)
-        return self.like_array(np.clip(values.astype(self.dtype), *limits))
+        return self.like_array(from_float(x, self.dtype, 3, self.data_range))
 
     def channels_last(self, array: NDArray[Any]) -> NDArray[Any]:
         """An array of the picture's shape as `(h, w, c)`."""
@@ -79,7 +70,7 @@ def read_array(
         channel_axis: of three axes, the one that counts the channels; with two it must be None or
             -1, and is not used.
         data_range: the values of black and white; by default 0 and 255 or 65535 for uint8 and
-            uint16, else 0 and 1.
+            uint16, and 0 and 1 for floats and bool.
 
     Returns:
         The pixels, not copied where that is not needed, and their layout.
@@ -101,18 +92,10 @@ def read_array(
             "(h, w) or (h, w, c)"
         ) from error
     axis = _channel_axis(pixels, channel_axis)
-    low, high = _range(pixels.dtype, data_range)
-    finite = pixels[np.isfinite(pixels)]
-    if not finite.size:
-        raise InputError("the image has no finite value; expected some to restore the others from")
-    least, most = finite.min(), finite.max()
-    limits = np.asarray([low, high]).astype(pixels.dtype)
-    if least < limits[0] or most > limits[1]:
-        raise InputError(
-            f"the image has values from {least:g} to {most:g}, outside of {low:g} to {high:g}: "
-            "give the values of black and white as data_range=(low, high)"
-        )
-    return pixels, Layout(pixels.shape, pixels.dtype, axis, low, high)
+    if data_range is None and pixels.dtype == bool:
+        data_range = (0, 1)
+    check_values(pixels, data_range, "the image")
+    return pixels, Layout(pixels.shape, pixels.dtype, axis, data_range)
 
 
 def read_mask_array(
@@ -197,53 +180,6 @@ def _channel_axis(pixels: NDArray[Any], channel_axis: int | None) -> int | None:
             "it is a stack of grey pictures, give one at a time"
         )
     return channel_axis
-
-
-def _range(dtype: np.dtype, data_range: DataRange | None) -> DataRange:
-    if dtype.kind not in "buif":
-        raise InputError(
-            f"the image is of dtype {dtype}; expected real numbers: uint8, uint16, another integer "
-            "or float dtype with data_range, or bool"
-        )
-    if data_range is None:
-        if dtype.kind == "f":
-            return 0.0, 1.0
-        if dtype not in _FULL_RANGES:
-            raise InputError(
-                f"the image is of dtype {dtype}, whose black and white are not known: give their "
-                "values as data_range=(low, high)"
-            )
-        return _FULL_RANGES[dtype]
-    try:
-        low, high = (float(value) for value in data_range)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"data_range is {data_range!r}; expected two numbers (low, high), the values of black "
-            "and white"
-        ) from error
-    if not (low < high and np.isfinite(high - low)):
-        raise InputError(f"data_range is ({low:g}, {high:g}); expected low below high, both finite")
-    least, most = _limits(dtype)
-    if low < least or high > most:
-        raise InputError(
-            f"data_range is ({low:g}, {high:g}), which the image's dtype {dtype} does not hold; "
-            f"expected values from {least:g} to {most:g}"
-        )
-    if dtype.kind != "f" and np.floor(high) - np.ceil(low) < 1:
-        raise InputError(
-            f"data_range is ({low:g}, {high:g}), with fewer than two whole numbers in it, and the "
-            f"image is of dtype {dtype}: widen it"
-        )
-    return low, high
-
-
-def _limits(dtype: np.dtype) -> DataRange:
-    if dtype.kind == "b":
-        return 0.0, 1.0
-    if dtype.kind == "f":
-        return float(np.finfo(dtype).min), float(np.finfo(dtype).max)
-    limits = np.iinfo(dtype)
-    return max(float(limits.min), -_LARGEST_INTEGER), min(float(limits.max), _LARGEST_INTEGER)
 
 
 def _one_line(error: Exception) -> str:

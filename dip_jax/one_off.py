@@ -150,11 +150,6 @@ def _output(arguments: argparse.Namespace) -> Path:
                 f"{str(output)!r} cannot be written: there is no folder {str(output.parent)!r}; "
                 "make it first"
             )
-        if not os.access(output.parent, os.W_OK):
-            raise InputError(
-                f"{str(output)!r} cannot be written: no permission in {str(output.parent)!r}; "
-                "choose another folder"
-            )
         taken = [arguments.image, getattr(arguments, "mask", None)]
         if output.exists():
             if any(name and Path(name).exists() and output.samefile(name) for name in taken):
@@ -166,10 +161,16 @@ def _output(arguments: argparse.Namespace) -> Path:
                     f"{str(output)!r} exists; choose another name with --output, or say --force to "
                     "replace it"
                 )
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass  # there is permission
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{str(output)!r} cannot be written ({error}); choose another") from error
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise InputError(
+            f"{str(output)!r} cannot be written ({reason}); expected a name in a folder with "
+            "permission: choose another"
+        ) from error
     return output
 
 
