@@ -92,7 +92,8 @@ def denoise(
             `{"stop.patience": 100, "network.down": (16, 32, 64, 128, 128)}`.
         callback: called with a `FitStep` at the first, the last and every 50th step (`log_every`);
             if it returns True, the fit ends, and the best so far is the result.
-        progress: whether to show on standard error how far it is.
+        progress: whether to show on standard error how far it is, and before that about how long it
+            will take and how much memory.
         return_info: whether to return a `FitInfo` as well.
 
     Returns:
@@ -338,5 +339,8 @@ def _restored(
         raise InputError(f"callback is {callback!r}; expected a function of a FitStep")
     fit = prepare(task, image, mask, **options)
     shown = make_progress(task) if progress is True else progress or None
+    if shown is not None:
+        for line in fit.advice():
+            shown.message(line)
     restored, info = fit.run(callback, shown)
     return (restored, info) if return_info else restored

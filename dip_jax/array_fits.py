@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike, NDArray
 
-from dip_jax import images, tasks
+from dip_jax import guidance, images, tasks
 from dip_jax.arrays import Layout, read_array, read_mask_array
 from dip_jax.ensembles import figures_of_means, uncertainty
 from dip_jax.errors import InputError
@@ -106,6 +106,10 @@ class ArrayFit:
     config: dict[str, Any]
     seeds: list[int]
 
+    def advice(self) -> list[str]:
+        """What a person should know before: time, memory, a better criterion."""
+        return guidance.advice(self.config, self.observation)
+
     def run(
         self, callback: Callback | None = None, progress: Progress | None = None
     ) -> tuple[Pixels, FitInfo]:
@@ -193,11 +197,13 @@ def prepare(
         check_size(y.shape[0], y.shape[1], settings)
     except InputError as error:
         raise InputError(str(error).replace("config.", "")) from None
+    observation, _ = observe(y, fill)
+    guidance.check_memory(config, observation)
     return ArrayFit(
         task=task,
         before=before,
         layout=layout,
-        observation=observe(y, fill)[0],
+        observation=observation,
         known=known,
         keep_known=keep_known and mask is not None,
         config=config,

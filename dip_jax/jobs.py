@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax import degrade, images
+from dip_jax import degrade, guidance, images
 from dip_jax.errors import InputError
 from dip_jax.images import Picture
+from dip_jax.observation import observe
 
 Config = Mapping[str, Any]
 
@@ -134,7 +135,11 @@ def _damage(config: Config, x: np.ndarray, rng: np.random.Generator):
 
 
 def remarks(job: Job, config: Config, not_finite: int) -> list[str]:
-    """What a person should know before the fit starts."""
+    """What a person should know before the fit starts.
+
+    Raises:
+        InputError: if the memory is too small for it.
+    """
     h, w, c = job.y.shape
     lines = [f"{config['task']}: {job.name}, {w} x {h} pixels, {c} channel{'s' * (c > 1)}"]
     if job.damaged_here and config["image"]:
@@ -146,4 +151,6 @@ def remarks(job: Job, config: Config, not_finite: int) -> list[str]:
         lines.append(f"the mask fills {100 * job.fill.mean():.1f}% of the picture")
     if not_finite:
         lines.append(f"{not_finite} values are NaN or infinite: taken as unknown")
-    return lines
+    observation, _ = observe(job.y, job.fill)
+    guidance.check_memory(config, observation, job.clean)
+    return lines + guidance.advice(config, observation, job.clean)

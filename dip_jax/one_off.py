@@ -64,6 +64,8 @@ def _restore(
         if stopping():
             restored.append(page.pixels)
             continue
+        for line in fit.advice():
+            progress.message(line)
         pixels, info = fit.run(lambda step: stopping(), progress)
         restored.append(pixels)
         infos.append(info)
