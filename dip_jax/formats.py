@@ -54,9 +54,8 @@ def decode(data: bytes, name: str) -> Picture:
         pixels, alpha = _deep_arrays(image, data) if deep else arrays(image, name)
         exif = image.getexif()
         orientation = exif.get(ExifTags.Base.Orientation, 1)
-        resolution = metadata.resolution(
-            *image.info.get("dpi", (None, None)), orientation=orientation
-        )
+        x, y = image.info.get("dpi", (None, None))
+        resolution = metadata.resolution(x, y, orientation=orientation)
         return Picture(
             pixels=metadata.upright(pixels, orientation),
             alpha=None if alpha is None else metadata.upright(alpha, orientation),
@@ -104,7 +103,7 @@ def encode(pixels: NDArray[Any], file_format: str, like: Picture, *, with_exif: 
         exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution] = like.resolution[:2]
         exif[ExifTags.Base.ResolutionUnit] = {"none": 1, "inch": 2, "cm": 3}[like.resolution.unit]
     if len(exif):
-        options["exif"] = exif.tobytes()
+        options["exif"] = metadata.to_bytes(exif)
     if like.dpi is not None and file_format != "WEBP":
         options["dpi"] = like.dpi
     if like.icc_profile is not None:
@@ -112,7 +111,7 @@ def encode(pixels: NDArray[Any], file_format: str, like: Picture, *, with_exif: 
     channels = pixels if like.alpha is None else np.dstack([pixels, like.alpha])
     if channels.dtype == np.uint8 or channels.ndim == 2:
         return _saved(Image.fromarray(np.ascontiguousarray(channels)), file_format, options)
-    stream = imagecodecs.png_encode(np.ascontiguousarray(channels))
+    stream = bytes(imagecodecs.png_encode(np.ascontiguousarray(channels)))
     return _with_chunks(stream, _saved(Image.new(_mode_of(pixels), (1, 1)), "PNG", options))
 
 

@@ -320,12 +320,22 @@ def _prepared(
             f"x height), expected {like.pixels.shape[1]} x {like.pixels.shape[0]} as the picture "
             "that it is like: crop or resize it"
         )
+    if like.premultiplied and like.alpha is not None and file_format != "TIFF":
+        pixels, like = _not_premultiplied(pixels, like.alpha), replace(like, premultiplied=False)
     like_grey = like.pixels.ndim == 2 or like.pixels.shape[2] == 1
     return pixels, replace(
         like,
         alpha=None if file_format == "JPEG" else _alpha_as(pixels.dtype, like.alpha),
         icc_profile=like.icc_profile if like_grey == grey else None,
     )
+
+
+def _not_premultiplied(pixels: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
+    """The colours that PNG and WebP store, of ones that are multiplied by alpha already."""
+    share = to_float(alpha) if pixels.ndim == 3 else to_float(alpha)[..., 0]
+    top = np.iinfo(pixels.dtype).max
+    colours = np.divide(pixels, share, out=np.zeros(pixels.shape), where=share > 0)
+    return np.rint(np.minimum(colours, top)).astype(pixels.dtype)
 
 
 def _alpha_as(dtype: np.dtype[Any], alpha: NDArray[Any] | None) -> NDArray[Any] | None:

@@ -38,16 +38,13 @@ _IMAGEJ_CALIBRATION = ("ImageJ", "unit", "yunit", "zunit", "spacing", "finterval
 
 def upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     """The array `(h, w, ...)` turned as the orientation of EXIF (1 to 8) says."""
-    turned = {
-        2: lambda a: a[:, ::-1],
-        3: lambda a: a[::-1, ::-1],
-        4: lambda a: a[::-1],
-        5: lambda a: a.swapaxes(0, 1),
-        6: lambda a: np.rot90(a, -1),
-        7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
-        8: np.rot90,
-    }.get(orientation, lambda a: a)(array)
-    return np.ascontiguousarray(turned)
+    if is_sideways(orientation):
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return np.ascontiguousarray(array)
 
 
 def is_sideways(orientation: int) -> bool:
@@ -64,7 +61,20 @@ def descriptive(exif: Image.Exif) -> bytes | None:
             value = _description(value)
         if value:
             kept[tag] = value
-    return kept.tobytes() if len(kept) else None
+    return to_bytes(kept) if len(kept) else None
+
+
+def to_bytes(exif: Image.Exif) -> bytes:
+    """The EXIF as the bytes of a file; letters that are not ASCII stay what they were."""
+    copy = Image.Exif()
+    for tag, value in exif.items():
+        if tag in NESTED_TAGS and not isinstance(value, dict):
+            value = exif.get_ifd(tag)
+        elif isinstance(value, str) and not value.isascii():
+            # Pillow would write question marks; it has read the bytes as Latin-1, UTF-8 or not.
+            value = value.encode("latin-1", "replace")
+        copy[tag] = value
+    return copy.tobytes()
 
 
 def resolution(

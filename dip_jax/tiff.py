@@ -43,6 +43,8 @@ _BOUNDED_COMPRESSION = frozenset(
         tifffile.COMPRESSION.ZSTD,
     }
 )
+_ALPHA = ((tifffile.EXTRASAMPLE.ASSOCALPHA,), (tifffile.EXTRASAMPLE.UNASSALPHA,))
+_STK_PLANES = 33629  # MetaMorph's UIC2Tag, which has one value for each plane
 _PAGES_LIMIT = 10  # times the largest picture, for all pages of a file
 
 
@@ -67,7 +69,7 @@ def decode(data: bytes, name: str, data_range: DataRange | None, *, single: bool
     with _errors_raised(), tifffile.TiffFile(BytesIO(data)) as file:
         pages = [(i, page) for i, page in enumerate(file.pages) if not _is_reduced(page)]
         _check_pages(file, [page for _, page in pages], name, single)
-        pictures = []
+        pictures: list[Picture] = []
         for i, page in pages:
             page_name = name if len(pages) == 1 else f"page {len(pictures) + 1} of {name}"
             assert isinstance(page, tifffile.TiffPage)
@@ -128,10 +130,11 @@ def _check_pages(file: tifffile.TiffFile, pages: list[Any], name: str, single: b
     claimed = (file.imagej_metadata or {}).get("images", 1)
     shaped = file.shaped_metadata or ()
     truncated = any(part.get("truncated") for part in shaped)
-    if truncated or (isinstance(claimed, int) and claimed > len(file.pages)):
+    planes = max(page.tags[_STK_PLANES].count if _STK_PLANES in page.tags else 1 for page in pages)
+    if truncated or planes > 1 or (isinstance(claimed, int) and claimed > len(file.pages)):
         raise InputError(
-            f"{name} keeps pages that it does not list, as ImageJ's largest stacks do; expected a "
-            "page for each picture: export it as an ordinary TIFF"
+            f"{name} keeps pages that it does not list, as ImageJ's largest stacks and "
+            "MetaMorph's do; expected a page for each picture: export it as an ordinary TIFF"
         )
     limit = Image.MAX_IMAGE_PIXELS or math.inf
     sizes = [
@@ -193,21 +196,19 @@ def _arrays(
         )
     if bits not in (1, 2, 4, 8, 16, 24, 32, 64) and data_range is None:
         raise InputError(
-            f"{name} has {bits}-bit pixels; expected 8 or 16 bits, or float: give its data_range, "
-            f"such as (0, {2**bits - 1})"
+            f"{name} has {bits}-bit pixels; expected 8 or 16 bits, or float: give the "
+            f"data_range, such as (0, {2**bits - 1})"
         )
-    colours = _SAMPLES[page.photometric]
+    photometric = _PHOTOMETRIC(page.photometric)
+    colours = _SAMPLES[photometric]
     extra = page.samplesperpixel - colours
-    alphas = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
-    if (
-        page.imagedepth > 1
-        or extra not in (0, 1)
-        or (extra and page.extrasamples[:1] not in [(kind,) for kind in alphas])
-    ):
+    # Some programs leave out what the fourth sample is; by custom it is alpha.
+    named = page.extrasamples in _ALPHA or (page.extrasamples == () and colours == 3)
+    if page.imagedepth > 1 or extra not in (0, 1) or (extra == 1 and not named):
         raise InputError(
-            f"{name} has {page.samplesperpixel} channels, {page.imagedepth} deep, for "
-            f"{page.photometric.name}; expected grey or RGB, with or without alpha: save them as "
-            "pages of their own"
+            f"{name} has {page.samplesperpixel} channels of {photometric.name} and a depth of "
+            f"{page.imagedepth}; expected grey or RGB, with or without alpha: save its channels as "
+            "pages"
         )
     _check_segments(page, data, name)
     # (separate samples, depth, h, w, contiguous samples), of which one kind of samples is 1
@@ -215,16 +216,16 @@ def _arrays(
     samples = samples.reshape(*samples.shape[:2], -1)
     if dtype.kind == "b":
         samples = samples * np.uint8(255)
-    elif page.photometric == _PHOTOMETRIC.PALETTE:
+    elif photometric == _PHOTOMETRIC.PALETTE:
         samples = _by_palette(page, samples, name)
         colours = 3
     elif bits < 8:
         samples = samples * np.uint8(255 // (2**bits - 1))
     alpha = samples[..., colours] if extra else None
     pixels = samples[..., 0] if colours == 1 else samples[..., :colours]
-    if page.photometric == _PHOTOMETRIC.SEPARATED:
+    if photometric == _PHOTOMETRIC.SEPARATED:
         return _rgb_of_inks(pixels, extra, name), None
-    if page.photometric == _PHOTOMETRIC.MINISWHITE:
+    if photometric == _PHOTOMETRIC.MINISWHITE:
         pixels = _inverted(pixels, data_range, name)
     return pixels.copy(), None if alpha is None else alpha.copy()
 
@@ -280,9 +281,10 @@ def _arrays_by_pillow(
     bits = page.bitspersample
     if bits not in (1, 8):
         raise InputError(
-            f"{name} has {bits}-bit pixels stored as {page.photometric.name}, compressed as "
-            f"{page.compression.name}; expected a plainer TIFF: save it as grey or RGB, not "
-            "compressed or with LZW or deflate"
+            f"{name} has {bits}-bit pixels, photometric interpretation {page.photometric} and "
+            f"compression {page.compression} (numbers of the TIFF standard), which are not "
+            "supported together; expected grey or RGB, not compressed or with LZW or deflate: "
+            "save it so"
         )
     with Image.open(BytesIO(data), formats=("TIFF",)) as image:
         image.seek(index)
@@ -326,7 +328,7 @@ def _with_nested(data: bytes, nested: list[dict[int, dict[int, Any]]]) -> bytes:
     with tifffile.TiffFile(BytesIO(data)) as file:
         big = file.is_bigtiff
         places = [
-            {tag: page.tags[tag - 1].offset for tag in tables}
+            {tag: page.aspage().tags[tag - 1].offset for tag in tables}
             for page, tables in zip(file.pages, nested, strict=True)
         ]
     out = bytearray(data)
@@ -342,7 +344,7 @@ def _with_nested(data: bytes, nested: list[dict[int, dict[int, Any]]]) -> bytes:
 
 def _table(tag: int, table: dict[int, Any], big: bool, start: int) -> bytes:
     """A nested table as it stands at an offset of a little-endian file."""
-    head = (b"II+\0" if big else b"II*\0") + bytes(12)
+    head = b"II+\0" + bytes(12) if big else b"II*\0" + bytes(4)
     directory = ImageFileDirectory_v2(head, group=tag)
     for key, value in table.items():
         # A table within the table is kept only where Pillow has read it.
@@ -357,8 +359,9 @@ def _errors_raised() -> Iterator[None]:
 
     class _Raise(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.levelno >= logging.ERROR:
-                raise tifffile.TiffFileError(record.getMessage())
+            message = record.getMessage()
+            if record.levelno >= logging.ERROR and "TiffPages" in message:
+                raise tifffile.TiffFileError(message)
 
     logger, handler = tifffile.logger(), _Raise()
     propagate, logger.propagate = logger.propagate, False
