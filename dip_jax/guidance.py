@@ -23,9 +23,10 @@ from dip_jax.lanes import device_bytes, lane_bytes
 from dip_jax.networks import Architecture
 from dip_jax.observation import Observation
 
-# Seconds of a step over those of its arithmetic at the speed of a matrix product: the tasks' own
-# networks and the published one, 96 x 128 to 320 x 224 pixels, on two CPU cores.
-_SLOWNESS = (3.0, 6.5)
+# Seconds of a step over those of its arithmetic at the speed of a matrix product. On two CPU cores,
+# with 128 x 85 to 512 x 512 pixels, 3.2 to 5.6 with 32 channels, 1.7 and 2.0 with 128.
+_SLOWNESS = (1.3, 100.0)  # and so much over the number of channels
+_SPREAD = (0.65, 1.45)
 _COMPILING = (10.0, 35.0)  # seconds, on two CPU cores
 _PROCESS_BYTES = 0.6e9  # Python, JAX and the compiler
 _SIDE_OF_PRODUCT = 512
@@ -85,7 +86,9 @@ def seconds_of(config: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[float
     settings = tasks.fit_settings(config)
     adds = 3 * multiply_adds(settings.architecture, *shape[:2], settings.input_depth, shape[2])
     ideal = config["num_steps"] * config["seeds"] * adds / measured_speed()
-    return _COMPILING[0] + _SLOWNESS[0] * ideal, _COMPILING[1] + _SLOWNESS[1] * ideal
+    width = sum(settings.architecture.down) / settings.architecture.scales
+    likely = (_SLOWNESS[0] + _SLOWNESS[1] / width) * ideal
+    return _COMPILING[0] + _SPREAD[0] * likely, _COMPILING[1] + _SPREAD[1] * likely
 
 
 def memory_of(
