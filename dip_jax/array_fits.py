@@ -196,7 +196,7 @@ def prepare(
         settings = tasks.fit_settings(config)
         check_size(y.shape[0], y.shape[1], settings)
     except InputError as error:
-        raise InputError(str(error).replace("config.", "")) from None
+        raise InputError(tasks.as_options(str(error))) from None
     observation, _ = observe(y, fill)
     guidance.check_memory(config, observation)
     return ArrayFit(

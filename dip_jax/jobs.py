@@ -60,13 +60,18 @@ def prepare(config: Config) -> Job:
     if config["clean"] and not config["image"]:
         raise InputError("config.clean is given without config.image: give the degraded picture")
     own = bool(config["image"])
+    data_range = config["data_range"] or None
+    if data_range and not own:
+        raise InputError(
+            "config.data_range is given without config.image: give the picture as well"
+        )
     picture = (
-        images.read(config["image"])
+        images.read(config["image"], data_range)
         if own
         else images.sample(config["sample"]["name"], config["sample"]["side"])
     )
     name = Path(config["image"]).name if own else config["sample"]["name"]
-    x = images.to_float(picture.pixels)
+    x = images.to_float(picture.pixels, data_range)
     if config["mask"] or config["clean"] or config["degrade"] == "none":
         return _already_damaged(config, name, picture, x, masked)
 
@@ -87,7 +92,7 @@ def prepare(config: Config) -> Job:
             f"config.degrade is {config['degrade']!r}, but denoising takes no mask: use noise, "
             "or one of the other tasks"
         )
-    degraded = images.from_float(y, picture.pixels.dtype, picture.pixels.ndim)
+    degraded = images.from_float(y, picture.pixels.dtype, picture.pixels.ndim, data_range)
     return Job(name, dataclasses.replace(picture, pixels=degraded), y, fill, x, True)
 
 
@@ -101,7 +106,8 @@ def _already_damaged(config: Config, name: str, picture: Picture, y, masked: boo
     if config["mask"]:
         fill = images.read_mask(config["mask"], y.shape[:2], config["mask_polarity"])
     if config["clean"]:
-        clean = images.to_float(images.read(config["clean"]).pixels)
+        data_range = picture.data_range
+        clean = images.to_float(images.read(config["clean"], data_range).pixels, data_range)
         if clean.shape != y.shape:
             raise InputError(
                 f"config.clean is {_size(clean)}, expected {_size(y)} like the degraded picture"

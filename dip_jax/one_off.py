@@ -36,7 +36,7 @@ def restore_file(arguments: argparse.Namespace) -> int:
         with progress:
             words, interrupted = _restore(arguments, progress, stopping)
     except InputError as error:
-        print(f"dip-jax: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"dip-jax: {' '.join(tasks.as_options(str(error)).split())}", file=sys.stderr)
         return FAILED if progress.begun else REFUSED
     except KeyboardInterrupt:
         print("dip-jax: ended at once; nothing was written", file=sys.stderr)

@@ -83,6 +83,10 @@ def _path(config: Mapping[str, Any], name: Any) -> list[str]:
 
 
 def _like(default: Any, value: Any, name: str) -> Any:
+    if default == ():  # a range of values
+        if isinstance(value, tuple | list) and len(value) in (0, 2):
+            return tuple(_like(0.0, entry, name) for entry in value)
+        raise InputError(f"{name} is {value!r}, expected two numbers such as (0, 4095)")
     if isinstance(default, tuple):
         entries = tuple(value) if isinstance(value, tuple | list) else (value,)
         if not entries:

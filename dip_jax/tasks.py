@@ -9,6 +9,7 @@ tuples with one entry for every scale, or a single entry that serves all of them
 import copy
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,7 @@ _BASE: dict[str, Any] = {
     "mask": "",
     "mask_polarity": "fill",
     "clean": "",
+    "data_range": (),
     "degrade": "none",
     "sample": {"name": "coffee", "side": 300},
     "damage": {"sigma": 25.0, "share": 0.5, "seed": 0},
@@ -138,6 +140,11 @@ def defaults(task: str, preset: str = "") -> dict[str, Any]:
     config = _merge(copy.deepcopy(_BASE), {"task": task, "preset": preset})
     config = _merge(config, _TASKS[task][""])
     return _merge(config, _TASKS[task][preset]) if preset else config
+
+
+def as_options(message: str) -> str:
+    """A message about a configuration for those who gave options: `config.seeds` is `seeds`."""
+    return re.sub(rf"\bconfig\.({'|'.join(_BASE)})\b", r"\1", message)
 
 
 def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
