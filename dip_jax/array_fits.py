@@ -106,9 +106,9 @@ class ArrayFit:
     config: dict[str, Any]
     seeds: list[int]
 
-    def advice(self) -> list[str]:
-        """What a person should know before: time, memory, a better criterion."""
-        return guidance.advice(self.config, self.observation)
+    def advice(self, how: str = "criterion='wmv', num_steps=3000") -> list[str]:
+        """What a person should know before: time, memory, a better criterion and how to ask so."""
+        return guidance.advice(self.config, self.observation, how=how)
 
     def run(
         self, callback: Callback | None = None, progress: Progress | None = None

@@ -154,6 +154,8 @@ def advice(
     config: Mapping[str, Any],
     observation: Observation,
     clean: Float[np.ndarray, "h w c"] | None = None,
+    *,
+    how: str = "--config.stop.criterion=wmv --config.num_steps=3000",
 ) -> list[str]:
     """What a person should know before the fits start, in lines: time, memory, and a hint.
 
@@ -161,23 +163,24 @@ def advice(
         config: as `tasks.defaults` gives it.
         observation: what is fitted.
         clean: the clean image of an experiment, or None.
+        how: how the criterion that the hint is about is asked for.
     """
     line = f"about {_gigabytes(memory_of(config, observation, clean))} of memory"
     seconds = seconds_of(config, observation.y.shape)
     if seconds is not None:
         line = f"{_duration(*seconds)} for all steps, and {line}; a rough estimate"
-    hint = correlation_hint(config, observation)
+    hint = correlation_hint(config, observation, how)
     return [line] if hint is None else [line, hint]
 
 
-def correlation_hint(config: Mapping[str, Any], observation: Observation) -> str | None:
+def correlation_hint(config: Mapping[str, Any], observation: Observation, how: str) -> str | None:
     """A word on the other criterion, where the noise to be removed seems to be correlated."""
     if config["task"] != "denoise" or config["stop"]["criterion"] != "heldout":
         return None
     sign = sign_of_correlation(np.where(observation.known > 0, observation.y, np.nan))
     return sign and (
-        f"the picture {sign}: held-out pixels say too little there, and stop.criterion=wmv with "
-        "num_steps=3000 may fit better"
+        f"the picture {sign}: held-out pixels say too little there of when to stop; {how} may fit "
+        "better"
     )
 
 

@@ -56,6 +56,8 @@ def _restore(
     _check_output(output, pages)
     if arguments.report is not None:
         return _with_report(arguments, changes, output, pages, progress, stopping)
+    if output.suffix.lower() in (".jpg", ".jpeg") and arguments.task != "denoise":
+        progress.message("JPEG loses something, known pixels too: .png or .tif would not")
     fits = [_prepared(arguments, changes, page) for page in pages]
     restored, infos = [], []
     for number, (page, fit) in enumerate(zip(pages, fits, strict=True), 1):
@@ -64,7 +66,7 @@ def _restore(
         if stopping():
             restored.append(page.pixels)
             continue
-        for line in fit.advice():
+        for line in fit.advice("--criterion wmv --steps 3000"):
             progress.message(line)
         pixels, info = fit.run(lambda step: stopping(), progress)
         restored.append(pixels)

@@ -77,11 +77,12 @@ def test_the_hint_is_for_denoising_by_held_out_pixels():
     blocks = np.repeat(np.repeat(x[::8, ::8], 8, axis=0), 8, axis=1) + 0.01 * x
     blocks = observe(blocks)[0]
     config = tasks.defaults("denoise")
-    assert "stop.criterion=wmv" in guidance.correlation_hint(config, blocks)
-    assert guidance.correlation_hint(config, noisy(160, 160)) is None
+    assert "JPEG" in (hint := guidance.correlation_hint(config, blocks, "do this"))
+    assert "do this" in hint and hint in guidance.advice(config, blocks, how="do this")
+    assert guidance.correlation_hint(config, noisy(160, 160), "") is None
     config["stop"]["criterion"] = "wmv"
-    assert guidance.correlation_hint(config, blocks) is None
-    assert guidance.correlation_hint(tasks.defaults("reconstruct"), blocks) is None
+    assert guidance.correlation_hint(config, blocks, "") is None
+    assert guidance.correlation_hint(tasks.defaults("reconstruct"), blocks, "") is None
 
 
 @pytest.mark.parametrize(
