@@ -125,6 +125,16 @@ def test_float_values_of_any_range(folder):
     assert after.dtype == np.float32 and after.max() > 1
 
 
+def test_a_jpeg_with_blocks_gets_a_hint(folder, capsys):
+    photograph = Image.fromarray(images.sample("chelsea", 160).pixels)
+    for name, options in (("blocks.jpg", {"quality": 20}), ("fine.png", {})):
+        photograph.save(name, **options)
+        assert here("denoise", name, "--steps", "2") == 0
+        _, err = capsys.readouterr()
+        assert ("--criterion wmv --steps 3000" in err) == (name == "blocks.jpg")
+    assert images.read("blocks_restored.jpg").pixels.shape == (106, 160, 3)
+
+
 def test_force_replaces_and_nothing_else_does(folder, capsys):
     (folder / "out.png").write_bytes(b"precious")
     assert here("denoise", "photo.png", "-o", "out.png", "--steps", "2") == 2
