@@ -17,7 +17,8 @@ EXIT_CODES = """exit codes:
   0    done
   1    failed on the way (the fit fell apart at once, the memory or the disk was full)
   2    something given cannot be used; one line says what, and nothing was written
-  130  interrupted by Ctrl-C or SIGTERM; the best picture so far was written
+  130  interrupted by Ctrl-C or SIGTERM; the best picture so far was written, or after a second
+       signal nothing
 """
 
 _DESCRIPTION = """Restores damaged pictures with no training data, by the Deep Image Prior: an

@@ -63,7 +63,7 @@ def _restore(
     for number, (page, fit) in enumerate(zip(pages, fits, strict=True), 1):
         if len(pages) > 1:
             progress.message(f"page {number} of {len(pages)}")
-        if stopping():
+        if infos and stopping():
             restored.append(page.pixels)
             continue
         for line in fit.advice("--criterion wmv --steps 3000"):
@@ -197,6 +197,8 @@ def _last_words(infos: list[FitInfo], pages: int, output: Path, interrupted: boo
     elif reasons == {"criterion"}:
         words = "stopped by itself"
     done = f"{len(infos)} of {pages} pages, " if pages > 1 else ""
+    if len(infos) < pages:
+        done = f"{len(infos)} of {pages} pages (the others are as they were), "
     steps = sum(info.steps for info in infos)
     chosen = ""
     if pages == 1:
