@@ -84,7 +84,8 @@ def seconds_of(config: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[float
     if jax.local_devices()[0].platform != "cpu":
         return None
     settings = tasks.fit_settings(config)
-    adds = 3 * multiply_adds(settings.architecture, *shape[:2], settings.input_depth, shape[2])
+    h, w, channels = shape
+    adds = 3 * multiply_adds(settings.architecture, h, w, settings.input_depth, channels)
     ideal = config["num_steps"] * config["seeds"] * adds / measured_speed()
     width = sum(settings.architecture.down) / settings.architecture.scales
     likely = (_SLOWNESS[0] + _SLOWNESS[1] / width) * ideal

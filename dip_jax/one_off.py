@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dip_jax import images, overrides, tasks
 from dip_jax.array_fits import ArrayFit, FitInfo, changes_of, prepare
 from dip_jax.errors import InputError
@@ -59,7 +61,8 @@ def _restore(
     if output.suffix.lower() in (".jpg", ".jpeg") and arguments.task != "denoise":
         progress.message("JPEG loses something, known pixels too: .png or .tif would not")
     fits = [_prepared(arguments, changes, page) for page in pages]
-    restored, infos = [], []
+    restored: list[np.ndarray] = []
+    infos: list[FitInfo] = []
     for number, (page, fit) in enumerate(zip(pages, fits, strict=True), 1):
         if len(pages) > 1:
             progress.message(f"page {number} of {len(pages)}")
