@@ -7,7 +7,7 @@ import typing
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import dip_jax
@@ -97,7 +97,12 @@ DTYPES = {
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
+@settings(
+    deadline=None,
+    max_examples=10,
+    phases=[Phase.generate],  # each example costs seconds: no search for a smaller one
+    suppress_health_check=list(HealthCheck),
+)
 @given(
     st.sampled_from(LAYOUTS),
     st.sampled_from(list(DTYPES)),
