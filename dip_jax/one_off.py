@@ -7,6 +7,7 @@ then.
 """
 
 import argparse
+import io
 import os
 import sys
 import tempfile
@@ -35,7 +36,7 @@ def restore_file(arguments: argparse.Namespace) -> int:
     stopping = Stopping("stopping at the next logged step, and writing the best so far")
     progress = _Telling(arguments.task, arguments.quiet)
     try:
-        with progress:
+        with stopping, progress:
             words, interrupted = _restore(arguments, progress, stopping)
     except InputError as error:
         print(f"dip-jax: {' '.join(tasks.as_options(str(error)).split())}", file=sys.stderr)
@@ -218,10 +219,7 @@ class _Telling:
     """The progress of the command: a bar, lines, or silence; and whether a fit has begun."""
 
     def __init__(self, name: str, quiet: bool) -> None:
-        self._shown: Progress = make_progress(name)
-        if quiet:
-            self._sink = open(os.devnull, "w")
-            self._shown = PlainProgress(name, self._sink)
+        self._shown = PlainProgress(name, io.StringIO()) if quiet else make_progress(name)
         self.begun = False
 
     def start(self, total_steps: int, done_steps: int = 0) -> None:

@@ -2,20 +2,28 @@
 
 import signal
 import sys
+from typing import Any, Self
 
 
 class Stopping:
-    """Remembers that a signal came; a second one raises `KeyboardInterrupt`."""
+    """Remembers, within its `with` block, that a signal came; a second one is `KeyboardInterrupt`.
+
+    What the signals did before is put back after the block.
+    """
 
     def __init__(self, words: str) -> None:
-        """Begins to listen.
-
-        Args:
-            words: what to tell on standard error when the first one comes.
-        """
+        """Takes the words to tell on standard error when the first signal comes."""
         self._asked, self._words = False, words
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
+            self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *what: Any) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
     def _ask(self, number, frame) -> None:
         if self._asked:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import dip_jax
 from dip_jax import command, images, overrides, tasks
 from dip_jax.one_off import restore_file
 
+ROOT = Path(__file__).parents[1]
 TINY = tuple(
     word
     for setting in (
@@ -47,7 +49,7 @@ def here(*arguments):
 def start(*arguments):
     return subprocess.Popen(
         [sys.executable, "-m", "dip_jax", *arguments],
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -167,6 +169,6 @@ def test_help_and_version_are_quick(capsys):
     begin = time.perf_counter()
     code = "import sys; from dip_jax.command import main; main(['--version'])"
     code = f"import sys\ntry:\n    {code}\nfinally:\n    assert 'jax' not in sys.modules"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout == f"dip-jax {dip_jax.__version__}\n"
     assert time.perf_counter() - begin < 5

@@ -34,7 +34,8 @@ def test_time_grows_with_steps_seeds_and_pixels():
     config = tasks.defaults("denoise")
     low, high = guidance.seconds_of(config, (96, 128, 3))
     assert 0 < low < high < 5 * low
-    start = guidance.seconds_of(config | {"num_steps": 0}, (96, 128, 3))[0]
+    half = guidance.seconds_of(config | {"num_steps": 600}, (96, 128, 3))[0]
+    start = 2 * half - low
     for more in (config | {"num_steps": 2400}, config | {"seeds": 2}):
         assert guidance.seconds_of(more, (96, 128, 3))[0] - start == pytest.approx(
             2 * (low - start)
@@ -50,7 +51,7 @@ def test_the_size_that_is_named_fits_and_the_picture_does_not():
     with pytest.raises(InputError, match="900 x 600 pixels takes about") as caught:
         guidance.check_memory(config, picture, available=0.6 * needed)
     w, h = map(int, re.search(r"crop the picture to (\d+) x (\d+)", str(caught.value)).groups())
-    assert 0.5 * needed < guidance.memory_of(config, noisy(h, w), None) <= 0.6 * needed
+    assert 0.4 * needed < guidance.memory_of(config, noisy(h, w), None) <= 0.6 * needed
     assert w / h == pytest.approx(900 / 600, rel=0.1)
     channels = int(re.search(r"to (\d+) channels", str(caught.value))[1])
     config["network"] |= {"down": (channels,), "up": (channels,)}
