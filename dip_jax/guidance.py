@@ -141,7 +141,7 @@ def check_memory(
     advice = []
     if min(fits) >= least:
         advice.append(f"reduce or crop the picture to {fits[0]} x {fits[1]}")
-    channels = int(share * max(architecture.down))
+    channels = int(0.8 * share * max(architecture.down))  # some maps have a size of their own
     if channels >= 4:
         advice.append(f"set network.down and network.up to {channels} channels")
     raise InputError(
