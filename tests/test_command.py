@@ -92,6 +92,7 @@ def test_known_pixels_come_back_exactly_and_quietly(name, folder, capsys):
     assert same[:10].all() and same[15:].all() and not same[10:15].any()
 
 
+@pytest.mark.slow
 def test_the_same_as_from_python(folder, capsys):
     assert here("denoise", "photo.png", "-o", "out.png", "--steps", "4", "--seeds", "2") == 0
     options = overrides.parsed([word for word in TINY if word != "--set"])
@@ -100,6 +101,7 @@ def test_the_same_as_from_python(folder, capsys):
     assert "mean of 2 seeds" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_report_keeps_the_work_directory_and_gives_the_same_picture(folder, capsys):
     for more in (("-o", "a.png"), ("-o", "b.png", "--report", "work")):
         assert here("denoise", "photo.png", "--steps", "4", *more) == 0
@@ -108,6 +110,7 @@ def test_a_report_keeps_the_work_directory_and_gives_the_same_picture(folder, ca
     assert "work" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_every_page_of_a_tiff_is_a_picture_of_its_own(folder):
     pages = [waves(40, 36, 1), 3 * waves(33, 50, 1).astype(np.uint16), waves(32, 32)]
     images.write_pages("pages.tif", pages)
@@ -127,6 +130,7 @@ def test_float_values_of_any_range(folder):
     assert after.dtype == np.float32 and after.max() > 1
 
 
+@pytest.mark.slow
 def test_a_jpeg_with_blocks_gets_a_hint(folder, capsys):
     photograph = Image.fromarray(images.sample("chelsea", 160).pixels)
     for name, options in (("blocks.jpg", {"quality": 20}), ("fine.png", {})):
