@@ -1,3 +1,44 @@
-"""Deep Image Prior in JAX: restores damaged pictures with no training data."""
+"""Deep Image Prior in JAX: restores damaged pictures with no training data.
+
+`denoise`, `inpaint`, `fill_hole` and `reconstruct` take an array and give one like it. Importing
+the package is light: JAX is imported when one of them is first looked up.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dip_jax.api import denoise, fill_hole, inpaint, reconstruct
+    from dip_jax.array_fits import FitInfo, FitStep
+    from dip_jax.errors import InputError
+    from dip_jax.restoring import Restoration
 
 __version__ = "0.1.0"
+__all__ = [
+    "FitInfo",
+    "FitStep",
+    "InputError",
+    "Restoration",
+    "denoise",
+    "fill_hole",
+    "inpaint",
+    "reconstruct",
+]
+
+
+_MODULES = {
+    "FitInfo": "array_fits",
+    "FitStep": "array_fits",
+    "InputError": "errors",
+    "Restoration": "restoring",
+}  # of the others: api
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"dip_jax.{_MODULES.get(name, 'api')}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

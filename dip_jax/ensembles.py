@@ -20,7 +20,12 @@ Image = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]
 
 
-def composited(x: Image, before: NDArray[Any], fill: Mask | None) -> NDArray[Any]:
+def composited(
+    x: Image,
+    before: NDArray[Any],
+    fill: Mask | None,
+    data_range: images.DataRange | None = None,
+) -> NDArray[Any]:
     """An image as pixels like those before it, whose known pixels are kept exactly as they came.
 
     Args:
@@ -28,8 +33,9 @@ def composited(x: Image, before: NDArray[Any], fill: Mask | None) -> NDArray[Any
         before: the degraded picture in its own dtype, `(h, w)` or `(h, w, c)`.
         fill: True where a pixel is filled from `x`, as are values that are not finite; None takes
             all of `x`.
+        data_range: the values of black and white in `before`; None as in `images.to_float`.
     """
-    pixels = images.from_float(x, before.dtype, before.ndim)
+    pixels = images.from_float(x, before.dtype, before.ndim, data_range)
     if fill is None:
         return pixels
     fill = fill if before.ndim == 2 else fill[..., None]

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax import degrade, images
+from dip_jax import degrade, guidance, images
 from dip_jax.errors import InputError
 from dip_jax.images import Picture
+from dip_jax.observation import observe
 
 Config = Mapping[str, Any]
 
@@ -68,13 +69,18 @@ def prepare(config: Config) -> Job:
     check_files(config)
     masked = config["task"] != "denoise"
     own = bool(config["image"])
+    data_range = config["data_range"] or None
+    if data_range and not own:
+        raise InputError(
+            "config.data_range is given without config.image: give the picture as well"
+        )
     picture = (
-        images.read(config["image"])
+        images.read(config["image"], data_range)
         if own
         else images.sample(config["sample"]["name"], config["sample"]["side"])
     )
     name = Path(config["image"]).name if own else config["sample"]["name"]
-    x = images.to_float(picture.pixels)
+    x = images.to_float(picture.pixels, data_range)
     if config["mask"] or config["clean"] or config["degrade"] == "none":
         return _already_damaged(config, name, picture, x, masked)
 
@@ -95,7 +101,7 @@ def prepare(config: Config) -> Job:
             f"config.degrade is {config['degrade']!r}, but denoising takes no mask: use noise, "
             "or one of the other tasks"
         )
-    degraded = images.from_float(y, picture.pixels.dtype, picture.pixels.ndim)
+    degraded = images.from_float(y, picture.pixels.dtype, picture.pixels.ndim, data_range)
     return Job(name, dataclasses.replace(picture, pixels=degraded), y, fill, x, True)
 
 
@@ -109,7 +115,8 @@ def _already_damaged(config: Config, name: str, picture: Picture, y, masked: boo
     if config["mask"]:
         fill = images.read_mask(config["mask"], y.shape[:2], config["mask_polarity"])
     if config["clean"]:
-        clean = images.to_float(images.read(config["clean"]).pixels)
+        data_range = picture.data_range
+        clean = images.to_float(images.read(config["clean"], data_range).pixels, data_range)
         if clean.shape != y.shape:
             raise InputError(
                 f"config.clean is {_size(clean)}, expected {_size(y)} like the degraded picture"
@@ -143,7 +150,11 @@ def _damage(config: Config, x: np.ndarray, rng: np.random.Generator):
 
 
 def remarks(job: Job, config: Config, not_finite: int) -> list[str]:
-    """What a person should know before the fit starts."""
+    """What a person should know before the fit starts.
+
+    Raises:
+        InputError: if the memory is too small for it.
+    """
     h, w, c = job.y.shape
     lines = [f"{config['task']}: {job.name}, {w} x {h} pixels, {c} channel{'s' * (c > 1)}"]
     if job.damaged_here and config["image"]:
@@ -155,4 +166,6 @@ def remarks(job: Job, config: Config, not_finite: int) -> list[str]:
         lines.append(f"the mask fills {100 * job.fill.mean():.1f}% of the picture")
     if not_finite:
         lines.append(f"{not_finite} values are NaN or infinite: taken as unknown")
-    return lines
+    observation, _ = observe(job.y, job.fill)
+    guidance.check_memory(config, observation, job.clean)
+    return lines + guidance.advice(config, observation, job.clean)

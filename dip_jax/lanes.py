@@ -16,9 +16,10 @@ Devices are a mesh with one axis, and every device runs its own loop over its ow
 `shard_map` without any communication.
 """
 
+import contextlib
 import dataclasses
-import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -282,7 +283,13 @@ def device_bytes(device: jax.Device) -> int | None:
 
 
 def _machine_bytes() -> int | None:
+    """What a process may still take: free, or held only by the cache of files (Linux)."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
+        with open("/proc/meminfo", encoding="ascii") as file:
+            kilobytes = dict(line.split(":") for line in file)["MemAvailable"].split()[0]
+        found = 1024 * int(kilobytes)
+    except (OSError, ValueError, KeyError, IndexError):
         return None
+    with contextlib.suppress(OSError, ValueError):  # a container may be given less
+        found = min(found, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return found

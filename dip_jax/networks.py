@@ -225,12 +225,13 @@ class Hourglass(nn.Module):
         a, n = self.architecture, self.architecture.skip[i]
         params = NormParams(name=f"join{i}_norm")(n + deep.shape[2])
         kernel, bias = ConvParams(a.up[i], a.up_kernel[i], name=f"up{i}_conv")(n + deep.shape[2])
-        of_channels = upsampled_moments(deep, a.upsampling[i])
+        mean, variance = upsampled_moments(deep, a.upsampling[i])
         if n:
             skip = self._block(x, f"skip{i}", n, a.skip_kernel[i])
-            both = zip(moments(skip), of_channels, strict=True)
-            of_channels = tuple(jnp.concatenate(pair) for pair in both)
-        gain, shift = affine(*of_channels, *params)
+            skip_mean, skip_variance = moments(skip)
+            mean = jnp.concatenate([skip_mean, mean])
+            variance = jnp.concatenate([skip_variance, variance])
+        gain, shift = affine(mean, variance, *params)
         bias = bias + jnp.einsum("abio,i->o", kernel, shift)
         kernel = kernel * gain[None, None, :, None]
         joined = upsample_conv(deep, kernel[:, :, n:], a.upsampling[i]) + bias[None, None]

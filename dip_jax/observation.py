@@ -31,7 +31,8 @@ def observe(y, fill=None) -> tuple[Observation, int]:
 
     Args:
         y: `(h, w, c)` in [0, 1].
-        fill: `(h, w)` bool, True where the picture is to be filled; None where all of it is known.
+        fill: bool, True where the picture is to be filled, `(h, w)`, or `(h, w, c)` for single
+            values; None where all of it is known.
 
     Returns:
         The observation, and how many values were NaN or infinite.
@@ -39,7 +40,8 @@ def observe(y, fill=None) -> tuple[Observation, int]:
     y = np.asarray(y, np.float32)
     finite = np.isfinite(y)
     count = int(y.size - finite.sum())
-    known = np.ones((*y.shape[:2], 1), bool) if fill is None else ~np.asarray(fill)[..., None]
+    known = ~np.zeros(y.shape[:2], bool) if fill is None else ~np.asarray(fill)
+    known = known[..., None] if known.ndim == 2 else known
     if count:
         y, known = np.where(finite, y, np.float32(0)), known & finite
     return Observation(jnp.asarray(y), jnp.asarray(known, jnp.float32)), count

@@ -173,7 +173,9 @@ def check_values(
         inside = low <= int(least) and int(most) <= high
     if not inside:
         kind = "float values" if dtype.kind == "f" else "values"
-        advice = "scale it first, or give its data_range" if data_range is None else "give another"
+        advice = (
+            "scale it first, or give its data_range" if data_range is None else "widen data_range"
+        )
         least_most = f"{float(least):.10g} to {float(most):.10g}"
         raise InputError(
             f"{name} has {kind} from {least_most}; expected values in {words}: {advice}"

@@ -24,6 +24,7 @@ from dip_jax.fitting import (
     AVG,
     DIVERGED,
     RUNNING,
+    Best,
     Fit,
     FitSettings,
     Lane,
@@ -46,12 +47,14 @@ class Log:
         step: steps made so far.
         row: the figures of this step, those of `metrics.jsonl`; PSNRs in dB.
         rollbacks: how often the fit has fallen apart and gone back, since the start.
+        x_avg: fetches the moving average, `(h, w, c)` in [0, 1].
     """
 
     seed: int
     step: int
     row: Row
     rollbacks: int
+    x_avg: Callable[[], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +141,12 @@ class LaterJob:
 
 
 def restore(
-    observation: Observation, *, seeds: Sequence[int] = (0,), clean: np.ndarray | None = None, **how
+    observation: Observation,
+    *,
+    seeds: Sequence[int] = (0,),
+    clean: np.ndarray | None = None,
+    on_log: Callable[[Log], bool] | None = None,
+    **how,
 ) -> list[Restoration]:
     """Fits the network to one observation, once for every seed; see `fit_lanes` for `how`.
 
@@ -150,7 +158,9 @@ def restore(
     def keep(result: Restoration) -> None:
         results[result.seed] = result
 
-    fit_lanes([LaneJob(observation, seed, clean, on_done=keep) for seed in seeds], **how)
+    fit_lanes(
+        [LaneJob(observation, seed, clean, on_log=on_log, on_done=keep) for seed in seeds], **how
+    )
     return [results[seed] for seed in seeds if seed in results]
 
 
@@ -439,7 +449,8 @@ class _Loop:
             row = {name: value for name, value in row.items() if not np.isnan(value)}
             row["seconds"] = round(run.seconds, 3)
             if job.on_log is not None:
-                asked = bool(job.on_log(Log(job.seed, step, row, int(advance.rollbacks[i]))))
+                log = Log(job.seed, step, row, int(advance.rollbacks[i]), _fetch(run, state.x_avg))
+                asked = bool(job.on_log(log))
         if previewed and job.on_preview is not None:
             h, w = run.size
             job.on_preview(step, np.asarray(state.x_avg)[:h, :w])
@@ -465,7 +476,7 @@ class _Loop:
             self._fail(run.job, error)
 
     def _result(self, run: _Running, lane: Lane, state: LaneState, asked: bool) -> Restoration:
-        best, (h, w) = state.best, run.size
+        best, (h, w) = _best(state), run.size
         if not int(best.step):
             raise InputError(
                 "the fit fell apart from its first step on, and there is nothing to show: lower "
@@ -543,6 +554,25 @@ def _ssims(x_out: Array, x_avg: Array, lane: Lane) -> dict[str, Array]:
         if lane.true is not None:
             values[f"ssim_true_{name}"] = metrics.ssim(x, lane.true, lane.inside)
     return values
+
+
+def _fetch(run: _Running, x: Array) -> Callable[[], np.ndarray]:
+    h, w = run.size
+    return lambda: np.asarray(x[:h, :w])
+
+
+def _best(state: LaneState) -> Best:
+    """The best so far; if nothing could be judged yet (`wmv`, asked to end), the average."""
+    if int(state.best.step) or not float(state.avg_length):
+        return state.best
+    return state.best._replace(
+        step=state.step,
+        kind=jnp.int32(AVG),
+        x=state.x_avg,
+        x_out=state.x_out,
+        x_avg=state.x_avg,
+        params=state.params,
+    )
 
 
 def _oracle(state: LaneState) -> dict[str, float]:

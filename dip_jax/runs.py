@@ -405,7 +405,8 @@ def _report(
     only = ended[0] if len(results) == 1 else None
     kept = job.fill if config["keep_known"] else None  # else nothing is kept, all is given
     mean = np.mean([r.x for r in ended], axis=0)
-    pixels = composited(mean, job.degraded.pixels, kept)
+    data_range = job.degraded.data_range
+    pixels = composited(mean, job.degraded.pixels, kept, data_range)
     # Without loss, so that known pixels stay what they were; PNG holds no float values.
     tiff = job.degraded.file_format == "TIFF" or pixels.dtype.kind == "f"
     suffix = ".tif" if tiff else ".png"
@@ -413,7 +414,7 @@ def _report(
     if job.damaged_here:
         images.write(folder / f"degraded{suffix}", job.degraded.pixels, job.degraded)
 
-    restored = images.to_float(pixels)
+    restored = images.to_float(pixels, data_range)
     observation, _ = observe(job.y, job.fill)
     figures = dict(only.figures) if only else figures_of_means(ended, observation, job.clean)
     chosen = figures[only.chosen_image] if only else figures.pop("mean")
@@ -423,7 +424,7 @@ def _report(
         figures["restored"] |= against_clean(restored, job.clean)
         degraded = against_clean(job.y, job.clean)
     panels: list[tuple[str, np.ndarray]] = [
-        (_label("degraded", degraded), images.to_float(job.degraded.pixels))
+        (_label("degraded", degraded), images.to_float(job.degraded.pixels, data_range))
     ]
     panels.append((_label("restored", figures["restored"]), restored))
     if job.clean is not None:

@@ -9,6 +9,7 @@ tuples with one entry for every scale, or a single entry that serves all of them
 import copy
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from dip_jax.networks import Architecture
 from dip_jax.stopping import CRITERIA, Criterion
 
 PRESETS = ("", "quick", "paper")
+LAST_SEED = 2**32 - 1
 DEGRADATIONS = ("noise", "text", "holes", "missing", "none")
 
 _BASE: dict[str, Any] = {
@@ -28,6 +30,7 @@ _BASE: dict[str, Any] = {
     "mask": "",
     "mask_polarity": "fill",
     "clean": "",
+    "data_range": (),
     "degrade": "none",
     "sample": {"name": "coffee", "side": 300},
     "damage": {"sigma": 25.0, "share": 0.5, "seed": 0},
@@ -148,6 +151,11 @@ def defaults(task: str, preset: str = "") -> dict[str, Any]:
     return _merge(config, _TASKS[task][preset]) if preset else config
 
 
+def as_options(message: str) -> str:
+    """A message about a configuration for those who gave options: `config.seeds` is `seeds`."""
+    return re.sub(rf"\bconfig\.({'|'.join(_BASE)})\b", r"\1", message)
+
+
 def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for name, value in changes.items():
@@ -228,7 +236,6 @@ class _Range:
             raise InputError(f"config.{self.path} is {value}, expected a number {words}")
 
 
-_LAST_SEED = 2**32 - 1
 _RANGES = (
     _Range("num_steps", 1),
     _Range("log_every", 1),
@@ -251,8 +258,8 @@ _RANGES = (
     _Range("network.scales", 1, 10),
     _Range("damage.sigma", 0, open_low=True),
     _Range("damage.share", 0, 1, open_low=True, open_high=True),
-    _Range("damage.seed", 0, _LAST_SEED),
-    _Range("seed", 0, _LAST_SEED),
+    _Range("damage.seed", 0, LAST_SEED),
+    _Range("seed", 0, LAST_SEED),
     _Range("seeds", 1),
     _Range("lanes.at_once", 0),
     _Range("sample.side", 1),
@@ -279,10 +286,10 @@ def _check(config: Mapping[str, Any]) -> None:
                 f"config.{path} is {value!r}, expected one of {', '.join(map(repr, choices))}"
             )
     last = config["seed"] + config["seeds"] - 1
-    if last > _LAST_SEED:
+    if last > LAST_SEED:
         raise InputError(
             f"config.seeds is {config['seeds']} from seed {config['seed']} on, to {last}: "
-            f"seeds go up to {_LAST_SEED}"
+            f"seeds go up to {LAST_SEED}"
         )
     if config["input"]["kind"] == "meshgrid" and config["input"]["depth"] != 2:
         raise InputError(

@@ -138,10 +138,12 @@ class LaneFolder:
         return self._should_stop()
 
     def on_preview(self, step: int, x_avg: np.ndarray) -> None:
-        pixels = composited(x_avg, self._job.degraded.pixels, self._kept_around)
+        data_range = self._job.degraded.data_range
+        pixels = composited(x_avg, self._job.degraded.pixels, self._kept_around, data_range)
         path = self._folder / "preview" / f"step_{step:06d}.png"
-        if pixels.dtype.kind == "f":  # PNG holds no float values
-            pixels = images.from_float(images.to_float(pixels), np.uint8, pixels.ndim)
+        if pixels.dtype not in (np.uint8, np.uint16):  # PNG holds no other values
+            x = images.to_float(pixels, data_range)
+            pixels = images.from_float(x, np.uint8, pixels.ndim)
             images.write(path, pixels)
         else:
             images.write(path, pixels, self._job.degraded)

@@ -1,0 +1,346 @@
+"""The Python interface: an array in, the restored array of the same shape, dtype and range out.
+
+    restored = dip_jax.denoise(noisy)
+    restored, info = dip_jax.inpaint(photo, mask, seeds=4, return_info=True)
+
+The defaults are those of `tasks`, and the fit is the one of every command line.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict, Unpack, overload
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dip_jax.array_fits import Callback, FitInfo, Pixels, prepare
+from dip_jax.array_fits import FitStep as FitStep
+from dip_jax.errors import InputError
+from dip_jax.picture import DataRange
+from dip_jax.progress import Progress, make_progress
+
+
+class Options(TypedDict, total=False):
+    """The options of `denoise`, which explains them."""
+
+    num_steps: int | None
+    seeds: int | Sequence[int]
+    rng: int | np.random.Generator | None
+    channel_axis: int | None
+    data_range: DataRange | None
+    criterion: str | None
+    preset: str
+    options: Mapping[str, Any] | None
+    callback: Callback | None
+    progress: bool | Progress
+
+
+class MaskedOptions(Options, total=False):
+    """The options of `inpaint`, `fill_hole` and `reconstruct`; `inpaint` explains the two."""
+
+    mask_polarity: str
+    keep_known: bool
+
+
+@overload
+def denoise(
+    image: ArrayLike, *, return_info: Literal[False] = False, **options: Unpack[Options]
+) -> Pixels: ...
+@overload
+def denoise(
+    image: ArrayLike, *, return_info: Literal[True], **options: Unpack[Options]
+) -> tuple[Pixels, FitInfo]: ...
+def denoise(
+    image: ArrayLike,
+    *,
+    num_steps: int | None = None,
+    seeds: int | Sequence[int] = 1,
+    rng: int | np.random.Generator | None = None,
+    channel_axis: int | None = -1,
+    data_range: DataRange | None = None,
+    criterion: str | None = None,
+    preset: str = "",
+    options: Mapping[str, Any] | None = None,
+    callback: Callback | None = None,
+    progress: bool | Progress = False,
+    return_info: bool = False,
+) -> Pixels | tuple[Pixels, FitInfo]:
+    """Removes noise from a picture, by the Deep Image Prior.
+
+    An untrained network is fitted to the picture, and stopped before it fits the noise. Values that
+    are NaN or infinite are taken as unknown, and filled.
+
+    Args:
+        image: `(h, w)`, or three axes with any number of channels; sides of 32 pixels or more. It
+            is not changed.
+        num_steps: the largest number of steps; None for the default of the task (some 1000).
+        seeds: how many fits, each with its own random numbers, the result is the mean of; or the
+            seeds themselves. Each takes the same time again, and a little noise away.
+        rng: an integer from which the seeds count up, or a generator to draw it from. None is 0, so
+            that the same call gives the same picture.
+        channel_axis: of three axes, the one that counts the channels. A stack of grey pictures is
+            not a picture: give one at a time.
+        data_range: the values `(low, high)` of black and white. By default 0 and 255 or 65535 for
+            uint8 and uint16, and 0 and 1 for floats; for other integers it must be given. The
+            result is in it.
+        criterion: when to stop and which step to take: "heldout" by pixels held out of the fit;
+            "wmv" by how calm the output is, for noise that is correlated from pixel to pixel, such
+            as JPEG blocks (with `num_steps=3000` or so); "none" the last step. None for the default
+            of the task.
+        preset: "" for a good result in minutes on a CPU, "quick" for a look in less, "paper" for
+            the published setting, which wants an accelerator.
+        options: any other field of `tasks.defaults(task)` by its dotted name, such as
+            `{"stop.patience": 100, "network.down": (16, 32, 64, 128, 128)}`.
+        callback: called with a `FitStep` at the first, the last and every 50th step (`log_every`);
+            if it returns True, the fit ends, and the best so far is the result.
+        progress: whether to show on standard error how far it is, and before that about how long it
+            will take and how much memory.
+        return_info: whether to return a `FitInfo` as well.
+
+    Returns:
+        The restored picture, of the shape and dtype of `image`; with `return_info`, it and the
+        figures, the uncertainty and the history.
+
+    Raises:
+        InputError: a `ValueError`, if anything given cannot be used.
+
+    Source: Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior", CVPR 2018.
+    """
+    return _restored(
+        "denoise",
+        image,
+        None,
+        num_steps=num_steps,
+        criterion=criterion,
+        options=options,
+        seeds=seeds,
+        rng=rng,
+        channel_axis=channel_axis,
+        data_range=data_range,
+        preset=preset,
+        callback=callback,
+        progress=progress,
+        return_info=return_info,
+    )
+
+
+@overload
+def inpaint(
+    image: ArrayLike,
+    mask: ArrayLike,
+    *,
+    return_info: Literal[False] = False,
+    **options: Unpack[MaskedOptions],
+) -> Pixels: ...
+@overload
+def inpaint(
+    image: ArrayLike,
+    mask: ArrayLike,
+    *,
+    return_info: Literal[True],
+    **options: Unpack[MaskedOptions],
+) -> tuple[Pixels, FitInfo]: ...
+def inpaint(  # noqa: D417 (the others are explained by `denoise`)
+    image: ArrayLike,
+    mask: ArrayLike,
+    *,
+    mask_polarity: str = "fill",
+    keep_known: bool = True,
+    num_steps: int | None = None,
+    seeds: int | Sequence[int] = 1,
+    rng: int | np.random.Generator | None = None,
+    channel_axis: int | None = -1,
+    data_range: DataRange | None = None,
+    criterion: str | None = None,
+    preset: str = "",
+    options: Mapping[str, Any] | None = None,
+    callback: Callback | None = None,
+    progress: bool | Progress = False,
+    return_info: bool = False,
+) -> Pixels | tuple[Pixels, FitInfo]:
+    """Fills thin damage, such as overlaid text and scratches (the task `text_inpaint`).
+
+    Args:
+        image: as for `denoise`, which explains the options that are not below.
+        mask: True where the picture is to be filled: bool, or 0 and 1, or 0 and 255; `(h, w)`, or
+            of the shape of `image` for every value by itself.
+        mask_polarity: "fill", or "keep" for a mask that is true where the picture is good.
+        keep_known: whether known pixels come back exactly as they are. If not, all of the result
+            comes from the network.
+
+    Returns:
+        As `denoise` does.
+
+    Raises:
+        InputError: if anything given cannot be used.
+    """
+    return _restored(
+        "text_inpaint",
+        image,
+        mask,
+        num_steps=num_steps,
+        criterion=criterion,
+        options=options,
+        mask_polarity=mask_polarity,
+        keep_known=keep_known,
+        seeds=seeds,
+        rng=rng,
+        channel_axis=channel_axis,
+        data_range=data_range,
+        preset=preset,
+        callback=callback,
+        progress=progress,
+        return_info=return_info,
+    )
+
+
+@overload
+def fill_hole(
+    image: ArrayLike,
+    mask: ArrayLike,
+    *,
+    return_info: Literal[False] = False,
+    **options: Unpack[MaskedOptions],
+) -> Pixels: ...
+@overload
+def fill_hole(
+    image: ArrayLike,
+    mask: ArrayLike,
+    *,
+    return_info: Literal[True],
+    **options: Unpack[MaskedOptions],
+) -> tuple[Pixels, FitInfo]: ...
+def fill_hole(  # noqa: D417 (the others are explained by `denoise`)
+    image: ArrayLike,
+    mask: ArrayLike,
+    *,
+    mask_polarity: str = "fill",
+    keep_known: bool = True,
+    num_steps: int | None = None,
+    seeds: int | Sequence[int] = 1,
+    rng: int | np.random.Generator | None = None,
+    channel_axis: int | None = -1,
+    data_range: DataRange | None = None,
+    criterion: str | None = None,
+    preset: str = "",
+    options: Mapping[str, Any] | None = None,
+    callback: Callback | None = None,
+    progress: bool | Progress = False,
+    return_info: bool = False,
+) -> Pixels | tuple[Pixels, FitInfo]:
+    """Fills holes, regions of which nothing is known (the task `hole_fill`).
+
+    Args:
+        image: as for `denoise`.
+        mask: as for `inpaint`, which with `denoise` explains the options.
+
+    Returns:
+        As `denoise` does.
+
+    Raises:
+        InputError: if anything given cannot be used.
+    """
+    return _restored(
+        "hole_fill",
+        image,
+        mask,
+        num_steps=num_steps,
+        criterion=criterion,
+        options=options,
+        mask_polarity=mask_polarity,
+        keep_known=keep_known,
+        seeds=seeds,
+        rng=rng,
+        channel_axis=channel_axis,
+        data_range=data_range,
+        preset=preset,
+        callback=callback,
+        progress=progress,
+        return_info=return_info,
+    )
+
+
+@overload
+def reconstruct(
+    image: ArrayLike,
+    mask: ArrayLike,
+    *,
+    return_info: Literal[False] = False,
+    **options: Unpack[MaskedOptions],
+) -> Pixels: ...
+@overload
+def reconstruct(
+    image: ArrayLike,
+    mask: ArrayLike,
+    *,
+    return_info: Literal[True],
+    **options: Unpack[MaskedOptions],
+) -> tuple[Pixels, FitInfo]: ...
+def reconstruct(  # noqa: D417 (the others are explained by `denoise`)
+    image: ArrayLike,
+    mask: ArrayLike,
+    *,
+    mask_polarity: str = "fill",
+    keep_known: bool = True,
+    num_steps: int | None = None,
+    seeds: int | Sequence[int] = 1,
+    rng: int | np.random.Generator | None = None,
+    channel_axis: int | None = -1,
+    data_range: DataRange | None = None,
+    criterion: str | None = None,
+    preset: str = "",
+    options: Mapping[str, Any] | None = None,
+    callback: Callback | None = None,
+    progress: bool | Progress = False,
+    return_info: bool = False,
+) -> Pixels | tuple[Pixels, FitInfo]:
+    """Rebuilds a picture from a part of its pixels, lost at random (the task `reconstruct`).
+
+    Args:
+        image: as for `denoise`.
+        mask: as for `inpaint`, which with `denoise` explains the options.
+
+    Returns:
+        As `denoise` does.
+
+    Raises:
+        InputError: if anything given cannot be used.
+    """
+    return _restored(
+        "reconstruct",
+        image,
+        mask,
+        num_steps=num_steps,
+        criterion=criterion,
+        options=options,
+        mask_polarity=mask_polarity,
+        keep_known=keep_known,
+        seeds=seeds,
+        rng=rng,
+        channel_axis=channel_axis,
+        data_range=data_range,
+        preset=preset,
+        callback=callback,
+        progress=progress,
+        return_info=return_info,
+    )
+
+
+def _restored(
+    task: str,
+    image: ArrayLike,
+    mask: ArrayLike | None,
+    *,
+    callback: Callback | None,
+    progress: bool | Progress,
+    return_info: bool,
+    **options: Any,
+) -> Pixels | tuple[Pixels, FitInfo]:
+    if callback is not None and not callable(callback):
+        raise InputError(f"callback is {callback!r}; expected a function of a FitStep")
+    fit = prepare(task, image, mask, **options)
+    shown = make_progress(task) if progress is True else progress or None
+    if shown is not None:
+        for line in fit.advice():
+            shown.message(line)
+    restored, info = fit.run(callback, shown)
+    return (restored, info) if return_info else restored

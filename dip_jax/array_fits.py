@@ -1,0 +1,329 @@
+"""The fit of one array: from what a person gives to the restored array and how it came about.
+
+The defaults are those of `tasks`, and the fit is the one of every command line.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike, NDArray
+
+from dip_jax import guidance, images, tasks
+from dip_jax.arrays import Layout, read_array, read_mask_array
+from dip_jax.ensembles import figures_of_means, uncertainty
+from dip_jax.errors import InputError
+from dip_jax.observation import Observation, observe
+from dip_jax.overrides import override
+from dip_jax.picture import DataRange
+from dip_jax.progress import Progress
+from dip_jax.restoring import Log, Restoration, check_size, restore
+
+Pixels = NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class FitStep:
+    """What a callback sees.
+
+    Attributes:
+        seed: that is being fitted.
+        step: steps made with it so far.
+        num_steps: the largest number of steps with it.
+        row: the figures of this step; PSNRs in dB, such as `psnr_heldout_avg` and
+            `psnr_observed_avg`.
+    """
+
+    seed: int
+    step: int
+    num_steps: int
+    row: Mapping[str, float]
+    _preview: Callable[[], Pixels] = dataclasses.field(repr=False)
+
+    @functools.cached_property
+    def preview(self) -> Pixels:
+        """The moving average of the outputs, like the image that was given."""
+        return self._preview()
+
+
+Callback = Callable[[FitStep], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class FitInfo:
+    """How a picture was restored.
+
+    Attributes:
+        figures: PSNRs in dB and SSIMs: of the output ("out") and the moving average ("avg") of one
+            seed at its chosen step, or of their means over seeds and of the result ("mean").
+        chosen_steps: for each seed, the step that its picture comes from, counted from 1.
+        uncertainty: the standard deviation over seeds, `(h, w)` in the image's values; 0 where
+            known pixels were kept; None for one seed.
+        history: for each seed the figures of every logged step, one after the other.
+        steps: made, over all seeds.
+        seconds: spent on them, compilation included.
+        stop_reason: "criterion", "num_steps", "diverged" (the fit kept falling apart, and the best
+            before that was taken) or "asked" (the callback ended it).
+        results: of each seed, in [0, 1], with nothing put back.
+        config: every option that was in force.
+    """
+
+    figures: dict[str, dict[str, float]]
+    chosen_steps: dict[int, int]
+    uncertainty: Float[np.ndarray, "h w"] | None
+    history: list[dict[str, Any]] = dataclasses.field(repr=False)
+    steps: int
+    seconds: float
+    stop_reason: str
+    results: tuple[Restoration, ...] = dataclasses.field(repr=False)
+    config: dict[str, Any] = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ArrayFit:
+    """What is to be fitted; all that can be wrong with it has been found.
+
+    Attributes:
+        task: of `tasks.TASKS`.
+        before: the picture as it was given.
+        layout: of it.
+        observation: what is known of it.
+        known: which of its values are known, `(h, w, c)`.
+        keep_known: whether those come back as they are.
+        config: the whole configuration.
+        seeds: to fit with.
+    """
+
+    task: str
+    before: Pixels
+    layout: Layout
+    observation: Observation
+    known: Bool[np.ndarray, "h w c"]
+    keep_known: bool
+    config: dict[str, Any]
+    seeds: list[int]
+
+    def advice(self, how: str = "criterion='wmv', num_steps=3000") -> list[str]:
+        """What a person should know before: time, memory, a better criterion and how to ask so."""
+        return guidance.advice(self.config, self.observation, how=how)
+
+    def run(
+        self, callback: Callback | None = None, progress: Progress | None = None
+    ) -> tuple[Pixels, FitInfo]:
+        """Fits every seed, and gives the mean as an array like the one before."""
+        config, layout = self.config, self.layout
+        watching = _Watching(layout, config["num_steps"], callback, progress)
+        try:
+            if progress is not None:
+                progress.start(config["num_steps"] * len(self.seeds))
+            results = restore(
+                self.observation,
+                seeds=self.seeds,
+                settings=tasks.fit_settings(config),
+                criterion=tasks.criterion(config),
+                num_steps=config["num_steps"],
+                log_every=config["log_every"],
+                at_once=config["lanes"]["at_once"],
+                form=config["lanes"]["form"],
+                say=watching.say,
+                on_log=watching,
+            )
+        finally:
+            if progress is not None:
+                progress.stop()
+        restored = layout.pixels(np.mean([result.x for result in results], axis=0))
+        judged = None
+        if self.keep_known:
+            restored = np.where(layout.like_array(self.known), self.before, restored)
+            judged = np.logical_not(self.known.all(axis=-1))
+        spread, figures = None, results[0].figures
+        if len(results) > 1:
+            spread = uncertainty(results, judged) * layout.width
+            figures = figures_of_means(results, self.observation, None)
+        asked = any(result.stop_reason == "asked" for result in results)
+        longest = max(results, key=lambda result: result.steps)
+        return restored, FitInfo(
+            figures=figures,
+            chosen_steps={result.seed: result.chosen_step for result in results},
+            uncertainty=spread,
+            history=watching.history,
+            steps=sum(result.steps for result in results),
+            seconds=sum(result.seconds for result in results),
+            stop_reason="asked" if asked else longest.stop_reason,
+            results=tuple(results),
+            config=config,
+        )
+
+
+def prepare(
+    task: str,
+    image: ArrayLike,
+    mask: ArrayLike | None = None,
+    *,
+    mask_polarity: str = "fill",
+    keep_known: bool = True,
+    num_steps: int | None = None,
+    seeds: int | Sequence[int] = 1,
+    rng: int | np.random.Generator | None = None,
+    channel_axis: int | None = -1,
+    data_range: DataRange | None = None,
+    criterion: str | None = None,
+    preset: str = "",
+    options: Mapping[str, Any] | None = None,
+) -> ArrayFit:
+    """Checks everything, and gives the fit; `api.denoise` and `api.inpaint` explain the options.
+
+    Raises:
+        InputError: if anything given cannot be used.
+    """
+    before, layout = read_array(image, channel_axis, data_range)
+    chosen = _seeds(seeds, rng)
+    config = override(tasks.defaults(task, preset), changes_of(num_steps, criterion, options))
+    config |= {"seed": chosen[0], "seeds": len(chosen)}
+    y = layout.image(before)
+    finite = np.isfinite(y)
+    fill = np.zeros(y.shape[:2], bool)
+    if mask is not None:
+        fill = read_mask_array(mask, layout, mask_polarity)
+        if finite.all():
+            images.check_mask(fill)
+    known = finite & ~(fill if fill.ndim == 3 else fill[..., None])
+    _check_known(known)
+    try:
+        settings = tasks.fit_settings(config)
+        check_size(y.shape[0], y.shape[1], settings)
+    except InputError as error:
+        raise InputError(tasks.as_options(str(error))) from None
+    observation, _ = observe(y, fill)
+    guidance.check_memory(config, observation)
+    return ArrayFit(
+        task=task,
+        before=before,
+        layout=layout,
+        observation=observation,
+        known=known,
+        keep_known=keep_known and mask is not None,
+        config=config,
+        seeds=chosen,
+    )
+
+
+# Fields that arguments stand for, or that only a run with a work directory knows.
+_NOT_OPTIONS = (
+    *("task", "preset", "image", "mask", "mask_polarity", "clean", "degrade", "seed", "seeds"),
+    *("keep_known", "preview_every", "checkpoint_every", "data_range"),
+)
+
+
+def changes_of(
+    num_steps: int | None, criterion: str | None, options: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The fields that differ from the task's defaults, by their dotted names."""
+    if not isinstance(options, Mapping | None):
+        raise InputError(f"options is {options!r}; expected a dict such as {{'log_every': 10}}")
+    changes = dict(options or {})
+    for name in changes:
+        if name in _NOT_OPTIONS or str(name).startswith(("sample.", "damage.")):
+            raise InputError(f"{name!r} cannot be set by options; see the function's arguments")
+    if num_steps is not None:
+        changes["num_steps"] = int(num_steps) if isinstance(num_steps, np.integer) else num_steps
+    if criterion is not None:
+        changes["stop.criterion"] = criterion
+    if changes.get("stop.criterion") == "oracle":
+        raise InputError(
+            "criterion is 'oracle', which needs the clean picture; expected heldout, wmv or none"
+        )
+    return changes
+
+
+def _seeds(seeds: int | Sequence[int], rng: int | np.random.Generator | None) -> list[int]:
+    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
+        if seeds < 1:
+            raise InputError(f"seeds is {seeds}; expected 1 or more, or the seeds themselves")
+        last = tasks.LAST_SEED - int(seeds) + 1
+        if isinstance(rng, np.random.Generator):
+            first = int(rng.integers(last, endpoint=True))
+        elif rng is None:
+            first = 0
+        elif isinstance(rng, int | np.integer) and not isinstance(rng, bool):
+            first = int(rng)
+        else:
+            raise InputError(
+                f"rng is {rng!r}; expected a whole number, a numpy.random.Generator or None"
+            )
+        if not 0 <= first <= last:
+            raise InputError(f"rng is {rng}; expected a number from 0 to {last}")
+        return list(range(first, first + int(seeds)))
+    if rng is not None:
+        raise InputError("rng and a list of seeds are given; expected one of them")
+    try:
+        chosen = [int(seed) for seed in seeds]  # type: ignore[union-attr]
+        whole = not isinstance(seeds, str | bytes) and all(
+            seed == given
+            for seed, given in zip(chosen, seeds, strict=True)  # type: ignore[arg-type]
+        )
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole:
+        raise InputError(f"seeds is {seeds!r}; expected how many, or a list of whole numbers")
+    inside = all(0 <= seed <= tasks.LAST_SEED for seed in chosen)
+    if not chosen or not inside or len(set(chosen)) < len(chosen):
+        raise InputError(
+            f"seeds is {seeds!r}; expected different numbers from 0 to {tasks.LAST_SEED}, one or "
+            "more"
+        )
+    return chosen
+
+
+def _check_known(known: np.ndarray) -> None:
+    channels = known.any(axis=(0, 1))
+    if channels.all():
+        return
+    if not channels.any():
+        raise InputError(
+            "no value of the image is known: the mask fills all that is finite. Mark only what is "
+            "to be filled, or try the other mask_polarity"
+        )
+    raise InputError(
+        f"no value of channel {int(np.argmin(channels))} is known; expected some in every channel: "
+        "leave that channel out"
+    )
+
+
+class _Watching:
+    """Keeps the history, moves the bar, and asks the callback."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        num_steps: int,
+        callback: Callback | None,
+        progress: Progress | None,
+    ) -> None:
+        self.history: list[dict[str, Any]] = []
+        self._layout, self._num_steps = layout, num_steps
+        self._callback, self._progress = callback, progress
+        self._steps: dict[int, int] = {}
+
+    def say(self, text: str) -> None:
+        if self._progress is not None:
+            self._progress.message(text)
+
+    def __call__(self, log: Log) -> bool:
+        self.history.append({"seed": log.seed} | log.row)
+        self._steps[log.seed] = log.step
+        if self._progress is not None:
+            self._progress.update(sum(self._steps.values()), log.row)
+        if self._callback is None:
+            return False
+        step = FitStep(
+            log.seed,
+            log.step,
+            self._num_steps,
+            dict(log.row),
+            lambda: self._layout.pixels(log.x_avg()),
+        )
+        return bool(self._callback(step))

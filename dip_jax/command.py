@@ -1,0 +1,228 @@
+"""The command `dip-jax`: one damaged picture in, the restored one out.
+
+    dip-jax denoise noisy.png -o clean.png
+
+It is the Python interface with files around it. This file is the options and what they mean; the
+work is in `one_off`.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from dip_jax import __version__, startup
+
+EXIT_CODES = """exit codes:
+  0    done
+  1    failed on the way (the fit fell apart at once, the memory or the disk was full)
+  2    something given cannot be used; one line says what, and nothing was written
+  130  interrupted by Ctrl-C or SIGTERM; the best picture so far was written, or after a second
+       signal nothing
+"""
+
+_DESCRIPTION = """Restores damaged pictures with no training data, by the Deep Image Prior: an
+untrained network is fitted to the one picture, and stopped before it fits the damage. It takes
+minutes on a CPU, in proportion to the pixels and the seeds; an estimate is shown before it starts.
+
+PNG, JPEG, TIFF, WebP, BMP and GIF are read; the result has the picture's size, bit depth, alpha,
+colour profile and metadata, as far as the format of the output can hold them."""
+
+_EXAMPLES = """examples:
+  dip-jax denoise noisy.png -o clean.png
+  dip-jax inpaint scan.tif --mask scratches.png -o mended.tif --seeds 4
+  dip-jax fill-hole photo.jpg --mask hole.png -o filled.png --report filled/
+  dip-jax reconstruct sparse.png --mask known.png --mask-polarity keep -o full.png
+
+'dip-jax TASK --help' explains the options. For experiments with samples, presets and work
+directories there is 'python -m dip_jax.main'.
+
+"""
+
+# name: (task, one line, description, example)
+_COMMANDS = {
+    "denoise": (
+        "denoise",
+        "remove noise",
+        "Removes noise. For noise that is correlated from pixel to pixel, such as JPEG blocks,\n"
+        "say --criterion wmv.",
+        "dip-jax denoise noisy.png -o clean.png",
+    ),
+    "inpaint": (
+        "text_inpaint",
+        "fill thin damage: text, scratches",
+        "Fills thin damage, such as overlaid text, scratches and dust. Known pixels come back\n"
+        "exactly as they are.",
+        "dip-jax inpaint scan.tif --mask scratches.png -o mended.tif",
+    ),
+    "fill-hole": (
+        "hole_fill",
+        "fill holes",
+        "Fills holes, regions of which nothing is known. Known pixels come back exactly as they\n"
+        "are.",
+        "dip-jax fill-hole photo.png --mask hole.png -o filled.png",
+    ),
+    "reconstruct": (
+        "reconstruct",
+        "rebuild a picture from a part of its pixels",
+        "Rebuilds a picture of which pixels are missing at random. Known pixels come back exactly\n"
+        "as they are.",
+        "dip-jax reconstruct sparse.png --mask missing.png -o full.png",
+    ),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"dip-jax: {message}: see '{self.prog} --help'", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        prog="dip-jax",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES + EXIT_CODES,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"dip-jax {__version__}")
+    commands = parser.add_subparsers(
+        dest="command", metavar="TASK", required=True, title="tasks", parser_class=_Parser
+    )
+    for name, (task, line, description, example) in _COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=line,
+            description=description,
+            epilog=f"example:\n  {example}\n\n{EXIT_CODES}",
+            formatter_class=raw,
+            allow_abbrev=False,
+        )
+        command.set_defaults(task=task)
+        _add_files(command, masked=task != "denoise")
+        _add_fit(command)
+        _add_rest(command)
+    return parser
+
+
+def _add_files(command: argparse.ArgumentParser, masked: bool) -> None:
+    files = command.add_argument_group("files")
+    files.add_argument(
+        "image",
+        metavar="IMAGE",
+        help="the damaged picture, with sides of 32 pixels or more; of a TIFF with several pages, "
+        "each is a picture",
+    )
+    files.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to write the result; the suffix chooses the format: .png, .jpg, .tif or .webp "
+        "(JPEG loses something and changes known pixels). Its folder must exist. Default: "
+        "IMAGE with _restored before its suffix",
+    )
+    files.add_argument(
+        "--force", action="store_true", help="replace FILE if it exists; else that is refused"
+    )
+    if masked:
+        files.add_argument(
+            "--mask",
+            metavar="FILE",
+            required=True,
+            help="a picture of the same size as IMAGE, white (brighter than half) where it is to "
+            "be filled",
+        )
+        files.add_argument(
+            "--mask-polarity",
+            choices=("fill", "keep"),
+            default="fill",
+            help="what white in the mask means: fill this (the default), or keep this",
+        )
+        files.add_argument(
+            "--no-keep-known",
+            dest="keep_known",
+            action="store_false",
+            help="take known pixels from the network as well, in place of keeping them exactly",
+        )
+    files.add_argument(
+        "--data-range",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="the values of black and white in IMAGE. Default: 0 255 for 8 bits, 0 65535 for 16, "
+        "0 1 for floats. Give it for other floats, or for 12 bits in 16 (0 4095)",
+    )
+    files.add_argument(
+        "--report",
+        metavar="DIR",
+        help="keep a whole work directory there, with curves, figures, a comparison and the "
+        "checkpoints that an interrupted run goes on from; a new or empty folder",
+    )
+
+
+def _add_fit(command: argparse.ArgumentParser) -> None:
+    fit = command.add_argument_group("the fit")
+    fit.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many fits, each with its own random numbers, the result is the mean of. Each "
+        "takes the same time again, and a little noise away. Default: 1",
+    )
+    fit.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the first of the seeds; the same seed gives the same result. Default: 0",
+    )
+    fit.add_argument(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="the largest number of steps of a fit, which often stops by itself before. More take "
+        "longer and follow the picture more closely, damage included. Default: some 1000, by task",
+    )
+    fit.add_argument(
+        "--criterion",
+        choices=("heldout", "wmv", "none"),
+        help="when to stop and which step to take. heldout (default): by the PSNR on pixels held "
+        "out of the fit. wmv: by how calm the output is, for JPEG blocks and other correlated "
+        "damage; with --steps 3000 or so. none: the last step",
+    )
+    fit.add_argument(
+        "--quick", action="store_true", help="fewer steps (500): a first look, in less time"
+    )
+    fit.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other field of the configuration, listed in dip_jax/tasks.py, such as "
+        "learning_rate=0.005 or network.down=(16,32,64,128,128); may be given several times",
+    )
+
+
+def _add_rest(command: argparse.ArgumentParser) -> None:
+    rest = command.add_argument_group("messages")
+    rest.add_argument("-q", "--quiet", action="store_true", help="say nothing but what went wrong")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command, and gives its exit code."""
+    arguments = make_parser().parse_args(argv)
+    startup.keep_freed_memory()  # before JAX takes memory for the first time
+    from dip_jax.one_off import restore_file
+
+    startup.keep_compiled_programs()
+    return restore_file(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

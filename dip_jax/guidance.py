@@ -1,0 +1,202 @@
+"""What a fit will take, before it starts: time and memory, and what would fit if it is too large.
+
+Time is the network's arithmetic over the speed of this machine, which is measured on the spot by a
+short matrix product, times how far from that speed a fit has been found to be: a rough range.
+"""
+
+import functools
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from dip_jax import tasks
+from dip_jax.correlated import sign_of_correlation
+from dip_jax.errors import InputError
+from dip_jax.fitting import make_fit
+from dip_jax.lanes import device_bytes, lane_bytes
+from dip_jax.networks import Architecture
+from dip_jax.observation import Observation
+
+# Seconds of a step over those of its arithmetic at the speed of a matrix product. On two CPU cores,
+# with 128 x 85 to 512 x 512 pixels, 3.2 to 5.6 with 32 channels, 1.7 and 2.0 with 128.
+_SLOWNESS = (1.3, 100.0)  # and so much over the number of channels
+_SPREAD = (0.65, 1.45)
+_COMPILING = (10.0, 35.0)  # seconds, on two CPU cores
+_PROCESS_BYTES = 0.6e9  # Python, JAX and the compiler
+_SIDE_OF_PRODUCT = 512
+_MEASURING = 0.15  # seconds
+
+
+def multiply_adds(architecture: Architecture, h: int, w: int, depth: int, channels: int) -> int:
+    """The multiply-adds of one pass through the network, forwards; a step is three of them.
+
+    Args:
+        architecture: of the network.
+        h: rows of the picture.
+        w: columns.
+        depth: channels of the network's input.
+        channels: of the picture.
+    """
+    a = architecture
+    rows, columns = a.padded(h, w)
+    total, c_in = rows * columns * a.up[0] * channels, depth
+    for i in range(a.scales):
+        fine, coarse = rows * columns // 4**i, rows * columns // 4 ** (i + 1)
+        deep = a.up[i + 1] if i + 1 < a.scales else a.down[i]
+        total += coarse * a.down_kernel[i] ** 2 * (c_in + a.down[i]) * a.down[i]
+        total += fine * a.skip_kernel[i] ** 2 * c_in * a.skip[i]
+        total += fine * a.up_kernel[i] ** 2 * (a.skip[i] + deep) * a.up[i]
+        total += fine * a.up[i] ** 2 * a.pointwise
+        c_in = a.down[i]
+    return total
+
+
+@functools.cache
+def measured_speed() -> float:
+    """Multiply-adds per second of a float32 matrix product on the first device, in 0.2 s or so."""
+    n = _SIDE_OF_PRODUCT
+    a = jnp.ones((n, n), jnp.float32)
+    product = jax.jit(lambda a: jnp.dot(a, a) / n)
+    a = product(a).block_until_ready()
+    best, begin = math.inf, time.perf_counter()
+    while time.perf_counter() - begin < _MEASURING:
+        start = time.perf_counter()
+        for _ in range(4):
+            a = product(a)
+        a.block_until_ready()
+        best = min(best, (time.perf_counter() - start) / 4)
+    return n**3 / best
+
+
+def seconds_of(config: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[float, float] | None:
+    """How long all steps of all seeds take on this machine, from and to; None if not on a CPU.
+
+    Args:
+        config: as `tasks.defaults` gives it.
+        shape: of the picture, `(h, w, c)`.
+    """
+    if jax.local_devices()[0].platform != "cpu":
+        return None
+    settings = tasks.fit_settings(config)
+    h, w, channels = shape
+    adds = 3 * multiply_adds(settings.architecture, h, w, settings.input_depth, channels)
+    ideal = config["num_steps"] * config["seeds"] * adds / measured_speed()
+    width = sum(settings.architecture.down) / settings.architecture.scales
+    likely = (_SLOWNESS[0] + _SLOWNESS[1] / width) * ideal
+    return _COMPILING[0] + _SPREAD[0] * likely, _COMPILING[1] + _SPREAD[1] * likely
+
+
+def memory_of(
+    config: Mapping[str, Any], observation: Observation, clean: Float[np.ndarray, "h w c"] | None
+) -> float:
+    """About how many bytes the fits that go on at the same time take on a device.
+
+    Args:
+        config: as `tasks.defaults` gives it.
+        observation: what is fitted.
+        clean: the clean image of an experiment, or None.
+    """
+    settings = tasks.fit_settings(config)
+    fit = make_fit(settings, tasks.criterion(config), observation.y.shape[2])
+    lane = jax.eval_shape(fit.make_lane, jax.random.key(0), observation, clean)
+    # Where the user sets no number, there are only as many as the memory holds.
+    at_once = min(max(1, config["lanes"]["at_once"]), config["seeds"])
+    return at_once * lane_bytes(settings, fit, lane) + _process_bytes()
+
+
+def check_memory(
+    config: Mapping[str, Any],
+    observation: Observation,
+    clean: Float[np.ndarray, "h w c"] | None = None,
+    available: float | None = None,
+) -> None:
+    """Refuses fits that the memory is too small for.
+
+    Args:
+        config: as `tasks.defaults` gives it.
+        observation: what is fitted.
+        clean: the clean image of an experiment, or None.
+        available: bytes that there are; None asks the device.
+
+    Raises:
+        InputError: if they take more than there is; it names the largest size at the picture's
+            shape that would fit.
+    """
+    if available is None:
+        available = device_bytes(jax.local_devices()[0])
+    needed = memory_of(config, observation, clean)
+    if available is None or needed <= available:
+        return
+    h, w, _ = observation.y.shape
+    architecture = tasks.fit_settings(config).architecture
+    share = max(0.0, 0.9 * (available - _process_bytes()) / (needed - _process_bytes()))
+    least = architecture.min_side
+    fits = [int(math.sqrt(share) * side) // least * least for side in (w, h)]
+    advice = []
+    if min(fits) >= least:
+        advice.append(f"reduce or crop the picture to {fits[0]} x {fits[1]}")
+    channels = int(0.8 * share * max(architecture.down))  # some maps have a size of their own
+    if channels >= 4:
+        advice.append(f"set network.down and network.up to {channels} channels")
+    raise InputError(
+        f"a picture of {w} x {h} pixels takes about {_gigabytes(needed)} of memory with this "
+        f"network, and {_gigabytes(available)} are free: "
+        + (", or ".join(advice) or "use a machine with more")
+    )
+
+
+def advice(
+    config: Mapping[str, Any],
+    observation: Observation,
+    clean: Float[np.ndarray, "h w c"] | None = None,
+    *,
+    how: str = "--config.stop.criterion=wmv --config.num_steps=3000",
+) -> list[str]:
+    """What a person should know before the fits start, in lines: time, memory, and a hint.
+
+    Args:
+        config: as `tasks.defaults` gives it.
+        observation: what is fitted.
+        clean: the clean image of an experiment, or None.
+        how: how the criterion that the hint is about is asked for.
+    """
+    line = f"about {_gigabytes(memory_of(config, observation, clean))} of memory"
+    seconds = seconds_of(config, observation.y.shape)
+    if seconds is not None:
+        line = f"{_duration(*seconds)} for all steps, and {line}; a rough estimate"
+    hint = correlation_hint(config, observation, how)
+    return [line] if hint is None else [line, hint]
+
+
+def correlation_hint(config: Mapping[str, Any], observation: Observation, how: str) -> str | None:
+    """A word on the other criterion, where the noise to be removed seems to be correlated."""
+    if config["task"] != "denoise" or config["stop"]["criterion"] != "heldout":
+        return None
+    sign = sign_of_correlation(np.where(observation.known > 0, observation.y, np.nan))
+    return sign and (
+        f"the picture {sign}: held-out pixels say too little there of when to stop; {how} may fit "
+        "better"
+    )
+
+
+def _process_bytes() -> float:
+    return _PROCESS_BYTES if jax.local_devices()[0].platform == "cpu" else 0.0
+
+
+def _gigabytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB"
+
+
+def _duration(low: float, high: float) -> str:
+    """A range of time, in the unit that suits its end."""
+    for seconds, unit in ((3600, "hours"), (60, "minutes")):
+        if high >= 2 * seconds:
+            ends = [f"{end / seconds:.{0 if end >= 10 * seconds else 1}f}" for end in (low, high)]
+            return f"{ends[0].removesuffix('.0')} to {ends[1].removesuffix('.0')} {unit}"
+    return f"{max(10, 10 * round(low / 10))} to {10 * math.ceil(high / 10)} seconds"

@@ -1,0 +1,104 @@
+"""Single fields of a configuration, by their dotted names: `stop.patience`, `network.down`.
+
+A value must have the type of the default that it replaces, so a wrong one is found before a run.
+"""
+
+import ast
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from dip_jax.errors import InputError
+
+
+def override(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with some fields changed.
+
+    Args:
+        config: as `tasks.defaults` gives it; it is left as it is.
+        changes: dotted names and values. An integer serves where the default is a float, a single
+            number or a list where it is a tuple.
+
+    Raises:
+        InputError: if there is no such field, or the value is of another type.
+    """
+    changed = _copy(config)
+    for name, value in changes.items():
+        *parents, last = _path(config, name)
+        section = changed
+        for parent in parents:
+            section = section[parent]
+        section[last] = _like(section[last], value, name)
+    return changed
+
+
+def parsed(assignments: list[str]) -> dict[str, Any]:
+    """The changes that texts such as `stop.patience=100` or `network.down=(16,32)` stand for.
+
+    Raises:
+        InputError: if there is no equals sign.
+    """
+    changes: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise InputError(
+                f"{assignment!r} sets nothing; expected NAME=VALUE, such as stop.patience=100"
+            )
+        try:
+            changes[name.strip()] = ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            changes[name.strip()] = text.strip()
+    return changes
+
+
+def fields(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every field's dotted name and value."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            found |= fields(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def _copy(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: _copy(v) if isinstance(v, Mapping) else v for k, v in config.items()}
+
+
+def _path(config: Mapping[str, Any], name: Any) -> list[str]:
+    known = fields(config)
+    if isinstance(name, str) and name in known:
+        return name.split(".")
+    inside = [field for field in known if field.startswith(f"{name}.")]
+    near = inside or difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    last = str(name).rpartition(".")[2]
+    near = near or [field for field in known if field.rpartition(".")[2] == last]
+    raise InputError(
+        f"there is no option {name!r}"
+        + (f"; did you mean {' or '.join(map(repr, near[:6]))}?" if near else "")
+        + (" dip_jax/tasks.py lists all" if not near else "")
+    )
+
+
+def _like(default: Any, value: Any, name: str) -> Any:
+    if default == ():  # a range of values
+        if isinstance(value, tuple | list) and len(value) in (0, 2):
+            return tuple(_like(0.0, entry, name) for entry in value)
+        raise InputError(f"{name} is {value!r}, expected two numbers such as (0, 4095)")
+    if isinstance(default, tuple):
+        entries = tuple(value) if isinstance(value, tuple | list) else (value,)
+        if not entries:
+            raise InputError(f"{name} is empty, expected one entry, or one for every scale")
+        return tuple(_like(default[0], entry, name) for entry in entries)
+    if isinstance(default, bool):
+        if isinstance(value, bool):
+            return value
+    elif isinstance(default, float):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    elif type(value) is type(default):
+        return value
+    kind = {bool: "True or False", int: "a whole number", float: "a number", str: "a word"}
+    raise InputError(f"{name} is {value!r}, expected {kind[type(default)]} such as {default!r}")

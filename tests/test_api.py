@@ -1,0 +1,272 @@
+"""The Python interface: like in, like out, and the same as the command lines compute."""
+
+import inspect
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+import dip_jax
+from dip_jax import images, progress, tasks
+from dip_jax.runs import run
+
+# One network for all tasks, so that they share compiled programs.
+TINY = {
+    "network.scales": 1,
+    "network.down": 4,
+    "network.up": 4,
+    "network.skip": 4,
+    "network.upsampling": "nearest",
+    "input.kind": "noise",
+    "input.depth": 4,
+    "log_every": 2,
+}
+MASKED = ("inpaint", "fill_hole", "reconstruct")
+
+
+def picture(shape, dtype=np.uint8, low=0, high=255, seed=0):
+    """Smooth, with a little noise."""
+    rng = np.random.default_rng(seed)
+    waves = np.sum(np.sin(np.indices(shape) / 3.0), axis=0) / 6 + 0.5
+    x = np.clip(waves + 0.02 * rng.normal(size=shape), 0, 1)
+    values = low + x * (high - low)
+    return (values if np.dtype(dtype).kind == "f" else np.rint(values)).astype(dtype)
+
+
+def random_mask(shape, share=0.3, seed=0):
+    return np.random.default_rng(seed).random(shape) < share
+
+
+def test_the_public_face():
+    assert dip_jax.__all__ == [
+        *("FitInfo", "FitStep", "InputError", "Restoration"),
+        *("denoise", "fill_hole", "inpaint", "reconstruct"),
+    ]
+    options = {
+        *("num_steps", "seeds", "rng", "channel_axis", "data_range", "criterion", "preset"),
+        *("options", "callback", "progress", "return_info"),
+    }
+    for name in ("denoise", *MASKED):
+        function = getattr(dip_jax, name)
+        parameters = inspect.signature(function).parameters
+        given = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        keywords = {p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
+        assert given == (["image"] if name == "denoise" else ["image", "mask"])
+        assert keywords == (
+            options if name == "denoise" else options | {"mask_polarity", "keep_known"}
+        )
+        assert set(typing.get_type_hints(function)) == {*parameters, "return"}
+        assert all(p.default is not p.empty for p in parameters.values() if p.name in keywords)
+        assert inspect.getdoc(function)
+    assert set(dip_jax.__all__) <= set(dir(dip_jax))
+
+
+def test_overloads_take_what_the_functions_take():
+    from dip_jax import api
+
+    for name in ("denoise", *MASKED):
+        keywords = set(inspect.signature(getattr(api, name)).parameters) - {"image", "mask"}
+        options = api.Options if name == "denoise" else api.MaskedOptions
+        assert keywords == {*options.__annotations__, "return_info"}
+
+
+def test_importing_the_package_does_not_import_jax():
+    code = "import dip_jax, sys; assert 'jax' not in sys.modules and 'numpy' not in sys.modules"
+    root = Path(__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
+
+
+def test_no_other_name():
+    with pytest.raises(AttributeError, match="no attribute 'denoize'"):
+        dip_jax.denoize  # noqa: B018
+
+
+LAYOUTS = [((10, 9), -1, 0), ((10, 9, 3), -1, 0), ((5, 10, 9), 0, 1)]
+DTYPES = {
+    "bool": (0, 1, None),
+    "uint8": (0, 255, None),
+    "uint16": (0, 4095, (0, 4095)),
+    "int16": (-500, 500, (-500, 500)),
+    "float16": (0, 1, None),
+    "float32": (-3, 5, (-3, 5)),
+    "float64": (0, 1, None),
+}
+
+
+@pytest.mark.slow
+@settings(
+    deadline=None,
+    max_examples=10,
+    phases=[Phase.generate],  # each example costs seconds: no search for a smaller one
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    st.sampled_from(LAYOUTS),
+    st.sampled_from(list(DTYPES)),
+    st.sampled_from(("denoise", *MASKED)),
+    st.sampled_from(["size", "shape"]),
+    st.booleans(),
+    st.integers(0, 9),
+)
+def test_like_in_like_out(layout, dtype, task, of, holes, seed):
+    shape, axis, first = layout
+    low, high, data_range = DTYPES[dtype]
+    before = picture(shape, dtype, low, high, seed)
+    if holes and before.dtype.kind == "f":
+        before[random_mask(shape, 0.1, seed + 1)] = np.nan
+    untouched = before.copy()
+    mask = random_mask(shape[first : first + 2] if of == "size" else shape, 0.3, seed)
+    how = dict(num_steps=3, channel_axis=axis, data_range=data_range, options=TINY)
+    function = getattr(dip_jax, task)
+    after = function(before, **how) if task == "denoise" else function(before, mask, **how)
+    assert after.shape == shape and after.dtype == before.dtype
+    assert np.isfinite(after).all()
+    assert after.min() >= low and after.max() <= high
+    np.testing.assert_array_equal(before, untouched)
+    if task != "denoise":
+        if mask.ndim < len(shape):
+            mask = np.broadcast_to(np.expand_dims(mask, axis), shape)
+        kept = ~mask & np.isfinite(before)
+        assert after[kept].tobytes() == before[kept].tobytes()
+        assert (after[~kept] != before[~kept]).any()
+
+
+@pytest.mark.slow
+def test_a_fit_restores():
+    clean = picture((48, 64), np.uint8)
+    rng = np.random.default_rng(0)
+    noisy = np.clip(clean + 25 * rng.normal(size=clean.shape), 0, 255).astype(np.uint8)
+    after = dip_jax.denoise(
+        noisy, num_steps=300, options={"network.scales": 3, "network.down": 8, "network.up": 8}
+    )
+    errors = [np.mean((x.astype(float) - clean) ** 2) for x in (noisy, after)]
+    assert errors[1] < 0.5 * errors[0]
+
+
+@pytest.fixture(scope="module")
+def two_seeds():
+    before = picture((12, 10, 2), np.float64, -1, 3)
+    mask = random_mask((12, 10))
+    after, info = dip_jax.inpaint(
+        before,
+        mask,
+        seeds=2,
+        rng=5,
+        data_range=(-1, 3),
+        num_steps=6,
+        options=TINY,
+        return_info=True,
+    )
+    return before, mask, after, info
+
+
+def test_the_info_of_several_seeds(two_seeds):
+    _, mask, after, info = two_seeds
+    assert [result.seed for result in info.results] == [5, 6] == list(info.chosen_steps)
+    assert info.steps == 12 and info.stop_reason == "num_steps" and info.seconds > 0
+    assert [row["step"] for row in info.history] == [1, 2, 4, 6] * 2
+    assert {row["seed"] for row in info.history} == {5, 6}
+    assert {"out", "avg", "mean"} == set(info.figures)
+    assert info.config["num_steps"] == 6 and info.config["network"]["down"] == (4,)
+    assert info.uncertainty.shape == (12, 10)
+    assert (info.uncertainty[~mask] == 0).all() and (info.uncertainty[mask] > 0).all()
+    # Of two values, the standard deviation is half of their difference.
+    half = np.abs(info.results[0].x - info.results[1].x) / 2 * 4
+    np.testing.assert_allclose(
+        info.uncertainty[mask], np.sqrt((half**2).mean(-1))[mask], rtol=1e-4, atol=1e-6
+    )
+    mean = np.mean([result.x for result in info.results], axis=0)
+    np.testing.assert_allclose(after[mask], -1 + 4 * mean[mask], rtol=1e-5)
+
+
+def test_a_seed_is_the_same_however_it_is_asked_for(two_seeds):
+    before, mask, _, info = two_seeds
+    how = dict(data_range=(-1, 3), num_steps=6, options=TINY, return_info=True)
+    by_list = dip_jax.inpaint(before, mask, seeds=[6], **how)[1]
+    np.testing.assert_array_equal(by_list.results[0].x, info.results[1].x)
+    drawn = [
+        dip_jax.inpaint(before, mask, rng=np.random.default_rng(3), **how)[0] for _ in range(2)
+    ]
+    np.testing.assert_array_equal(*drawn)
+    assert by_list.uncertainty is None
+
+
+def test_all_comes_from_the_network_if_asked(two_seeds):
+    before, mask, after, _ = two_seeds
+    raw = dip_jax.inpaint(
+        before,
+        ~mask,
+        mask_polarity="keep",
+        keep_known=False,
+        seeds=[5, 6],
+        data_range=(-1, 3),
+        num_steps=6,
+        options=TINY,
+    )
+    np.testing.assert_array_equal(raw[mask], after[mask])
+    assert (raw[~mask] != before[~mask]).all()
+
+
+def test_a_callback_sees_the_fit_and_ends_it():
+    before = picture((10, 9, 3), np.uint16, 0, 65535)
+    seen = []
+
+    def stop(step):
+        seen.append(step)
+        assert step.preview is step.preview
+        assert step.preview.shape == before.shape and step.preview.dtype == before.dtype
+        return step.step >= 4
+
+    after, info = dip_jax.denoise(
+        before, num_steps=50, seeds=2, callback=stop, options=TINY, return_info=True
+    )
+    assert [step.step for step in seen] == [1, 2, 4]
+    assert info.stop_reason == "asked" and info.steps == 4 and after.shape == before.shape
+    assert seen[0].num_steps == 50 and seen[0].seed == 0
+    assert np.isfinite(seen[-1].row["psnr_heldout_avg"])
+
+
+def test_ended_before_the_calm_could_be_judged_the_average_is_the_result():
+    before = picture((10, 9))
+    after, info = dip_jax.denoise(
+        before, criterion="wmv", callback=lambda step: True, options=TINY, return_info=True
+    )
+    assert info.steps == 1 and info.chosen_steps == {0: 1} and after.dtype == before.dtype
+
+
+def test_what_a_callback_raises_comes_through():
+    def fail(step):
+        raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        dip_jax.denoise(picture((10, 9)), num_steps=2, callback=fail, options=TINY)
+
+
+def test_the_same_as_a_run_gives(tmp_path):
+    before = picture((12, 10, 3))
+    mask = random_mask((12, 10))
+    images.write(tmp_path / "before.png", before)
+    images.write(tmp_path / "mask.png", np.uint8(255) * mask)
+    config = tasks.defaults("reconstruct")
+    config |= {"image": str(tmp_path / "before.png"), "mask": str(tmp_path / "mask.png")}
+    config |= {"num_steps": 8, "log_every": 2, "preview_every": 0}
+    config["network"] |= {"scales": 1, "down": (4,), "up": (4,), "upsampling": ("nearest",)}
+    config["input"] |= {"depth": 4}
+    with progress.make_progress("run") as shown:
+        run(config, tmp_path / "run", shown)
+    after = dip_jax.reconstruct(before, mask, num_steps=8, options=TINY)
+    np.testing.assert_array_equal(images.read(tmp_path / "run/restored.png").pixels, after)
+
+
+def test_progress_is_shown_on_standard_error_and_only_if_asked(capsys):
+    before = picture((10, 9))
+    dip_jax.denoise(before, num_steps=2, options=TINY)
+    assert capsys.readouterr() == ("", "")
+    dip_jax.denoise(before, num_steps=2, options=TINY, progress=True)
+    out, err = capsys.readouterr()
+    assert out == "" and "2/2" in err

@@ -1,0 +1,178 @@
+"""The command as its own process: what it writes, what it says, and its exit codes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import dip_jax
+from dip_jax import command, images, overrides, tasks
+from dip_jax.one_off import restore_file
+
+ROOT = Path(__file__).parents[1]
+TINY = tuple(
+    word
+    for setting in (
+        *("network.scales=1", "network.down=4", "network.up=4", "network.skip=4"),
+        *("network.upsampling=nearest", "input.kind=noise", "input.depth=4", "log_every=2"),
+    )
+    for word in ("--set", setting)
+)
+
+
+def waves(h=40, w=36, c=3):
+    x = 0.5 + 0.4 * np.sin(np.indices((h, w)).sum(axis=0) / 4)
+    return np.repeat(np.rint(255 * x).astype(np.uint8)[..., None], c, axis=-1).squeeze()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(waves()).save("photo.png", dpi=(300, 300))
+    mask = np.zeros((40, 36), np.uint8)
+    mask[10:15] = 255
+    Image.fromarray(mask).save("mask.png")
+    return tmp_path
+
+
+def here(*arguments):
+    """The command in this process."""
+    return restore_file(command.make_parser().parse_args([*arguments, *TINY]))
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "dip_jax", *arguments],
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_the_command_restores_a_file_and_says_what_it_does(folder):
+    process = start("denoise", "photo.png", "--steps", "6", *TINY)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert "photo_restored.png" in out and "6 steps" in out
+    assert "GB of memory" in err and "6/6" in err
+    result = images.read("photo_restored.png")
+    assert result.pixels.shape == (40, 36, 3) and result.dpi == pytest.approx((300, 300), rel=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_writes_the_best_so_far(number, folder):
+    process = start("denoise", "photo.png", "-o", "out.png", "--steps", "1000000", *TINY)
+    heard = ""
+    while "step" not in heard.rpartition("1000000")[0]:
+        line = process.stderr.readline()
+        assert line, heard
+        heard += line
+    process.send_signal(number)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 130, err
+    assert "interrupted" in out and images.read("out.png").pixels.shape == (40, 36, 3)
+
+
+@pytest.mark.parametrize("name", ["inpaint", "fill-hole", "reconstruct"])
+def test_known_pixels_come_back_exactly_and_quietly(name, folder, capsys):
+    arguments = ("photo.png", "--mask", "mask.png", "-o", "out.png", "--steps", "2", "--quiet")
+    assert here(name, *arguments) == 0
+    assert capsys.readouterr() == ("", "")
+    before, after = (images.read(f).pixels for f in ("photo.png", "out.png"))
+    same = (before == after).all(axis=(1, 2))
+    assert same[:10].all() and same[15:].all() and not same[10:15].any()
+
+
+@pytest.mark.slow
+def test_the_same_as_from_python(folder, capsys):
+    assert here("denoise", "photo.png", "-o", "out.png", "--steps", "4", "--seeds", "2") == 0
+    options = overrides.parsed([word for word in TINY if word != "--set"])
+    expected = dip_jax.denoise(waves(), num_steps=4, seeds=2, options=options)
+    np.testing.assert_array_equal(images.read("out.png").pixels, expected)
+    assert "mean of 2 seeds" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_report_keeps_the_work_directory_and_gives_the_same_picture(folder, capsys):
+    for more in (("-o", "a.png"), ("-o", "b.png", "--report", "work")):
+        assert here("denoise", "photo.png", "--steps", "4", *more) == 0
+    assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
+    assert (folder / "work" / "comparison.png").exists()
+    assert "work" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_every_page_of_a_tiff_is_a_picture_of_its_own(folder):
+    pages = [waves(40, 36, 1), 3 * waves(33, 50, 1).astype(np.uint16), waves(32, 32)]
+    images.write_pages("pages.tif", pages)
+    assert here("denoise", "pages.tif", "--steps", "2", "-q") == 0
+    for before, after in zip(pages, images.read_pages("pages_restored.tif"), strict=True):
+        assert after.pixels.shape == before.shape and after.pixels.dtype == before.dtype
+        assert (after.pixels != before).any()
+
+
+def test_float_values_of_any_range(folder):
+    x = (waves(40, 36, 1) * 100.0 - 3000).astype(np.float32)
+    like = images.Picture(x, data_range=(-3000, 22500))
+    images.write("float.tif", x, like)
+    arguments = ("--data-range", "-3000", "22500", "--steps", "2", "-q", "-o", "out.tif")
+    assert here("denoise", "float.tif", *arguments) == 0
+    after = images.read("out.tif", (-3000, 22500)).pixels
+    assert after.dtype == np.float32 and after.max() > 1
+
+
+@pytest.mark.slow
+def test_a_jpeg_with_blocks_gets_a_hint(folder, capsys):
+    photograph = Image.fromarray(images.sample("chelsea", 160).pixels)
+    for name, options in (("blocks.jpg", {"quality": 20}), ("fine.png", {})):
+        photograph.save(name, **options)
+        assert here("denoise", name, "--steps", "2") == 0
+        _, err = capsys.readouterr()
+        assert ("--criterion wmv --steps 3000" in err) == (name == "blocks.jpg")
+    assert images.read("blocks_restored.jpg").pixels.shape == (106, 160, 3)
+
+
+def test_force_replaces_and_nothing_else_does(folder, capsys):
+    (folder / "out.png").write_bytes(b"precious")
+    assert here("denoise", "photo.png", "-o", "out.png", "--steps", "2") == 2
+    assert (folder / "out.png").read_bytes() == b"precious"
+    assert here("denoise", "photo.png", "-o", "out.png", "--steps", "2", "--force") == 0
+    assert images.read("out.png").pixels.shape == (40, 36, 3)
+
+
+def test_a_fit_that_falls_apart_at_once_fails_and_writes_nothing(folder, capsys):
+    wild = ("--set", "learning_rate=1e30", "--set", "stability.max_failures=1")
+    before = sorted(os.listdir())
+    code = here("denoise", "photo.png", "--steps", "4", *wild, "--set", "input.scale=1e38")
+    assert code == 1
+    _, err = capsys.readouterr()
+    assert err.splitlines()[-1].startswith("dip-jax: the fit fell apart from its first step on")
+    assert sorted(os.listdir()) == before
+
+
+def test_every_option_is_explained():
+    parser = command.make_parser()
+    commands = parser._subparsers._group_actions[0].choices
+    assert {c.get_default("task") for c in commands.values()} == set(tasks.TASKS)
+    assert "exit codes" in parser.format_help()
+    for one in commands.values():
+        assert "example:" in one.format_help()
+        assert all(action.help for action in one._actions)
+
+
+def test_help_and_version_are_quick(capsys):
+    begin = time.perf_counter()
+    code = "import sys; from dip_jax.command import main; main(['--version'])"
+    code = f"import sys\ntry:\n    {code}\nfinally:\n    assert 'jax' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout == f"dip-jax {dip_jax.__version__}\n"
+    assert time.perf_counter() - begin < 5

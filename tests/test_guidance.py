@@ -1,0 +1,100 @@
+"""The arithmetic by the compiler's own count, what fits by the count of memory, and the words."""
+
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from dip_jax import guidance, tasks
+from dip_jax.errors import InputError
+from dip_jax.networks import hourglass
+from dip_jax.observation import observe
+
+
+def noisy(h, w, c=3, seed=0):
+    x = 0.5 + 0.1 * np.random.default_rng(seed).normal(size=(h, w, c))
+    return observe(np.clip(x, 0, 1).astype(np.float32))[0]
+
+
+@pytest.mark.parametrize("preset", ["", "paper"])
+@pytest.mark.parametrize("task", tasks.TASKS)
+def test_the_arithmetic_is_what_the_compiler_counts(task, preset):
+    settings = tasks.fit_settings(tasks.defaults(task, preset))
+    z = jax.ShapeDtypeStruct((96, 128, settings.input_depth), np.float32)
+    network = hourglass(settings.architecture, 3)
+    params = jax.eval_shape(network.init, jax.random.key(0), z)
+    flops = jax.jit(network.apply).lower(params, z).cost_analysis()["flops"]
+    adds = guidance.multiply_adds(settings.architecture, 90, 120, settings.input_depth, 3)
+    # A multiply-add is two operations; normalisation and activation are not counted here.
+    assert 0.7 * flops < 2 * adds < 1.02 * flops
+
+
+def test_time_grows_with_steps_seeds_and_pixels():
+    config = tasks.defaults("denoise")
+    low, high = guidance.seconds_of(config, (96, 128, 3))
+    assert 0 < low < high < 5 * low
+    half = guidance.seconds_of(config | {"num_steps": 600}, (96, 128, 3))[0]
+    start = 2 * half - low
+    for more in (config | {"num_steps": 2400}, config | {"seeds": 2}):
+        assert guidance.seconds_of(more, (96, 128, 3))[0] - start == pytest.approx(
+            2 * (low - start)
+        )
+    assert guidance.seconds_of(config, (192, 256, 3))[0] - start == pytest.approx(4 * (low - start))
+
+
+def test_the_size_that_is_named_fits_and_the_picture_does_not():
+    config = tasks.defaults("denoise")
+    picture = noisy(600, 900)
+    needed = guidance.memory_of(config, picture, None)
+    guidance.check_memory(config, picture, available=1.01 * needed)
+    with pytest.raises(InputError, match="900 x 600 pixels takes about") as caught:
+        guidance.check_memory(config, picture, available=0.6 * needed)
+    w, h = map(int, re.search(r"crop the picture to (\d+) x (\d+)", str(caught.value)).groups())
+    assert 0.4 * needed < guidance.memory_of(config, noisy(h, w), None) <= 0.6 * needed
+    assert w / h == pytest.approx(900 / 600, rel=0.1)
+    channels = int(re.search(r"to (\d+) channels", str(caught.value))[1])
+    config["network"] |= {"down": (channels,), "up": (channels,)}
+    assert guidance.memory_of(config, picture, None) <= 0.6 * needed
+
+
+def test_where_nothing_fits_no_size_is_named():
+    with pytest.raises(InputError, match="use a machine with more") as caught:
+        guidance.check_memory(tasks.defaults("denoise"), noisy(64, 64), available=1e6)
+    assert "crop" not in str(caught.value)
+
+
+def test_the_advice_names_time_and_memory():
+    (line,) = guidance.advice(tasks.defaults("denoise"), noisy(96, 96))
+    assert re.fullmatch(
+        r"[\d.]+ to [\d.]+ (seconds|minutes|hours) for all steps, and about [\d.]+ GB of memory; "
+        "a rough estimate",
+        line,
+    )
+
+
+def test_the_hint_is_for_denoising_by_held_out_pixels():
+    x = np.asarray(noisy(160, 160).y)
+    blocks = np.repeat(np.repeat(x[::8, ::8], 8, axis=0), 8, axis=1) + 0.01 * x
+    blocks = observe(blocks)[0]
+    config = tasks.defaults("denoise")
+    assert "JPEG" in (hint := guidance.correlation_hint(config, blocks, "do this"))
+    assert "do this" in hint and hint in guidance.advice(config, blocks, how="do this")
+    assert guidance.correlation_hint(config, noisy(160, 160), "") is None
+    config["stop"]["criterion"] = "wmv"
+    assert guidance.correlation_hint(config, blocks, "") is None
+    assert guidance.correlation_hint(tasks.defaults("reconstruct"), blocks, "") is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (3, 12, "10 to 20 seconds"),
+        (61, 119, "60 to 120 seconds"),
+        (61, 120, "1 to 2 minutes"),
+        (800, 1500, "13 to 25 minutes"),
+        (3600, 9000, "1 to 2.5 hours"),
+    ],
+)
+def test_a_range_of_time_in_words(low, high, words):
+    assert guidance._duration(low, high) == words
