@@ -18,9 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.stopping import RESULTS, _row, kept
+from benchmarks.tables import kept, row, write_report
 from dip_jax import degrade, images, metrics, startup, tasks
-from dip_jax.files import write_bytes
 from dip_jax.fitting import Lane, make_chunk, make_fit
 from dip_jax.observation import observe
 from dip_jax.stopping import Criterion, Judgement, View
@@ -117,7 +116,7 @@ def fit_case(case: Case) -> dict[str, Any]:
 def table(work: Path) -> str:
     """One row for each case, one column for each average."""
     names = ["picture", "seed", "holes", *AVERAGES]
-    lines = [_row(names), _row(["---"] * len(names))]
+    lines = [row(names), row(["---"] * len(names))]
     columns: dict[str, list[list[float]]] = {label: [] for label in AVERAGES}
     for case in CASES:
         name = f"holes {case.picture} {case.side} {case.seed} {case.holes}"
@@ -127,11 +126,11 @@ def table(work: Path) -> str:
         for label, column in columns.items():
             column.append([result[label][key] for key in ("psnr", "loss", "loss_avg")])
             cells.append(_cell(*column[-1]))
-        lines.append(_row(cells))
+        lines.append(row(cells))
     means = [np.mean(column, axis=0) for column in columns.values()]
     worst = [np.max(column, axis=0) for column in columns.values()]
-    lines.append(_row(["mean", "", "", *(_cell(*values) for values in means)]))
-    lines.append(_row(["worst", "", "", *(f"{v[1]:.2f}, {v[2]:.2f}" for v in worst)]))
+    lines.append(row(["mean", "", "", *(_cell(*values) for values in means)]))
+    lines.append(row(["worst", "", "", *(f"{v[1]:.2f}, {v[2]:.2f}" for v in worst)]))
     return "\n".join(lines)
 
 
@@ -158,8 +157,7 @@ def main() -> None:
         table(args.work),
         "",
     ]
-    RESULTS.mkdir(exist_ok=True)
-    write_bytes(RESULTS / "holes.md", "\n".join(text).encode())
+    write_report("holes.md", "\n".join(text))
     print("\n".join(text))
 
 

@@ -56,6 +56,7 @@ def run_folder(
     progress: Progress,
     should_stop: Callable[[], bool] = lambda: False,
     processes: Processes = ALONE,
+    command: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Restores every picture of a folder, or goes on with it, and gives the table as a dict.
 
@@ -65,6 +66,7 @@ def run_folder(
         progress: shows what is going on over all pictures.
         should_stop: asked at every logged step; True saves what there is and ends the run.
         processes: those that share the work; all are given the same configuration and folder.
+        command: what was run, as its words; the reports show it.
 
     Returns:
         What `summary.json` holds: `pictures`, a list of one dict for each; the numbers of them that
@@ -85,7 +87,9 @@ def run_folder(
     processes.meet("config.json", folder)
     progress.message(f"{config['task']}: {len(found)} pictures")
     table = _Table(progress, len(found))
-    pictures = [_picture_run(one, config, folder, overall, should_stop, table) for one in found]
+    pictures = [
+        _picture_run(one, config, folder, overall, should_stop, table, command) for one in found
+    ]
 
     def states() -> list[dict[str, Any]]:
         return [_state(one, picture) for one, picture in zip(found, pictures, strict=True)]
@@ -229,6 +233,7 @@ def _picture_run(
     overall: Overall,
     should_stop: Callable[[], bool],
     table: "_Table",
+    command: Sequence[str],
 ) -> PictureRun:
     return PictureRun(
         {**config, "image": str(one.path), "mask": one.mask, "clean": one.clean},
@@ -238,6 +243,7 @@ def _picture_run(
         name=f"{one.name}: ",
         shape=_shape(one.path),
         on_end=table.end,
+        command=command,
     )
 
 

@@ -7,7 +7,6 @@ the job was lost, and 130 if it was interrupted.
 
 import logging
 import re
-import signal
 import sys
 from pathlib import Path
 
@@ -46,6 +45,7 @@ def main(argv: list[str]) -> int:
     from dip_jax.errors import InputError
     from dip_jax.progress import make_progress
     from dip_jax.runs import run
+    from dip_jax.signals import Stopping
 
     startup.keep_compiled_programs()
     # Orbax and JAX log in lines that would tear up the progress display.
@@ -67,10 +67,10 @@ def main(argv: list[str]) -> int:
             _PROCESS_ID.value,
             _LOST_AFTER.value,
         ) as mates:
-            stopping = _Stopping()
-            with progress:
+            with Stopping("stopping at the next logged step, and saving") as stopping, progress:
                 go = folders.run_folder if many else run
-                summary = go(config, workdir, progress, mates.stopping(stopping), mates)
+                command = ["python", "-m", "dip_jax.main", *sys.argv[1:]]
+                summary = go(config, workdir, progress, mates.stopping(stopping), mates, command)
     except InputError as error:
         return _refuse(str(error))
     except processes.Lost as error:
@@ -83,24 +83,6 @@ def main(argv: list[str]) -> int:
     if summary["stop_reason"] == "interrupted":
         return 130
     return 1 if summary["failed"] else 0
-
-
-class _Stopping:
-    """Remembers that Ctrl-C or SIGTERM came; a second one ends the process at once."""
-
-    def __init__(self) -> None:
-        self._asked = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
-
-    def _ask(self, number, frame) -> None:
-        if self._asked:
-            raise KeyboardInterrupt
-        self._asked = True
-        print("\nstopping at the next logged step, and saving", file=sys.stderr)
-
-    def __call__(self) -> bool:
-        return self._asked
 
 
 def _default_workdir(config: dict) -> Path:

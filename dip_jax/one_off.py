@@ -132,7 +132,8 @@ def _with_report(
         given["data_range"] = tuple(arguments.data_range)
     given |= changes_of(arguments.steps, arguments.criterion, changes)
     config = overrides.override(config, given)
-    summary = run(config, arguments.report, progress, stopping)
+    command = ["dip-jax", *sys.argv[1:]]
+    summary = run(config, arguments.report, progress, stopping, command=command)
     restored = images.read(Path(arguments.report) / summary["restored"], pages[0].data_range)
     images.write(output, restored.pixels, pages[0])
     interrupted = summary["stop_reason"] == "interrupted"

@@ -9,23 +9,21 @@ Everything that can be wrong with the input is found before the first file is wr
 import functools
 import json
 import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from dip_jax import images, reporting, tasks
-from dip_jax.ensembles import against_clean, composited, figures_of_means, uncertainty
+from dip_jax import reporting, tasks
 from dip_jax.errors import InputError
 from dip_jax.jobs import Job, prepare, remarks
 from dip_jax.observation import Observation, observe
 from dip_jax.processes import ALONE, Processes
 from dip_jax.progress import Progress
 from dip_jax.restoring import LaneJob, LaterJob, Restoration, check_size, fingerprint, fit_lanes
+from dip_jax.results import write_results
 from dip_jax.workdirs import (
     Overall,
     check_workdir,
@@ -43,6 +41,7 @@ def run(
     progress: Progress,
     should_stop: Callable[[], bool] = lambda: False,
     processes: Processes = ALONE,
+    command: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Runs one restoration, or goes on with it, and gives its summary.
 
@@ -52,13 +51,14 @@ def run(
         progress: shows what is going on.
         should_stop: asked at every logged step; True saves what there is and ends the run.
         processes: those that share the work; all are given the same configuration and folder.
+        command: what was run, as its words; the report shows it.
 
     Raises:
         InputError: if something given cannot be used, and nothing has been written then; or if
             every seed failed.
     """
     overall = Overall(progress)
-    picture = PictureRun(config, Path(workdir), overall, should_stop)
+    picture = PictureRun(config, Path(workdir), overall, should_stop, command=command)
     picture.read()
     begun = check_workdir(picture.folder, config)
     finished = processes.share("finished", picture.finished_summary)
@@ -180,6 +180,7 @@ class PictureRun:
         load: Callable[[], Job] | None = None,
         shape: tuple[int, int, int] | None = None,
         on_end: Callable[["PictureRun"], None] = lambda picture: None,
+        command: Sequence[str] = (),
     ) -> None:
         """A run that has not begun: nothing is read or written.
 
@@ -192,10 +193,12 @@ class PictureRun:
             load: gives what it works on; by default, what `config` names.
             shape: `(h, w, c)`, as far as it is known without reading the picture.
             on_end: called when it has a summary, or has failed.
+            command: what was run, as its words; for the report.
         """
         self.config, self.folder, self._shape = config, folder, shape
         self._load = load or (lambda: prepare(config))
         self._name, self._should_stop, self._on_end = name, should_stop, on_end
+        self._command = command
         self.lanes = lane_folders(folder, config, name, overall)
         self.owned = True
         self.summary: dict[str, Any] | None = None
@@ -365,8 +368,8 @@ class PictureRun:
         if len(self.lanes) > 1:
             rows = [{"seed": lane.seed} | row for lane in self.lanes for row in lane.rows]
             reporting.write_metrics(self.folder / "metrics.jsonl", rows)
-        self.summary = _report(
-            self.folder, self.config, self._job, results, rows, self._mark, failed
+        self.summary = write_results(
+            self.folder, self.config, self._job, results, rows, self._mark, failed, self._command
         )
 
     def outcome(self) -> dict[str, Any]:
@@ -387,129 +390,3 @@ class PictureRun:
         """Lets go of what is open."""
         for lane in self.lanes:
             lane.close()
-
-
-def _report(
-    folder: Path,
-    config: Config,
-    job: Job,
-    results: list[Restoration | None],
-    rows: list[dict[str, Any]],
-    mark: str,
-    failed: list[dict[str, Any]],
-) -> dict[str, Any]:
-    """Writes the result: of one seed, or the mean of several."""
-    ended = [result for result in results if result is not None]
-    interrupted = len(ended) + len(failed) < len(results)
-    interrupted |= any(result.stop_reason == "asked" for result in ended)
-    only = ended[0] if len(results) == 1 else None
-    kept = job.fill if config["keep_known"] else None  # else nothing is kept, all is given
-    mean = np.mean([r.x for r in ended], axis=0)
-    data_range = job.degraded.data_range
-    pixels = composited(mean, job.degraded.pixels, kept, data_range)
-    # Without loss, so that known pixels stay what they were; PNG holds no float values.
-    tiff = job.degraded.file_format == "TIFF" or pixels.dtype.kind == "f"
-    suffix = ".tif" if tiff else ".png"
-    images.write(folder / f"restored{suffix}", pixels, job.degraded)
-    if job.damaged_here:
-        images.write(folder / f"degraded{suffix}", job.degraded.pixels, job.degraded)
-
-    restored = images.to_float(pixels, data_range)
-    observation, _ = observe(job.y, job.fill)
-    figures = dict(only.figures) if only else figures_of_means(ended, observation, job.clean)
-    chosen = figures[only.chosen_image] if only else figures.pop("mean")
-    figures["restored"] = dict(chosen) if kept is None else {}
-    degraded = {}
-    if job.clean is not None:
-        figures["restored"] |= against_clean(restored, job.clean)
-        degraded = against_clean(job.y, job.clean)
-    panels: list[tuple[str, np.ndarray]] = [
-        (_label("degraded", degraded), images.to_float(job.degraded.pixels, data_range))
-    ]
-    panels.append((_label("restored", figures["restored"]), restored))
-    if job.clean is not None:
-        panels.append(("clean", job.clean))
-    spread_figures = None
-    if len(ended) > 1:
-        judged = np.ones(job.y.shape[:2], bool)
-        if kept is not None:
-            judged = kept | ~np.isfinite(job.y).all(axis=-1)
-        spread = uncertainty(ended, judged)
-        # White is the 99.5th percentile over the pixels that were not kept.
-        white = float(np.percentile(spread[judged], 99.5))
-        spread_figures = {"white": white, "mean": float(spread[judged].mean())}
-        shown = np.clip(spread / max(white, 1e-12), 0, 1)
-        images.write(folder / "uncertainty.png", np.round(shown * 65535).astype(np.uint16))
-        label = f"uncertainty (white: {255 * white:.1f} of 255)"
-        panels.append((label, shown[..., None]))
-    reporting.write_picture(folder / "comparison.png", reporting.comparison(panels))
-    name = config["stop"]["criterion"]
-    whose = f"seed {config['seed']}" if only else f"{len(ended)} seeds"
-    chosen_step = only.chosen_step if only else None
-    reporting.write_picture(
-        folder / "curves.png",
-        reporting.curves(
-            rows,
-            chosen_step,
-            name,
-            f"{config['task']}: {job.name}, {whose}",
-            only.oracle if only else None,
-        ),
-    )
-    first = [r.seconds_to_first_step for r in ended if r.seconds_to_first_step is not None]
-    speeds = [r.steps_per_second for r in ended if np.isfinite(r.steps_per_second)]
-    summary = {
-        "task": config["task"],
-        "image": config["image"] or job.name,
-        "shape": list(job.y.shape),
-        "seeds": [result.seed for result in ended],
-        "steps": sum(result.steps for result in ended),
-        "chosen_step": chosen_step,
-        "chosen_image": only.chosen_image if only else "mean",
-        "criterion": name,
-        "stop_reason": "interrupted" if interrupted else _common_reason(ended),
-        "rollbacks": sum(result.rollbacks for result in ended),
-        "filled_share": None if job.fill is None else float(job.fill.mean()),
-        "seconds": sum(result.seconds for result in ended),
-        "seconds_to_first_step": first[0] if first else None,  # later ones find it compiled
-        "steps_per_second": float(np.mean(speeds)) if speeds else None,
-        "device": jax.local_devices()[0].device_kind,
-        "versions": _versions(),
-        "degraded": degraded,
-        "oracle": only.oracle if only else {},
-        "metrics": figures,
-        "uncertainty": spread_figures,
-        "lanes": [_lane_summary(result) for result in ended],
-        "failed": failed,
-        "restored": f"restored{suffix}",
-        "fingerprint": mark,
-    }
-    reporting.write_json(folder / "summary.json", summary)
-    return summary
-
-
-def _common_reason(results: list[Restoration]) -> str:
-    """Why the run ended: the reason of all seeds, or of the one that went on the longest."""
-    return max(results, key=lambda result: result.steps).stop_reason
-
-
-def _lane_summary(result: Restoration) -> dict[str, Any]:
-    names = (
-        "seed steps chosen_step chosen_image stop_reason rollbacks oracle seconds "
-        "seconds_to_first_step steps_per_second"
-    )
-    return {name: getattr(result, name) for name in names.split()} | {"metrics": result.figures}
-
-
-def _label(name: str, figures: Mapping[str, float]) -> str:
-    return f"{name} {figures['psnr_true']:.2f} dB" if "psnr_true" in figures else name
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in ("dip_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
