@@ -14,6 +14,7 @@ import functools
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
 from dip_jax.correlation import correlate
@@ -44,7 +45,10 @@ def conv(
         out = _pointwise(x[::stride, ::stride], kernel[0, 0])
     else:
         out = correlate(reflect_pad(x, k // 2), kernel, stride)
-    return settle_gradient(out + bias[None, None])
+    return settle_gradient(checkpoint_name(out + bias[None, None], CONVOLVED))
+
+
+CONVOLVED = "convolved"  # what `jax.checkpoint` may keep, to compute the rest again
 
 
 @jax.custom_vjp

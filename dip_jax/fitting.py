@@ -12,6 +12,7 @@ can also grow with the number of steps, which is the polynomial-decay averaging 
 "Stochastic Gradient Descent for Non-smooth Optimization", ICML 2013, section 4.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -50,6 +51,9 @@ class FitSettings:
         jump: rise of the data term over its recent average, in dB, that counts as falling apart.
         snapshot_every: steps between the states that a failed fit goes back to.
         max_failures: failures in a row that end the fit.
+        precision: of the network's convolutions, one of `PRECISIONS`; "tf32" makes a difference on
+            accelerators alone. Weights, norms and data term are float32 whatever it is.
+        remat: whether activations are computed again for the gradient in place of being kept.
     """
 
     architecture: Architecture
@@ -66,6 +70,11 @@ class FitSettings:
     jump: float
     snapshot_every: int
     max_failures: int
+    precision: str = "float32"
+    remat: bool = False
+
+
+PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 class Lane(NamedTuple):
@@ -201,7 +210,10 @@ class Fit(NamedTuple):
 
 def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
     """The fit of pictures with `channels` channels under the given settings."""
-    network = hourglass(settings.architecture, channels)
+    dtype = jnp.bfloat16 if settings.precision == "bfloat16" else jnp.float32
+    network = hourglass(
+        settings.architecture, channels, dtype=jnp.dtype(dtype), remat=settings.remat
+    )
     optimiser = _adam(settings.learning_rate)
 
     def make_lane(key: Array, observation: Observation, clean: Array | None = None) -> Lane:
@@ -248,16 +260,24 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
         )
 
     def step(state: LaneState, lane: Lane) -> tuple[LaneState, StepInfo]:
-        return train_step(
-            state,
-            lane,
-            network=network,
-            optimiser=optimiser,
-            criterion=criterion,
-            settings=settings,
-        )
+        with _matmul_precision(settings.precision):
+            return train_step(
+                state,
+                lane,
+                network=network,
+                optimiser=optimiser,
+                criterion=criterion,
+                settings=settings,
+            )
 
     return Fit(make_lane, init, step)
+
+
+def _matmul_precision(precision: str) -> contextlib.AbstractContextManager:
+    """What JAX does with float32 products: on an accelerator its own default may be less."""
+    if jax.default_backend() == "cpu":  # which has one precision, and faster paths without a word
+        return contextlib.nullcontext()
+    return jax.default_matmul_precision("tensorfloat32" if precision == "tf32" else "float32")
 
 
 def _adam(learning_rate: float) -> optax.GradientTransformation:

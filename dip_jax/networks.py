@@ -17,12 +17,15 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
-from dip_jax.convolution import conv, settle_gradient
+from dip_jax.convolution import CONVOLVED, conv, settle_gradient
 from dip_jax.upsampling import UPSAMPLINGS, upsample_conv, upsampled_moments
 
 Params = Any
+
+_FLOAT32 = jnp.dtype(jnp.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,9 +121,25 @@ class Network(NamedTuple):
     apply: Callable[[Params, Array], Array]
 
 
-def hourglass(architecture: Architecture, channels: int) -> Network:
-    """The network of the published method with `channels` output channels."""
-    module = Hourglass(architecture, channels)
+def hourglass(
+    architecture: Architecture,
+    channels: int,
+    *,
+    dtype: jnp.dtype = _FLOAT32,
+    remat: bool = False,
+) -> Network:
+    """The network of the published method with `channels` output channels.
+
+    Args:
+        architecture: its shape.
+        channels: c of its output.
+        dtype: of the convolutions and of what lies between them; parameters, norms and the output
+            are float32 whatever it is.
+        remat: whether the gradient keeps nothing but the convolutions' outputs and computes the
+            rest again: less memory, more time. On a CPU XLA undoes it: it finds what is computed
+            twice and keeps it.
+    """
+    module = Hourglass(architecture, channels, dtype)
 
     def init(key, z):
         return module.init(key, z)["params"]
@@ -128,6 +147,9 @@ def hourglass(architecture: Architecture, channels: int) -> Network:
     def apply(params, z):
         return module.apply({"params": params}, z)
 
+    if remat:
+        keep = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
+        apply = jax.checkpoint(apply, policy=keep)
     return Network(init, apply)
 
 
@@ -187,22 +209,28 @@ class Hourglass(nn.Module):
 
     architecture: Architecture
     channels: int
+    dtype: jnp.dtype = _FLOAT32
 
     @nn.compact
     def __call__(self, z: Float[Array, "h w d"]) -> Float[Array, "h w channels"]:
-        x = self._scale(z, 0)
-        return nn.sigmoid(conv(x, *ConvParams(self.channels, name="out")(x.shape[2])))
+        x = self._scale(z.astype(self.dtype), 0)
+        kernel, bias = ConvParams(self.channels, name="out")(x.shape[2])
+        return nn.sigmoid(self._convolved(x, kernel, bias).astype(jnp.float32))
+
+    def _convolved(self, x, kernel, bias, stride: int = 1):
+        return conv(x, kernel.astype(self.dtype), bias.astype(self.dtype), stride=stride)
 
     def _block(self, x, name: str, features: int, taps: int, stride: int = 1):
-        params = ConvParams(features, taps, name=f"{name}_conv")(x.shape[2])
-        return self._activate(conv(x, *params, stride=stride), name)
+        kernel, bias = ConvParams(features, taps, name=f"{name}_conv")(x.shape[2])
+        return self._activate(self._convolved(x, kernel, bias, stride), name)
 
     def _activate(self, x, name: str):
         params = NormParams(name=f"{name}_norm")(x.shape[2])
+        x = x.astype(jnp.float32)
         mean, variance = moments(x)
         gain, _ = affine(mean, variance, *params)
         normalised = (x - mean[None, None]) * gain[None, None] + params[1][None, None]
-        return nn.leaky_relu(normalised, 0.2)
+        return nn.leaky_relu(normalised, 0.2).astype(self.dtype)
 
     def _scale(self, x, i: int):
         a = self.architecture
@@ -225,19 +253,19 @@ class Hourglass(nn.Module):
         a, n = self.architecture, self.architecture.skip[i]
         params = NormParams(name=f"join{i}_norm")(n + deep.shape[2])
         kernel, bias = ConvParams(a.up[i], a.up_kernel[i], name=f"up{i}_conv")(n + deep.shape[2])
-        mean, variance = upsampled_moments(deep, a.upsampling[i])
+        mean, variance = upsampled_moments(deep.astype(jnp.float32), a.upsampling[i])
         if n:
             skip = self._block(x, f"skip{i}", n, a.skip_kernel[i])
-            skip_mean, skip_variance = moments(skip)
+            skip_mean, skip_variance = moments(skip.astype(jnp.float32))
             mean = jnp.concatenate([skip_mean, mean])
             variance = jnp.concatenate([skip_variance, variance])
         gain, shift = affine(mean, variance, *params)
-        bias = bias + jnp.einsum("abio,i->o", kernel, shift)
-        kernel = kernel * gain[None, None, :, None]
+        bias = (bias + jnp.einsum("abio,i->o", kernel, shift)).astype(self.dtype)
+        kernel = (kernel * gain[None, None, :, None]).astype(self.dtype)
         joined = upsample_conv(deep, kernel[:, :, n:], a.upsampling[i]) + bias[None, None]
         if n:
             joined = joined + conv(skip, kernel[:, :, :n], jnp.zeros_like(bias))
-        return self._activate(settle_gradient(joined), f"up{i}")
+        return self._activate(settle_gradient(checkpoint_name(joined, CONVOLVED)), f"up{i}")
 
 
 def network_input(

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dip_jax.errors import InputError
-from dip_jax.fitting import FitSettings
+from dip_jax.fitting import PRECISIONS, FitSettings
 from dip_jax.lanes import FORMS
 from dip_jax.networks import Architecture
 from dip_jax.stopping import CRITERIA, Criterion
@@ -38,6 +38,8 @@ _BASE: dict[str, Any] = {
     "seeds": 1,
     "lanes": {"at_once": 0, "form": "auto"},
     "num_steps": 1000,
+    "precision": "float32",
+    "remat": False,
     "network": {
         "scales": 5,
         "down": (32,),
@@ -198,6 +200,8 @@ def fit_settings(config: Mapping[str, Any]) -> FitSettings:
         heldout_share=config["heldout"]["share"],
         heldout_block=config["heldout"]["block"],
         heldout_per_channel=config["heldout"]["per_channel"],
+        precision=config["precision"],
+        remat=config["remat"],
         **config["stability"],
     )
 
@@ -271,6 +275,7 @@ _CHOICES = {
     "input.kind": ("noise", "meshgrid"),
     "stop.criterion": tuple(CRITERIA),
     "lanes.form": FORMS,
+    "precision": PRECISIONS,
 }
 
 

@@ -94,8 +94,8 @@ def test_the_network_agrees_with_its_plain_form(skip, upsampling, pointwise, siz
     def plain_form(params):
         return plain.hourglass(architecture, params, z)
 
-    np.testing.assert_allclose(fast(params), plain_form(params), atol=1e-5)
-    ours, theirs = jax.grad(loss(fast))(params), jax.grad(loss(plain_form))(params)
+    np.testing.assert_allclose(jax.jit(fast)(params), jax.jit(plain_form)(params), atol=1e-5)
+    ours, theirs = (jax.jit(jax.grad(loss(form)))(params) for form in (fast, plain_form))
     largest = max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(theirs))
     # Among so many inputs of a LeakyReLU some lie within rounding of 0, where the slope jumps.
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=5e-4 * largest), ours, theirs)
@@ -145,3 +145,38 @@ def test_an_impossible_architecture_is_refused(change, words):
     fine = same_everywhere(2, 4, 0)
     with pytest.raises(ValueError, match=words):
         Architecture(**(fine.__dict__ | change))
+
+
+def test_with_remat_the_gradient_is_the_same_and_less_is_kept_for_it():
+    architecture = same_everywhere(2, 8, 4, upsampling="bilinear")
+    z = jax.random.uniform(jax.random.key(0), (32, 32, 4))
+    params = hourglass(architecture, 3).init(jax.random.key(1), z)
+    gradients, kept = {}, {}
+    for remat in (False, True):
+        network = hourglass(architecture, 3, remat=remat)
+        both = jax.jit(lambda p, n=network: jax.vjp(lambda q: n.apply(q, z), p))
+        x, transpose = both(params)
+        kept[remat] = sum(leaf.nbytes for leaf in jax.tree.leaves(transpose))
+        (gradients[remat],) = jax.jit(transpose)(x)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+        gradients[False],
+        gradients[True],
+    )
+    assert kept[True] < 0.5 * kept[False]
+
+
+def test_bfloat16_is_near_and_its_weights_and_output_are_float32():
+    architecture = same_everywhere(2, 8, 4, upsampling="bilinear")
+    z = jax.random.uniform(jax.random.key(0), (16, 16, 4))
+    params = hourglass(architecture, 3).init(jax.random.key(1), z)
+    low = hourglass(architecture, 3, dtype=jnp.dtype(jnp.bfloat16))
+    assert all(
+        leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(low.init(jax.random.key(1), z))
+    )
+    out = jax.jit(low.apply)(params, z)
+    assert out.dtype == jnp.float32
+    expected = jax.jit(hourglass(architecture, 3).apply)(params, z)
+    assert 0 < float(jnp.max(jnp.abs(out - expected))) < 0.05
+    gradient = jax.jit(jax.grad(lambda p: jnp.mean(jnp.square(low.apply(p, z) - 0.3))))(params)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(gradient))
