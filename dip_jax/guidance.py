@@ -24,8 +24,9 @@ from dip_jax.networks import Architecture
 from dip_jax.observation import Observation
 
 # Seconds of a step over those of its arithmetic at the speed of a matrix product. On two CPU cores,
-# with 128 x 85 to 512 x 512 pixels, 3.2 to 5.6 with 32 channels, 1.7 and 2.0 with 128.
-_SLOWNESS = (1.3, 100.0)  # and so much over the number of channels
+# the four task networks took 2.3 to 3.2 with 32 channels (once 6.5), and 0.8 to 1.2 with 128, whose
+# arithmetic is done with fewer operations than are counted.
+_SLOWNESS = (0.3, 83.0)  # and so much over the number of channels
 _SPREAD = (0.65, 1.45)
 _COMPILING = (10.0, 35.0)  # seconds, on two CPU cores
 _PROCESS_BYTES = 0.6e9  # Python, JAX and the compiler
