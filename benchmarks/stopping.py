@@ -227,7 +227,7 @@ def fits(
 COLLAPSE = Case(
     "hole_fill",
     "astronaut",
-    3000,
+    2500,
     (
         ("network.down", (16, 32, 64, 128, 128)),
         ("network.up", (16, 32, 64, 128, 128)),

@@ -471,8 +471,7 @@ def make_steps(
     """
 
     def steps(state, lane, until):
-        shapes = jax.eval_shape(step, state, lane)[1]
-        history = jax.tree.map(lambda s: jnp.full((length, *s.shape), jnp.nan, s.dtype), shapes)
+        history = StepInfo(*[jnp.full(length, jnp.nan, jnp.float32)] * len(StepInfo._fields))
 
         def going_on(carry):
             i, state, _ = carry

@@ -188,8 +188,8 @@ def _side_by_side(fit: Fit, length: int):
         return jax.tree.map(choose, new, old)
 
     def going_on(states, lanes, until):
-        shapes = jax.eval_shape(step, states, lanes)[1]
-        history = jax.tree.map(lambda s: jnp.full((s.shape[0], length), jnp.nan, s.dtype), shapes)
+        nothing = jnp.full((until.shape[0], length), jnp.nan, jnp.float32)
+        history = StepInfo(*[nothing] * len(StepInfo._fields))
 
         def active(states):
             return (states.status == RUNNING) & (states.step < until)

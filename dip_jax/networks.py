@@ -10,6 +10,7 @@ stride 2, then the next scale, then ×2 upsampling) are joined, normalised and c
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -121,6 +122,7 @@ class Network(NamedTuple):
     apply: Callable[[Params, Array], Array]
 
 
+@functools.lru_cache(maxsize=16)
 def hourglass(
     architecture: Architecture,
     channels: int,
@@ -150,7 +152,9 @@ def hourglass(
     if remat:
         keep = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
         apply = jax.checkpoint(apply, policy=keep)
-    return Network(init, apply)
+    # Shapes, memory and the first state all ask for `init`, and one that is jitted and the same
+    # network is traced once for all of them; tracing takes the most of a second start.
+    return Network(jax.jit(init), apply)
 
 
 def _uniform(fan_in: int):

@@ -50,3 +50,6 @@ def keep_compiled_programs(folder: str | os.PathLike[str] | None = None) -> None
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     folder = Path(folder or Path(base, "dip_jax", "programs")).expanduser()
     jax.config.update("jax_compilation_cache_dir", os.fspath(folder))
+    # Small programs too: a run has dozens of them, and together they take seconds.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
