@@ -81,6 +81,8 @@ def flat_noise(grey: Float[np.ndarray, "h w"]) -> FlatNoise | None:
     h, w = (side // n for side in grey.shape)
     patches = grey[: h * n, : w * n].reshape(h, n, w, n).swapaxes(1, 2).reshape(-1, n * n)
     finite = grey[np.isfinite(grey)]
+    if not finite.size:  # every pixel lacks a channel, as in a mosaic
+        return None
     with np.errstate(invalid="ignore"):
         clipped = (patches <= finite.min() + 1e-6) | (patches >= finite.max() - 1e-6)
     patches = patches[np.isfinite(patches).all(axis=1) & (clipped.mean(axis=1) < 0.05)]

@@ -72,4 +72,7 @@ def test_unknown_values_and_flat_pictures_are_no_trouble():
     x[:] = np.nan
     x[0] = 0.5
     assert sign_of_correlation(x) is None
+    x = np.full((64, 64, 3), 0.5, np.float32)
+    x[np.arange(3) == np.indices((64, 64)).sum(axis=0)[..., None] % 3] = np.nan  # a mosaic
+    assert sign_of_correlation(x) is None
     assert sign_of_correlation(np.zeros((5, 5, 1), np.float32)) is None
