@@ -144,6 +144,8 @@ def _with_report(
 def _output(arguments: argparse.Namespace) -> Path:
     """Where the result goes, if it may."""
     image = Path(arguments.image)
+    if not image.name:
+        raise InputError(f"{arguments.image!r} is no file's name; expected that of a picture")
     suffix = image.suffix if image.suffix.lower() in images.FORMAT_OF_SUFFIX else ".png"
     output = Path(arguments.output or image.with_name(f"{image.stem}_restored{suffix}"))
     if output.suffix.lower() not in images.FORMAT_OF_SUFFIX:

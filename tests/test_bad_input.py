@@ -161,6 +161,7 @@ COMMANDS = {
     "set of another type": (("denoise", "grey.png", "--set", "average=long"), "'long'"),
     "missing file": (("denoise", "none.png"), "none.png"),
     "a folder": (("denoise", "folder.png"), "folder.png"),
+    "this folder": (("denoise", "."), "'.'"),
     "truncated": (("denoise", "cut.png"), "cut short"),
     "empty file": (("denoise", "empty.png"), "empty.png"),
     "no picture in it": (("denoise", "text.png"), "text.png"),
