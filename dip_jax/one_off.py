@@ -39,7 +39,7 @@ def restore_file(arguments: argparse.Namespace) -> int:
         with stopping, progress:
             words, interrupted = _restore(arguments, progress, stopping)
     except InputError as error:
-        print(f"dip-jax: {' '.join(tasks.as_options(str(error)).split())}", file=sys.stderr)
+        print(f"dip-jax: {' '.join(_in_options(str(error)).split())}", file=sys.stderr)
         return FAILED if progress.begun else REFUSED
     except KeyboardInterrupt:
         print("dip-jax: ended at once; nothing was written", file=sys.stderr)
@@ -141,6 +141,14 @@ def _with_report(
     return f"{words}: {summary['steps']} steps\n{output}\n{arguments.report}", interrupted
 
 
+def _in_options(text: str) -> str:
+    """What a run says, in the options of this command."""
+    text = text.replace("--config.stop.criterion=", "--criterion ").replace(
+        "--config.num_steps=", "--steps "
+    )
+    return tasks.as_options(text).replace("--workdir", "--report")
+
+
 def _output(arguments: argparse.Namespace) -> Path:
     """Where the result goes, if it may."""
     image = Path(arguments.image)
@@ -233,7 +241,7 @@ class _Telling:
         self._shown.update(step, row)
 
     def message(self, text: str) -> None:
-        self._shown.message(text)
+        self._shown.message(_in_options(text))
 
     def stop(self) -> None:
         self._shown.stop()

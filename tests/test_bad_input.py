@@ -197,7 +197,7 @@ COMMANDS = {
     "output cannot hold it": (("denoise", "deep.png", "-o", "out.jpg"), "JPEG"),
     "range upside down": (("denoise", "grey.png", "--data-range", "9", "3"), "data_range"),
     "range of one": (("denoise", "grey.png", "--data-range", "9"), "--data-range"),
-    "report in a full folder": (("denoise", "grey.png", "--report", "full"), "holds other files"),
+    "report in a full folder": (("denoise", "grey.png", "--report", "full"), "with --report"),
     "report is a file": (("denoise", "grey.png", "--report", "grey.png"), "is a file"),
 }
 

@@ -138,6 +138,9 @@ def test_a_jpeg_with_blocks_gets_a_hint(folder, capsys):
         assert here("denoise", name, "--steps", "2") == 0
         _, err = capsys.readouterr()
         assert ("--criterion wmv --steps 3000" in err) == (name == "blocks.jpg")
+    assert here("denoise", "blocks.jpg", "-o", "out.png", "--steps", "2", "--report", "work") == 0
+    _, err = capsys.readouterr()
+    assert "--criterion wmv --steps 3000" in err and "config." not in err
     assert images.read("blocks_restored.jpg").pixels.shape == (106, 160, 3)
 
 
