@@ -35,6 +35,14 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
     _sync_folder(target.parent)
 
 
+def to_utf8(text: str) -> bytes:
+    r"""UTF-8, in which bytes of a file's name that are none (surrogates) become `\udc80` or so.
+
+    In JSON that is an escape, which reads as the same name.
+    """
+    return text.encode("utf-8", "backslashreplace")
+
+
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """Write `content` to `path`, all of it or nothing."""
 

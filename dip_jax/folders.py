@@ -24,7 +24,7 @@ from PIL import ExifTags, Image
 
 from dip_jax import reporting, tasks
 from dip_jax.errors import InputError
-from dip_jax.files import write_bytes
+from dip_jax.files import to_utf8, write_bytes
 from dip_jax.jobs import check_files
 from dip_jax.processes import ALONE, Processes
 from dip_jax.progress import Progress
@@ -348,7 +348,7 @@ def _write_table(
         "pictures": rows,
     }
     reporting.write_json(folder / "summary.json", summary)
-    write_bytes(folder / "summary.md", _markdown(summary).encode())
+    write_bytes(folder / "summary.md", to_utf8(_markdown(summary)))
     return summary
 
 

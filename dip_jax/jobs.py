@@ -49,6 +49,14 @@ def check_files(config: Config) -> None:
     Raises:
         InputError: if there is one.
     """
+    for option in ("image", "mask", "clean"):
+        try:
+            config[option].encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                f"config.{option} is {config[option]!r}, which is not UTF-8; expected a name that "
+                "a report can hold: rename the file"
+            ) from None
     if config["mask"] and config["task"] == "denoise":
         raise InputError(
             "config.mask is given, but denoising takes none: use text_inpaint, hole_fill or "

@@ -23,7 +23,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
 from dip_jax.errors import InputError
-from dip_jax.files import write_atomically, write_bytes
+from dip_jax.files import to_utf8, write_atomically, write_bytes
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 REFERENCES = {"true": "#009E73", "heldout": "#0072B2", "observed": "#D55E00"}
@@ -65,7 +65,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     NaN and infinity become null. Raises `TypeError` for anything else that JSON does not know.
     """
     text = json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    write_bytes(path, text.encode())
+    write_bytes(path, to_utf8(text))
 
 
 def write_metrics(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +155,21 @@ def test_pictures_are_read_only_when_their_turn_comes(tmp_path, monkeypatch):
     config = config_of(image=str(tmp_path / "photos"), mask=str(tmp_path / "masks"), num_steps=2)
     summary, _ = go(config, tmp_path / "run")
     assert summary["restored"] == 6 and max(most) <= 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names there are UTF-16")
+def test_a_name_that_is_not_utf_8_is_a_failure_of_that_picture_alone(tmp_path):
+    photo(tmp_path, "a.png", 24)
+    strange = os.fsdecode(b"\xb5m.png")
+    try:
+        photo(tmp_path, strange, 24)
+    except (OSError, UnicodeError):
+        pytest.skip("the file system takes no such name")
+    config = config_of(image=str(tmp_path / "photos"), mask=str(tmp_path / "masks"))
+    summary, _ = go(config | {"num_steps": 2}, tmp_path / "run")
+    assert (summary["restored"], summary["failed"]) == (1, 1)
+    assert json.loads((tmp_path / "run" / "summary.json").read_text("utf-8")) == summary
+    assert (tmp_path / "run" / "summary.md").read_text("utf-8").count("not UTF-8") == 1
 
 
 def test_an_empty_folder_is_refused_and_nothing_is_written(tmp_path):
