@@ -22,7 +22,7 @@ from typing import Any
 import jax
 from PIL import ExifTags, Image
 
-from dip_jax import reporting, tasks
+from dip_jax import guidance, reporting, tasks
 from dip_jax.errors import InputError
 from dip_jax.files import to_utf8, write_bytes
 from dip_jax.jobs import check_files
@@ -87,6 +87,7 @@ def run_folder(
     processes.meet("config.json", folder)
     progress.message(f"{config['task']}: {len(found)} pictures")
     table = _Table(progress, len(found))
+    found = _that_fit(found, config)
     pictures = [
         _picture_run(one, config, folder, overall, should_stop, table, command) for one in found
     ]
@@ -157,6 +158,29 @@ def find_pictures(config: Config) -> list[Found]:
             failure = str(error)
         found.append(Found(path, name, mask, clean, failure))
     return found
+
+
+def _that_fit(found: list[Found], config: Config) -> list[Found]:
+    """The pictures, those with a failure that the memory is too small for by their headers.
+
+    Known before the first fit: memory that fits have taken is not given back between them.
+    """
+    settings, verdicts = tasks.fit_settings(config), dict[tuple[int, int, int], str]()
+    with_clean = bool(config["clean"]) or (config["degrade"] != "none" and not config["mask"])
+    checked = []
+    for one in found:
+        shape = _shape(one.path)
+        if one.failure or shape is None or min(shape[:2]) < settings.architecture.min_side:
+            checked.append(one)  # reading it will say
+            continue
+        if shape not in verdicts:
+            try:
+                guidance.check_memory_of_shape(config, shape, with_clean)
+                verdicts[shape] = ""
+            except InputError as error:
+                verdicts[shape] = str(error)
+        checked.append(dataclasses.replace(one, failure=verdicts[shape]))
+    return checked
 
 
 def _files(pattern: str) -> list[Path]:

@@ -152,6 +152,17 @@ def check_memory(
     )
 
 
+def check_memory_of_shape(
+    config: Mapping[str, Any], shape: tuple[int, int, int], with_clean: bool
+) -> None:
+    """`check_memory` of a picture of which only the shape is known, `(h, w, c)`."""
+    h, w, c = shape
+    known = c if config["heldout"]["per_channel"] else 1
+    y: Any = jax.ShapeDtypeStruct((h, w, c), jnp.float32)
+    mask: Any = jax.ShapeDtypeStruct((h, w, known), jnp.float32)
+    check_memory(config, Observation(y, mask), y if with_clean else None)
+
+
 def advice(
     config: Mapping[str, Any],
     observation: Observation,

@@ -180,6 +180,17 @@ def test_an_empty_folder_is_refused_and_nothing_is_written(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_picture_that_the_memory_is_too_small_for_fails_alone(tmp_path, monkeypatch):
+    photo(tmp_path, "a.png", 24)
+    photo(tmp_path, "b.png", 24)
+    Image.new("L", (9000, 9000)).save(tmp_path / "photos" / "b.png")
+    monkeypatch.setattr("dip_jax.guidance.device_bytes", lambda device: 10**9)
+    config = config_of(image=str(tmp_path / "photos"), mask=str(tmp_path / "masks"))
+    summary, _ = go(config | {"num_steps": 2}, tmp_path / "run")
+    assert (summary["restored"], summary["failed"]) == (1, 1)
+    assert "of memory with this network" in summary["pictures"][1]["reason"]
+
+
 def test_names_that_collide_get_more_of_their_path():
     def names(*paths):
         return folder_names([Path(path) for path in paths])
