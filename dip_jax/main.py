@@ -73,6 +73,9 @@ def main(argv: list[str]) -> int:
                 summary = go(config, workdir, progress, mates.stopping(stopping), mates, command)
     except InputError as error:
         return _refuse(str(error))
+    except OSError as error:  # a full disk, a file system that is gone
+        print(f"dip_jax: {error}: what was saved before is kept", file=sys.stderr)
+        return 1
     except processes.Lost as error:
         print(f"dip_jax: {error}", file=sys.stderr)
         return 3

@@ -41,6 +41,9 @@ def restore_file(arguments: argparse.Namespace) -> int:
     except InputError as error:
         print(f"dip-jax: {' '.join(_in_options(str(error)).split())}", file=sys.stderr)
         return FAILED if progress.begun else REFUSED
+    except OSError as error:  # a full disk, a file system that is gone
+        print(f"dip-jax: {error}; expected a place with space and permission", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("dip-jax: ended at once; nothing was written", file=sys.stderr)
         return INTERRUPTED
