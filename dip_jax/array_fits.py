@@ -131,6 +131,8 @@ class ArrayFit:
                 say=watching.say,
                 on_log=watching,
             )
+        except InputError as error:
+            raise InputError(tasks.as_options(str(error))) from None
         finally:
             if progress is not None:
                 progress.stop()
