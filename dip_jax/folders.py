@@ -109,6 +109,11 @@ def run_folder(
     if begun:
         progress.message(f"going on with {folder}: {restored} of {len(found)} pictures are done")
     begin = time.perf_counter()
+    if todo and processes.count == 1:
+        shapes = [_shape(Path(picture.config["image"])) for picture in todo]
+        estimate = guidance.time_of_all(config, [shape for shape in shapes if shape is not None])
+        if estimate:
+            progress.message(estimate)
     if todo:
         restore_pictures(todo, config, overall, processes)
     rows = [_row(one, picture) for one, picture in zip(found, pictures, strict=True)]

@@ -7,7 +7,7 @@ short matrix product, times how far from that speed a fit has been found to be: 
 import functools
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -91,6 +91,23 @@ def seconds_of(config: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[float
     width = sum(settings.architecture.down) / settings.architecture.scales
     likely = (_SLOWNESS[0] + _SLOWNESS[1] / width) * ideal
     return _COMPILING[0] + _SPREAD[0] * likely, _COMPILING[1] + _SPREAD[1] * likely
+
+
+def time_of_all(config: Mapping[str, Any], shapes: Sequence[tuple[int, int, int]]) -> str | None:
+    """How long all steps of several pictures take here, in words; None if it is not known.
+
+    Args:
+        config: as `tasks.defaults` gives it.
+        shapes: of the pictures, `(h, w, c)`; those of one padded size are compiled once.
+    """
+    times = [time for time in (seconds_of(config, shape) for shape in shapes) if time is not None]
+    if not times:
+        return None
+    architecture = tasks.fit_settings(config).architecture
+    again = len(times) - len({(architecture.padded(h, w), c) for h, w, c in shapes})
+    low, high = (sum(time[i] for time in times) - again * _COMPILING[i] for i in (0, 1))
+    count = f"{len(times)} picture{'s' * (len(times) > 1)}"
+    return f"{_duration(low, high)} for all steps of {count}; a rough estimate"
 
 
 def memory_of(
