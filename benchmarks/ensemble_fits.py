@@ -166,7 +166,7 @@ def lanes_cost(side: int, form: str, args: argparse.Namespace) -> dict[str, Any]
     fit = make_fit(tasks.fit_settings(config), tasks.criterion(config), y.shape[2])
     lane = jax.jit(fit.make_lane)(jax.random.key(0), observation)
     state = jax.jit(fit.init)(jax.random.key(1), lane)
-    steps, rounds = 3 if side <= 128 else 1, 5
+    steps, rounds = 20 if side <= 128 else 10, 5  # in chunks, as the command makes them
     places, times = {}, {1: [], 4: []}
     for count in times:
         devices = jax.local_devices()[:1]
