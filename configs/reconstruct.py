@@ -2,7 +2,8 @@
 
     python -m dip_jax.main --config=configs/reconstruct.py
 
-Measured from a cold start on two CPU cores, compilation included, against the clean picture:
+Measured at commit 51d565e, before a step became faster, from a cold start on two CPU cores,
+compilation included, against the clean picture:
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
     none      300 x 200   3 min 43 s     1200 (1200)         9.35 dB degraded, 29.93 dB restored
