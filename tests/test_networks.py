@@ -64,6 +64,12 @@ def test_options_may_differ_from_scale_to_scale():
     assert "skip0_conv" not in params
 
 
+def distance(a, b=None):
+    """The Euclidean distance of two parameter trees, or the length of one."""
+    difference = a if b is None else jax.tree.map(jnp.subtract, a, b)
+    return float(jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(difference))))
+
+
 @pytest.mark.parametrize(
     ("skip", "upsampling", "pointwise", "size"),
     [
@@ -96,9 +102,8 @@ def test_the_network_agrees_with_its_plain_form(skip, upsampling, pointwise, siz
 
     np.testing.assert_allclose(jax.jit(fast)(params), jax.jit(plain_form)(params), atol=1e-5)
     ours, theirs = (jax.jit(jax.grad(loss(form)))(params) for form in (fast, plain_form))
-    largest = max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(theirs))
-    # Among so many inputs of a LeakyReLU some lie within rounding of 0, where the slope jumps.
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=5e-4 * largest), ours, theirs)
+    # As a whole: among so many inputs of a LeakyReLU some lie within rounding of 0, where it bends.
+    assert distance(ours, theirs) < 2e-3 * distance(theirs)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 64), (100, 37)])
@@ -158,11 +163,7 @@ def test_with_remat_the_gradient_is_the_same_and_less_is_kept_for_it():
         x, transpose = both(params)
         kept[remat] = sum(leaf.nbytes for leaf in jax.tree.leaves(transpose))
         (gradients[remat],) = jax.jit(transpose)(x)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
-        gradients[False],
-        gradients[True],
-    )
+    assert distance(*gradients.values()) < 1e-4 * distance(gradients[False])
     assert kept[True] < 0.5 * kept[False]
 
 
