@@ -68,6 +68,7 @@ def test_the_work_directory_has_all_that_is_promised(hole_run):
         "degraded.png",
         "comparison.png",
         "curves.png",
+        "report.html",
         "metrics.jsonl",
         "summary.json",
         "preview",
