@@ -208,10 +208,10 @@ def parameter_shapes(architecture: Architecture, shape: tuple[int, ...], channel
 
 def computed_by_jax(case: Case) -> Results:
     """The results of `dip_jax`, at the full precision of the dtype on any device."""
-    apply = hourglass(case.architecture, case.channels).apply
 
     def data_term(params: Any, given: Any) -> Any:
-        out = apply(params, given.z)
+        network = hourglass(case.architecture, case.channels, dtype=given.z.dtype)
+        out = network.apply(params, given.z)
         total = jnp.sum(given.known * jnp.square(out - given.y))
         return total / (jnp.sum(given.known) * case.channels), out
 

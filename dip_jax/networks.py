@@ -135,8 +135,8 @@ def hourglass(
     Args:
         architecture: its shape.
         channels: c of its output.
-        dtype: of the convolutions and of what lies between them; parameters, norms and the output
-            are float32 whatever it is.
+        dtype: of the convolutions and of what lies between them; norms and the output are float32
+            if it is narrower than that. Parameters are made in float32.
         remat: whether the gradient keeps nothing but the convolutions' outputs and computes the
             rest again: less memory, more time. On a CPU XLA undoes it: it finds what is computed
             twice and keeps it.
@@ -215,11 +215,16 @@ class Hourglass(nn.Module):
     channels: int
     dtype: jnp.dtype = _FLOAT32
 
+    @property
+    def norm_dtype(self) -> jnp.dtype:
+        """The precision of the norms and of the output: that of the convolutions, or float32."""
+        return max(self.dtype, _FLOAT32, key=lambda dtype: jnp.finfo(dtype).bits)
+
     @nn.compact
     def __call__(self, z: Float[Array, "h w d"]) -> Float[Array, "h w channels"]:
         x = self._scale(z.astype(self.dtype), 0)
         kernel, bias = ConvParams(self.channels, name="out")(x.shape[2])
-        return nn.sigmoid(self._convolved(x, kernel, bias).astype(jnp.float32))
+        return nn.sigmoid(self._convolved(x, kernel, bias).astype(self.norm_dtype))
 
     def _convolved(self, x, kernel, bias, stride: int = 1):
         return conv(x, kernel.astype(self.dtype), bias.astype(self.dtype), stride=stride)
@@ -230,7 +235,7 @@ class Hourglass(nn.Module):
 
     def _activate(self, x, name: str):
         params = NormParams(name=f"{name}_norm")(x.shape[2])
-        x = x.astype(jnp.float32)
+        x = x.astype(self.norm_dtype)
         mean, variance = moments(x)
         gain, _ = affine(mean, variance, *params)
         normalised = (x - mean[None, None]) * gain[None, None] + params[1][None, None]
@@ -257,10 +262,10 @@ class Hourglass(nn.Module):
         a, n = self.architecture, self.architecture.skip[i]
         params = NormParams(name=f"join{i}_norm")(n + deep.shape[2])
         kernel, bias = ConvParams(a.up[i], a.up_kernel[i], name=f"up{i}_conv")(n + deep.shape[2])
-        mean, variance = upsampled_moments(deep.astype(jnp.float32), a.upsampling[i])
+        mean, variance = upsampled_moments(deep.astype(self.norm_dtype), a.upsampling[i])
         if n:
             skip = self._block(x, f"skip{i}", n, a.skip_kernel[i])
-            skip_mean, skip_variance = moments(skip.astype(jnp.float32))
+            skip_mean, skip_variance = moments(skip.astype(self.norm_dtype))
             mean = jnp.concatenate([skip_mean, mean])
             variance = jnp.concatenate([skip_variance, variance])
         gain, shift = affine(mean, variance, *params)
