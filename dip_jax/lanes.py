@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from dip_jax import programs
 from dip_jax.fitting import (
     RUNNING,
     STOPPED,
@@ -103,7 +104,9 @@ class Slots:
         self._home = devices[0]
         self._everywhere = NamedSharding(mesh, PartitionSpec())
         going_on = _side_by_side if form == "vmap" and per_device > 1 else _one_after_another
-        self._program = _on_every_device(going_on(fit, length), mesh)
+        program = _on_every_device(going_on(fit, length), mesh)
+        label = f"{going_on.__name__} {length} {fit.label}" if fit.label and mesh.size == 1 else ""
+        self._program = programs.kept(program, label)
 
     def put(self, i: int, lane: Lane, state: LaneState) -> None:
         """Gives place `i` to a lane, whoever had it before."""

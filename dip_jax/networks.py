@@ -152,8 +152,7 @@ def hourglass(
     if remat:
         keep = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
         apply = jax.checkpoint(apply, policy=keep)
-    # Shapes, memory and the first state all ask for `init`, and one that is jitted and the same
-    # network is traced once for all of them; tracing takes the most of a second start.
+    # Shapes, memory and the first state all ask for `init`: jitted, it is traced once for them.
     return Network(jax.jit(init), apply)
 
 
@@ -227,6 +226,8 @@ class Hourglass(nn.Module):
         return nn.sigmoid(self._convolved(x, kernel, bias).astype(self.norm_dtype))
 
     def _convolved(self, x, kernel, bias, stride: int = 1):
+        if self.is_initializing():  # which needs shapes alone, and would trace all of it in vain
+            return jnp.zeros((x.shape[0] // stride, x.shape[1] // stride, kernel.shape[3]), x.dtype)
         return conv(x, kernel.astype(self.dtype), bias.astype(self.dtype), stride=stride)
 
     def _block(self, x, name: str, features: int, taps: int, stride: int = 1):
@@ -235,6 +236,8 @@ class Hourglass(nn.Module):
 
     def _activate(self, x, name: str):
         params = NormParams(name=f"{name}_norm")(x.shape[2])
+        if self.is_initializing():
+            return x
         x = x.astype(self.norm_dtype)
         mean, variance = moments(x)
         gain, _ = affine(mean, variance, *params)
@@ -262,9 +265,11 @@ class Hourglass(nn.Module):
         a, n = self.architecture, self.architecture.skip[i]
         params = NormParams(name=f"join{i}_norm")(n + deep.shape[2])
         kernel, bias = ConvParams(a.up[i], a.up_kernel[i], name=f"up{i}_conv")(n + deep.shape[2])
+        skip = self._block(x, f"skip{i}", n, a.skip_kernel[i]) if n else None
+        if self.is_initializing():
+            return self._activate(jnp.zeros((*x.shape[:2], a.up[i]), x.dtype), f"up{i}")
         mean, variance = upsampled_moments(deep.astype(self.norm_dtype), a.upsampling[i])
-        if n:
-            skip = self._block(x, f"skip{i}", n, a.skip_kernel[i])
+        if skip is not None:
             skip_mean, skip_variance = moments(skip.astype(self.norm_dtype))
             mean = jnp.concatenate([skip_mean, mean])
             variance = jnp.concatenate([skip_variance, variance])
@@ -272,7 +277,7 @@ class Hourglass(nn.Module):
         bias = (bias + jnp.einsum("abio,i->o", kernel, shift)).astype(self.dtype)
         kernel = (kernel * gain[None, None, :, None]).astype(self.dtype)
         joined = upsample_conv(deep, kernel[:, :, n:], a.upsampling[i]) + bias[None, None]
-        if n:
+        if skip is not None:
             joined = joined + conv(skip, kernel[:, :, :n], jnp.zeros_like(bias))
         return self._activate(settle_gradient(checkpoint_name(joined, CONVOLVED)), f"up{i}")
 

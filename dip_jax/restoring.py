@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from dip_jax import metrics
+from dip_jax import metrics, programs
 from dip_jax.checkpoints import Checkpoints
 from dip_jax.errors import InputError
 from dip_jax.fitting import (
@@ -284,7 +284,8 @@ class _Loop:
     def use(self, fit: Fit, at_once: int, shape: _Shape | None = None) -> None:
         """Begins with lanes of another shape."""
         self._fit, self._shape, self._at_once = fit, shape, at_once
-        self._make_lane, self._init = jax.jit(fit.make_lane), jax.jit(fit.init)
+        self._make_lane = jax.jit(fit.make_lane)
+        self._init = programs.kept(jax.jit(fit.init), fit.label and f"init {fit.label}")
         self._slots: Slots | None = None
         self.running: dict[int, _Running] = {}
 

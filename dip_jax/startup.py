@@ -45,6 +45,8 @@ def keep_compiled_programs(folder: str | os.PathLike[str] | None = None) -> None
     """
     import jax
 
+    from dip_jax import programs
+
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -53,3 +55,4 @@ def keep_compiled_programs(folder: str | os.PathLike[str] | None = None) -> None
     # Small programs too: a run has dozens of them, and together they take seconds.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    programs.keep_in(folder / "whole")

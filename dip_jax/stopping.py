@@ -52,10 +52,18 @@ class Judgement(NamedTuple):
 
 
 class Criterion(NamedTuple):
-    """A pair of pure functions; see the module's first lines."""
+    """A pair of pure functions; see the module's first lines.
+
+    Attributes:
+        init: makes its state.
+        update: judges a step.
+        label: its name with all its arguments, by which compiled programs are told apart; "" for
+            one whose programs are not to be kept.
+    """
 
     init: Callable[[Any], Carry]
     update: Callable[[Carry, View], tuple[Carry, Judgement]]
+    label: str = ""
 
 
 class Record(NamedTuple):
@@ -105,7 +113,7 @@ def heldout(*, patience: int, doubt: float = 2.0, only_avg: bool = False) -> Cri
         error = jnp.sum(out) / n + doubt * jnp.sqrt(spread / n)
         return jnp.fmin(-10 * jnp.log10(error), view.psnr_heldout[0]), view.psnr_heldout[1]
 
-    return _by_psnr(pick, patience)
+    return _by_psnr(pick, patience, f"heldout {patience} {doubt} {only_avg}")
 
 
 def oracle(*, patience: int) -> Criterion:
@@ -120,10 +128,10 @@ def oracle(*, patience: int) -> Criterion:
             raise ValueError("the oracle criterion needs a clean image")
         return view.psnr_true
 
-    return _by_psnr(pick, patience)
+    return _by_psnr(pick, patience, f"oracle {patience}")
 
 
-def _by_psnr(pick: Callable[[View], Pair], patience: int) -> Criterion:
+def _by_psnr(pick: Callable[[View], Pair], patience: int, label: str) -> Criterion:
     def init(lane):
         del lane
         return _no_record()
@@ -134,7 +142,7 @@ def _by_psnr(pick: Callable[[View], Pair], patience: int) -> Criterion:
         stop = (view.step - record.step >= patience) & (patience > 0)
         return record, Judgement(out, avg, stop)
 
-    return Criterion(init, update)
+    return Criterion(init, update, label)
 
 
 def wmv(*, patience: int, window: int = 100, pixels: int = 4096) -> Criterion:
@@ -172,7 +180,7 @@ def wmv(*, patience: int, window: int = 100, pixels: int = 4096) -> Criterion:
         carry = (sample, inside, recent, seen, record)
         return carry, Judgement(jnp.float32(-jnp.inf), score, stop)
 
-    return Criterion(init, update)
+    return Criterion(init, update, f"wmv {patience} {window} {pixels}")
 
 
 def none(*, patience: int = 0) -> Criterion:
@@ -192,7 +200,7 @@ def none(*, patience: int = 0) -> Criterion:
             jnp.float32(-jnp.inf), view.step.astype(jnp.float32), jnp.bool_(False)
         )
 
-    return Criterion(init, update)
+    return Criterion(init, update, "none")
 
 
 CRITERIA: dict[str, Callable[..., Criterion]] = {

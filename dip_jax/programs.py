@@ -1,0 +1,145 @@
+"""Compiled programs kept whole on disk, so that a later process need not even trace them.
+
+JAX's own compilation cache saves the compiler's work, but not the tracing and lowering that lead to
+its key: half of a second start. Here the key is what a program is made from: this package's source,
+the versions of what it is built on, the machine, JAX's settings, a label and the arguments' shapes.
+Whatever of it differs, and whatever is wrong with a file, the program is compiled anew.
+
+A kept program is machine code and a pickle: the folder must be the user's own, as JAX's cache.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.experimental import serialize_executable
+from jax.experimental.compilation_cache import compilation_cache
+
+from dip_jax.files import write_bytes
+
+_SUFFIX = ".program"
+_MOST = 24  # files, of some 10 MB each; the least recently used ones are removed
+_DIGEST = 32  # bytes of SHA-256
+
+_folder: Path | None = None
+
+
+def keep_in(folder: str | os.PathLike[str] | None) -> None:
+    """Sets where programs are kept, for the whole process; None, as at first, keeps none."""
+    global _folder
+    _folder = None if folder is None else Path(folder)
+
+
+def kept(function: Callable, label: str) -> Callable:
+    """The function, whose program is taken from disk if it is there, and left there if it is not.
+
+    Args:
+        function: a jitted function. It is called with arguments of one structure, shape and device.
+        label: all that the function depends on besides its arguments and this package's source; ""
+            if that is not known, and nothing is kept.
+    """
+    if _folder is None or not label:
+        return function
+    return _Kept(function, label, _folder)
+
+
+class _Kept:
+    def __init__(self, function: Callable, label: str, folder: Path) -> None:
+        self._function, self._label, self._folder = function, label, folder
+        self._program: Callable | None = None
+
+    def __call__(self, *args: Any) -> Any:
+        if self._program is None:
+            path = self._folder / f"{_key(self._label, args)}{_SUFFIX}"
+            self._program = _loaded(path) or self._compiled(path, args)
+        return self._program(*args)
+
+    def _compiled(self, path: Path, args: tuple) -> Callable:
+        lowered = self._function.lower(*args)  # type: ignore[attr-defined]
+        with _without_jax_cache():
+            program = lowered.compile()
+        # Not every backend can serialise, and a cache that cannot be written is none.
+        with contextlib.suppress(Exception):
+            data = pickle.dumps(serialize_executable.serialize(program))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, hashlib.sha256(data).digest() + data)
+            _remove_oldest(path.parent)
+        return program
+
+
+@contextlib.contextmanager
+def _without_jax_cache() -> Iterator[None]:
+    """A CPU's program that comes from JAX's cache is not whole when it is serialised again."""
+    before = jax.config.values["jax_enable_compilation_cache"]
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()  # JAX looks at the setting only once
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_compilation_cache", before)
+        compilation_cache.reset_cache()
+
+
+def _loaded(path: Path) -> Callable | None:
+    """The program in a file; None if there is none, or it is not whole."""
+    with contextlib.suppress(Exception):
+        data = path.read_bytes()
+        if hashlib.sha256(data[_DIGEST:]).digest() == data[:_DIGEST]:
+            program = serialize_executable.deserialize_and_load(*pickle.loads(data[_DIGEST:]))
+            os.utime(path)
+            return program
+    return None
+
+
+def _remove_oldest(folder: Path) -> None:
+    paths = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime)
+    for path in paths[:-_MOST]:
+        path.unlink(missing_ok=True)
+
+
+def _key(label: str, args: tuple) -> str:
+    leaves, structure = jax.tree.flatten(args)
+    arguments = [(leaf.shape, str(leaf.dtype), str(leaf.sharding)) for leaf in leaves]
+    text = repr((_surroundings(), _settings(), label, str(structure), arguments))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _settings() -> list[tuple[str, Any]]:
+    """Of JAX; those that name folders have no say in a program."""
+    values = jax.config.values.items()
+    return sorted((name, value) for name, value in values if not name.endswith("_dir"))
+
+
+@functools.cache
+def _surroundings() -> tuple[Any, ...]:
+    """What does not change within a process: source, versions, machine."""
+    source = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        source.update(path.read_bytes())
+    packages = ("jax", "jaxlib", "flax", "optax", "numpy")
+    devices = jax.local_devices()
+    return (
+        source.hexdigest(),
+        sys.version,
+        *(version(package) for package in packages),
+        devices[0].client.platform_version,
+        [str(device.device_kind) for device in devices],
+        os.environ.get("XLA_FLAGS", ""),
+        _processor(),
+    )
+
+
+def _processor() -> str:
+    """Its model and instruction sets, where the system tells: a home may be shared by machines."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return "\n".join(sorted({x for x in lines if x.startswith(("model name", "flags"))}))
+    return ""

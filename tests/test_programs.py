@@ -1,0 +1,135 @@
+"""Programs that are kept on disk."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from dip_jax import programs
+
+
+@pytest.fixture
+def folder(tmp_path):
+    programs.keep_in(tmp_path)
+    yield tmp_path
+    programs.keep_in(None)
+
+
+class Traced:
+    """A jitted function that counts how often it is traced."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.function = jax.jit(self._compute)
+
+    def _compute(self, tree):
+        self.count += 1
+        key = jax.random.split(tree["key"])[0]
+        return {"key": key, "x": jnp.cumsum(tree["x"]) + jax.random.uniform(key, tree["x"].shape)}
+
+
+def arguments(n: int = 4):
+    return {"key": jax.random.key(1), "x": jnp.arange(n, dtype=jnp.float32)}
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.program"))
+
+
+def test_a_kept_program_is_not_traced_again_and_computes_the_same(folder):
+    first, again = Traced(), Traced()
+    expected = programs.kept(first.function, "sums")(arguments())
+    found = programs.kept(again.function, "sums")(arguments())
+    assert (first.count, again.count) == (1, 0)
+    assert (found["x"] == expected["x"]).all()
+    assert (jax.random.key_data(found["key"]) == jax.random.key_data(expected["key"])).all()
+
+
+@pytest.mark.parametrize("label, n", [("others", 4), ("sums", 5)])
+def test_another_label_or_shape_is_another_program(folder, label, n):
+    first, other = Traced(), Traced()
+    programs.kept(first.function, "sums")(arguments())
+    programs.kept(other.function, label)(arguments(n))
+    assert other.count == 1 and len(files(folder)) == 2
+
+
+def test_another_source_is_another_program(folder, monkeypatch):
+    programs.kept(Traced().function, "sums")(arguments())
+    monkeypatch.setattr(programs, "_surroundings", lambda: ("changed",))
+    changed = Traced()
+    programs.kept(changed.function, "sums")(arguments())
+    assert changed.count == 1 and len(files(folder)) == 2
+
+
+@pytest.mark.parametrize("left", [0, 20, 1000])
+def test_a_torn_file_is_compiled_anew_and_replaced(folder, left):
+    programs.kept(Traced().function, "sums")(arguments())
+    (path,) = files(folder)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:left])
+    again, third = Traced(), Traced()
+    programs.kept(again.function, "sums")(arguments())
+    programs.kept(third.function, "sums")(arguments())
+    assert (again.count, third.count) == (1, 0)
+
+
+def test_a_folder_that_cannot_be_written_does_no_harm(tmp_path, folder):
+    (tmp_path / "file").write_text("")
+    programs.keep_in(tmp_path / "file" / "inside")
+    assert programs.kept(Traced().function, "sums")(arguments())["x"].shape == (4,)
+
+
+def test_only_the_latest_files_stay(folder, monkeypatch):
+    monkeypatch.setattr(programs, "_MOST", 2)
+    for label in ("a", "b", "c"):
+        programs.kept(Traced().function, label)(arguments())
+    assert len(files(folder)) == 2
+    latest = Traced()
+    programs.kept(latest.function, "c")(arguments())
+    assert latest.count == 0
+
+
+def test_without_a_folder_or_a_label_the_function_itself_is_used(folder):
+    function = Traced().function
+    assert programs.kept(function, "") is function
+    programs.keep_in(None)
+    assert programs.kept(function, "sums") is function
+
+
+@pytest.mark.slow
+def test_what_jax_has_in_its_own_cache_is_kept_whole(tmp_path):
+    """In a process of its own, because the quick compiles of the tests do not show it."""
+    program = """
+import sys
+import jax
+from dip_jax import programs
+
+def drawn(key):
+    return [jax.random.uniform(k, (3, 3, 4, 4)) for k in jax.random.split(key, 3)]
+
+key = jax.random.key(0)
+expected = jax.jit(lambda k: drawn(k))(key)
+jax.clear_caches()
+programs.keep_in(sys.argv[1])
+programs.kept(jax.jit(lambda k: drawn(k)), "drawn")(key)
+found = programs.kept(None, "drawn")(key)
+print(all((a == b).all() for a, b in zip(found, expected)))
+"""
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": "",
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "whole")],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout.strip() == "True", result.stderr
