@@ -70,8 +70,10 @@ def _form(x, kernel, stride) -> _Form:
     h, w = ((side - k) // stride + 1 for side in x.shape[:2])
     if stride > 1 or k * k * c_in <= _SMALL_PATCH * c_out or h * w <= _FEW_PATCHES:
         return _patches(stride)
-    if k == 3 and min(c_in, c_out) >= _MANY_CHANNELS and h % 2 == w % 2 == 0:
-        return _Form(winograd.correlate, winograd.gradients)
+    if k == 3 and min(c_in, c_out) >= _MANY_CHANNELS:
+        for tile in (4, 2):
+            if h % tile == w % tile == 0:
+                return _winograd(tile)
     return _shifts()
 
 
@@ -111,6 +113,13 @@ def _library(stride: int) -> _Form:
         return jax.vjp(correlate, x, kernel)[1](g)
 
     return _Form(correlate, gradients)
+
+
+def _winograd(tile: int) -> _Form:
+    return _Form(
+        functools.partial(winograd.correlate, tile=tile),
+        functools.partial(winograd.gradients, tile=tile),
+    )
 
 
 def _shifts() -> _Form:

@@ -1,114 +1,171 @@
-"""A 3×3 correlation with less than half of the multiplications: Winograd's F(2×2, 3×3).
+"""A 3×3 correlation with a half or a quarter of the multiplications: Winograd's F(m×m, 3×3).
 
-Every tile of 2×2 outputs is seen through a 4×4 window. With the fixed matrices A, B and G below,
+Every tile of m×m outputs, m = 2 or 4, is seen through a window of n = m + 2 pixels a side. With the
+fixed matrices A, B and G of `_TRANSFORMS`,
 
     y = Aᵀ [ (G · kernel · Gᵀ) ⊙ (Bᵀ · window · B) ] A,
 
-where ⊙ acts on each of the 16 positions alone; over all tiles and channels it is 16 matrix
-products, with 4 multiplications per output and channel pair in place of 9. It is the same function
-up to rounding, which is about that of the direct form. Source: Lavin, Gray, "Fast Algorithms for
-Convolutional Neural Networks", CVPR 2016, section 4.1. The gradients are the transposes of the
-three linear maps, and reuse the same products.
+where ⊙ acts on each of the n² positions alone; over all tiles and channels it is n² matrix
+products. Per output and channel pair there are n²/m² multiplications in place of 9: 4 for m = 2,
+2.25 for m = 4. It is the same function up to rounding: for m = 2 about that of the direct form, for
+m = 4 some ten times as much, which is still less than 1e-5 of the values. Source: Lavin, Gray,
+"Fast Algorithms for Convolutional Neural Networks", CVPR 2016, sections 4.1 and 4.3. The gradients
+are the transposes of the three linear maps, and reuse the same products.
 
 Images are `(h, w, c)` float32 without a batch axis; an unpadded correlation, as in `convolution`.
 """
 
 import functools
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-_B_T = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))
-_A_T = ((1, 1, 1, 0), (0, 1, -1, -1))
-_B, _A = tuple(zip(*_B_T, strict=True)), tuple(zip(*_A_T, strict=True))
-_G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
+Matrix = tuple[tuple[float, ...], ...]
+
+
+class _Transforms(NamedTuple):
+    """The matrices of one tile size: Bᵀ `(n, n)`, Aᵀ `(m, n)`, G `(n, 3)`."""
+
+    b_t: Matrix
+    a_t: Matrix
+    g: Matrix
+
+
+_TRANSFORMS = {
+    2: _Transforms(
+        b_t=((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
+        a_t=((1, 1, 1, 0), (0, 1, -1, -1)),
+        g=((1, 0, 0), (1 / 2, 1 / 2, 1 / 2), (1 / 2, -1 / 2, 1 / 2), (0, 0, 1)),
+    ),
+    4: _Transforms(
+        b_t=(
+            (4, 0, -5, 0, 1, 0),
+            (0, -4, -4, 1, 1, 0),
+            (0, 4, -4, -1, 1, 0),
+            (0, -2, -1, 2, 1, 0),
+            (0, 2, -1, -2, 1, 0),
+            (0, 4, 0, -5, 0, 1),
+        ),
+        a_t=((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
+        g=(
+            (1 / 4, 0, 0),
+            (-1 / 6, -1 / 6, -1 / 6),
+            (-1 / 6, 1 / 6, -1 / 6),
+            (1 / 24, 1 / 12, 1 / 6),
+            (1 / 24, -1 / 12, 1 / 6),
+            (0, 0, 1),
+        ),
+    ),
+}
 
 
 def correlate(
-    x: Float[Array, "h+2 w+2 c_in"], kernel: Float[Array, "3 3 c_in c_out"]
+    x: Float[Array, "h+2 w+2 c_in"], kernel: Float[Array, "3 3 c_in c_out"], tile: int
 ) -> Float[Array, "h w c_out"]:
-    """The unpadded correlation; h and w must be even."""
-    products = _matmul(_windows(x), _transformed(kernel), ((2,), (1,)))
-    h, w = x.shape[0] - 2, x.shape[1] - 2
-    return _outputs(products.reshape(4, 4, h // 2, w // 2, -1))
+    """The unpadded correlation; h and w must be multiples of `tile`, which is 2 or 4."""
+    products = _matmul(_windows(x, tile), _transformed(kernel, tile), ((2,), (1,)))
+    n, h, w = tile + 2, x.shape[0] - 2, x.shape[1] - 2
+    return _outputs(products.reshape(n, n, h // tile, w // tile, -1), tile)
 
 
 def gradients(
     x: Float[Array, "h+2 w+2 c_in"],
     kernel: Float[Array, "3 3 c_in c_out"],
     g: Float[Array, "h w c_out"],
+    tile: int,
 ) -> tuple[Float[Array, "h+2 w+2 c_in"], Float[Array, "3 3 c_in c_out"]]:
-    """The gradients of `sum(g · correlate(x, kernel))` with respect to `x` and `kernel`."""
+    """The gradients of `sum(g · correlate(x, kernel, tile))` with respect to `x` and `kernel`."""
     h, w, c_out = g.shape
-    c_in = x.shape[2]
-    g = _outputs_transposed(g)
-    d_windows = _matmul(g, _transformed(kernel), ((2,), (2,)))
-    d_kernel = _matmul(_windows(x), g, ((1,), (1,))).reshape(4, 4, c_in, c_out)
-    d_x = _windows_transposed(d_windows.reshape(4, 4, h // 2, w // 2, c_in))
-    return d_x, jnp.einsum("ia,jb,ijcd->abcd", _G, _G, d_kernel)
+    n, c_in = tile + 2, x.shape[2]
+    g = _outputs_transposed(g, tile)
+    d_windows = _matmul(g, _transformed(kernel, tile), ((2,), (2,)))
+    d_kernel = _matmul(_windows(x, tile), g, ((1,), (1,))).reshape(n, n, c_in, c_out)
+    d_x = _windows_transposed(d_windows.reshape(n, n, h // tile, w // tile, c_in), tile)
+    return d_x, jnp.einsum("ia,jb,ijcd->abcd", *_kernel_matrices(tile, g.dtype), d_kernel)
 
 
 def _matmul(a, b, contracted):
     return lax.dot_general(a, b, (contracted, ((0,), (0,))))
 
 
-def _transformed(kernel):
-    """G · kernel · Gᵀ, as `(16, c_in, c_out)`."""
-    return jnp.einsum("ia,jb,abcd->ijcd", _G, _G, kernel).reshape(16, *kernel.shape[2:])
+def _kernel_matrices(tile, dtype):
+    g = np.array(_TRANSFORMS[tile].g, dtype)
+    return g, g
+
+
+def _transformed(kernel, tile):
+    """G · kernel · Gᵀ, as `(n², c_in, c_out)`."""
+    transformed = jnp.einsum("ia,jb,abcd->ijcd", *_kernel_matrices(tile, kernel.dtype), kernel)
+    return transformed.reshape(-1, *kernel.shape[2:])
+
+
+def _transposed(matrix):
+    return tuple(zip(*matrix, strict=True))
 
 
 def _apply(matrix, parts):
-    """A matrix of −1, 0 and 1 times a list of images; the barrier keeps what is read often."""
+    """A small matrix times a list of images; the barrier keeps what is read often."""
     return lax.optimization_barrier([_row(weights, parts) for weights in matrix])
 
 
 def _row(weights, parts):
-    terms = [part if w == 1 else -part for w, part in zip(weights, parts, strict=True) if w]
-    return functools.reduce(jnp.add, terms)
+    return functools.reduce(
+        jnp.add, (_times(w, part) for w, part in zip(weights, parts, strict=True) if w)
+    )
 
 
-def _windows(x):
-    """Bᵀ · window · B of all windows, `(16, tiles, c)`."""
-    n, m, c = x.shape[0] // 2 - 1, x.shape[1] // 2 - 1, x.shape[2]
+def _times(weight, part):
+    return part if weight == 1 else -part if weight == -1 else weight * part
+
+
+def _windows(x, tile):
+    """Bᵀ · window · B of all windows, `(n², tiles, c)`."""
+    n, b_t = tile + 2, _TRANSFORMS[tile].b_t
+    h, w, c = (x.shape[0] - 2) // tile, (x.shape[1] - 2) // tile, x.shape[2]
     windows = []
-    for row in _apply(_B_T, [x[i : i + 2 * n - 1 : 2] for i in range(4)]):
-        columns = [row[:, j : j + 2 * m - 1 : 2] for j in range(4)]
-        windows += [_row(weights, columns) for weights in _B_T]
-    return jnp.stack(windows).reshape(16, n * m, c)
+    for row in _apply(b_t, [x[i : i + tile * (h - 1) + 1 : tile] for i in range(n)]):
+        columns = [row[:, j : j + tile * (w - 1) + 1 : tile] for j in range(n)]
+        windows += [_row(weights, columns) for weights in b_t]
+    return jnp.stack(windows).reshape(n * n, h * w, c)
 
 
-def _windows_transposed(d):
-    """`(4, 4, n, m, c)` to an image `(2n + 2, 2m + 2, c)`: overlapping windows are added."""
-    rows = lax.optimization_barrier([_overlapped(d[i], 1) for i in range(4)])
-    return _overlapped(rows, 0)
+def _windows_transposed(d, tile):
+    """`(n, n, h, w, c)` to an image `(m·h + 2, m·w + 2, c)`: overlapping windows are added."""
+    rows = lax.optimization_barrier([_overlapped(part, tile, 1) for part in d])
+    return _overlapped(rows, tile, 0)
 
 
-def _overlapped(d, axis):
-    """Along one axis, B times the window's four, each at its pixel of the window."""
+def _overlapped(d, tile, axis):
+    """Along one axis, B times the window's n, each at its pixel of the window."""
     before, after = [(0, 0)] * 3, [(0, 0)] * 3
     before[axis], after[axis] = (1, 0), (0, 1)
-    pixels = [_row(weights, list(d)) for weights in _B]
-    even = jnp.pad(pixels[0], after) + jnp.pad(pixels[2], before)
-    odd = jnp.pad(pixels[1], after) + jnp.pad(pixels[3], before)
-    shape = list(even.shape)
-    shape[axis] *= 2
-    return jnp.stack([even, odd], axis + 1).reshape(shape)
+    pixels = [_row(weights, list(d)) for weights in _transposed(_TRANSFORMS[tile].b_t)]
+    phases = [jnp.pad(pixel, after) for pixel in pixels[:tile]]
+    for i in range(2):  # the last two pixels of a window are the first two of the next one
+        phases[i] = phases[i] + jnp.pad(pixels[tile + i], before)
+    shape = list(phases[0].shape)
+    shape[axis] *= tile
+    image = jnp.stack(phases, axis + 1).reshape(shape)
+    return lax.slice_in_dim(image, 0, shape[axis] - tile + 2, axis=axis)
 
 
-def _outputs(products):
-    """Aᵀ · products · A, `(4, 4, n, m, c)` to an image `(2n, 2m, c)`."""
-    _, _, n, m, c = products.shape
-    rows = _apply(_A_T, list(products))
-    outputs = [jnp.stack([_row(weights, list(row)) for weights in _A_T], 2) for row in rows]
-    return jnp.stack(outputs, 1).reshape(2 * n, 2 * m, c)
+def _outputs(products, tile):
+    """Aᵀ · products · A, `(n, n, h, w, c)` to an image `(m·h, m·w, c)`."""
+    a_t = _TRANSFORMS[tile].a_t
+    _, _, h, w, c = products.shape
+    rows = _apply(a_t, list(products))
+    outputs = [jnp.stack([_row(weights, list(row)) for weights in a_t], 2) for row in rows]
+    return jnp.stack(outputs, 1).reshape(tile * h, tile * w, c)
 
 
-def _outputs_transposed(g):
-    """An image `(2n, 2m, c)` to `(16, tiles, c)`."""
+def _outputs_transposed(g, tile):
+    """An image `(m·h, m·w, c)` to `(n², tiles, c)`."""
+    a = _transposed(_TRANSFORMS[tile].a_t)
     h, w, c = g.shape
-    g = g.reshape(h // 2, 2, w // 2, 2, c)
-    rows = _apply(_A, [g[:, 0], g[:, 1]])
-    products = [_row(weights, [row[:, :, 0], row[:, :, 1]]) for row in rows for weights in _A]
-    return jnp.stack(products).reshape(16, -1, c)
+    g = g.reshape(h // tile, tile, w // tile, tile, c)
+    rows = _apply(a, [g[:, i] for i in range(tile)])
+    products = [_row(weights, [row[:, :, j] for j in range(tile)]) for row in rows for weights in a]
+    return jnp.stack(products).reshape((tile + 2) ** 2, -1, c)

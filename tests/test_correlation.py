@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax import correlation, winograd
+from dip_jax import correlation
 from dip_jax.correlation import correlate
 
 FORMS = {
@@ -15,8 +15,10 @@ FORMS = {
     "patches, stride 3": (correlation._patches(3), 3, 5, (12, 9)),
     "shifts, 3 taps": (correlation._shifts(), 1, 3, (9, 8)),
     "shifts, 5 taps": (correlation._shifts(), 1, 5, (9, 8)),
-    "winograd": (winograd, 1, 3, (10, 8)),
-    "winograd, one tile": (winograd, 1, 3, (4, 4)),
+    "winograd, 2×2": (correlation._winograd(2), 1, 3, (10, 8)),
+    "winograd, 2×2, one tile": (correlation._winograd(2), 1, 3, (4, 4)),
+    "winograd, 4×4": (correlation._winograd(4), 1, 3, (14, 10)),
+    "winograd, 4×4, one tile": (correlation._winograd(4), 1, 3, (6, 6)),
 }
 
 
@@ -37,8 +39,14 @@ def test_a_form_agrees_with_the_library(name):
 
 @pytest.mark.parametrize(
     ("size", "c_in", "c_out", "k"),
-    [((42, 34), 24, 24, 3), ((42, 35), 24, 24, 3), ((44, 42), 16, 4, 5), ((40, 40), 2, 24, 3)],
-    ids=["winograd", "an odd side", "5 taps", "few channels"],
+    [
+        ((42, 34), 24, 24, 3),
+        ((44, 36), 24, 24, 3),
+        ((42, 35), 24, 24, 3),
+        ((44, 42), 16, 4, 5),
+        ((40, 40), 2, 24, 3),
+    ],
+    ids=["winograd, 4×4", "winograd, 2×2", "an odd side", "5 taps", "few channels"],
 )
 def test_the_form_that_is_chosen_agrees_with_the_library(size, c_in, c_out, k):
     rng = np.random.default_rng(1)
