@@ -43,10 +43,14 @@ class Case(NamedTuple):
     holes: int
 
 
+PICTURES = ("chelsea", "coffee", "astronaut", "rocket")
 CASES = (
-    *(Case(picture, 128, 0, 0) for picture in ("chelsea", "coffee", "astronaut", "rocket")),
-    *(Case(picture, 128, 1, 1) for picture in ("chelsea", "coffee", "astronaut", "rocket")),
-    *(Case(picture, 200, 1, 1) for picture in ("astronaut", "rocket")),
+    *(
+        Case(picture, side, seed, seed)
+        for side in (96, 128)
+        for picture in PICTURES
+        for seed in (0, 1)
+    ),
     *(Case(picture, 300, 0, 0) for picture in ("chelsea", "coffee")),
 )
 
