@@ -27,23 +27,24 @@ from typing import Any
 
 from dip_jax import startup
 
-startup.keep_freed_memory()  # before JAX takes memory for the first time
+if __name__ == "__main__":
+    startup.keep_freed_memory()  # before JAX takes memory for the first time
 
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
+import jax
+import numpy as np
 
-from benchmarks import quality_classical as classical  # noqa: E402
-from benchmarks import quality_fits as fits  # noqa: E402
-from benchmarks import quality_plan as plan  # noqa: E402
-from benchmarks import tables  # noqa: E402
-from benchmarks.quality_figures import Entry, Images, entry, without_oracle  # noqa: E402
-from benchmarks.quality_plan import SCALES, SUITES, Config, Picture, Suite  # noqa: E402
-from benchmarks.quality_report import report  # noqa: E402
-from benchmarks.quality_sheets import sheet  # noqa: E402
-from dip_jax.errors import InputError  # noqa: E402
-from dip_jax.files import write_atomically, write_bytes  # noqa: E402
-from dip_jax.overrides import parsed  # noqa: E402
-from dip_jax.reporting import write_json  # noqa: E402
+from benchmarks import quality_classical as classical
+from benchmarks import quality_fits as fits
+from benchmarks import quality_plan as plan
+from benchmarks import tables
+from benchmarks.quality_figures import Entry, Images, entry, without_oracle
+from benchmarks.quality_plan import SCALES, SUITES, Config, Picture, Suite
+from benchmarks.quality_report import report
+from benchmarks.quality_sheets import sheet
+from dip_jax.errors import InputError
+from dip_jax.files import write_atomically, write_bytes
+from dip_jax.overrides import parsed
+from dip_jax.reporting import write_json
 
 METHODS = ("classical", "dip_jax", "pytorch")
 Made = tuple[list[Entry], Images, dict[str, Any]]
@@ -68,7 +69,6 @@ class Run:
         self.side = args.side or scale.side
         self.count = args.pictures or scale.pictures
         self.seeds = args.seeds or scale.seeds
-        self.parameters: dict[str, Any] = {}
 
     def config(self, changes: dict[str, Any] | None = None) -> Config:
         changed = parsed(self.args.set) | (changes or {})
@@ -119,7 +119,7 @@ class Run:
         """What is kept of a picture: its label, what it depends on, and how it is made."""
         if "classical" in self.args.methods:
             for method in filter(classical.installed, classical.methods(config)):
-                point = self.chosen(method, config, side)
+                point = self.chosen(method, picture, config, side)
                 settings = [method.points, point, config["damage"]]
                 yield (
                     method.name,
@@ -136,21 +136,23 @@ class Run:
         if "dip_jax" in self.args.methods:
             yield "dip_jax", [config, self.seeds], lambda: fits.ours(picture, config, self.seeds)
 
-    def chosen(self, method: classical.Method, config: Config, side: int | None) -> int:
-        """The place in a classical method's grid that other photographs choose."""
-        others = plan.samples(self.suite, self.suite.others, config, side)
-        key = plan.digest([method.points, [other.digest for other in others], config["damage"]])
-        where = "full size" if side is None else f"{side} pixels"
-        if config["task"] == "denoise":
-            where += f", sigma {config['damage']['sigma']:g}"
-        found = tables.kept(
-            self.args.work,
-            f"{self.name} parameters of {method.name} {key}",
-            lambda: classical.chosen(method, others, config),
-        )
-        if method.grid:
-            self.parameters[f"{method.name}|{where}"] = found
-        return found["point"]
+    def chosen(
+        self, method: classical.Method, picture: Picture, config: Config, side: int | None
+    ) -> int:
+        """The point of a classical method's grid that other photographs choose."""
+        if not method.grid:
+            return 0
+        found = []
+        names = [name for name in self.suite.others if name != picture.name]
+        for other in plan.samples(self.suite, names, config, side):
+            key = plan.digest([other.digest, method.points, config["damage"]])
+            scores = tables.kept(
+                self.args.work,
+                f"{self.name} {other.name} grid of {method.name} {key}",
+                lambda other=other: classical.scores(method, other, config),
+            )
+            found.append(scores["psnr"])
+        return classical.chosen(found)
 
     def kept(self, name: str, make: Callable[[], Made]) -> dict[str, Any]:
         """The figures of a unit and the file of its images, made if they are not there."""
@@ -189,7 +191,6 @@ class Run:
                 "learning_rate": base["learning_rate"],
             },
             "missing": self.missing(config),
-            "parameters": self.parameters,
             "crop": crop,
             "pictures": pictures,
             "rows": rows,
@@ -222,12 +223,16 @@ def damage_in_words(suite: Suite, config: Config) -> str:
 def shown_arguments(args: argparse.Namespace) -> list[str]:
     """Those that were given, without the places of files."""
     words = []
-    for word in args.given:
-        name, equals, value = word.partition("=")
-        if name in ("--data", "--row"):
-            value = ",".join([Path(value.split(",")[0]).name, *value.split(",")[1:]])
-        if name not in ("--work", "--out"):
-            words.append(name + equals + value)
+    for name, value in vars(args).items():
+        if name in ("work", "out") or value == arguments([]).__dict__[name]:
+            continue
+        for each in value if name in ("row", "set") else [value]:
+            if name == "methods":
+                each = ",".join(each)
+            elif name in ("data", "row"):
+                path, *rest = str(each).split(",")
+                each = ",".join([Path(path).name, *rest])
+            words.append(f"--{name.replace('_', '-')}={each}")
     return words
 
 
@@ -252,7 +257,6 @@ def arguments(given: list[str]) -> argparse.Namespace:
     args = parser.parse_args(given)
     if unknown := set(args.methods) - set(METHODS):
         parser.error(f"--methods: {', '.join(unknown)}; expected some of {', '.join(METHODS)}")
-    args.given = given
     return args
 
 

@@ -129,10 +129,7 @@ def fit_members(picture: Picture, config: Config, seeds: int) -> Members:
 def ours(
     picture: Picture, config: Config, seeds: int
 ) -> tuple[list[Entry], Images, dict[str, Any]]:
-    """One fit of all seeds, and from it the means of 1, 2, 4, ... of them.
-
-    Of less than all seeds the figures are averaged over their disjoint groups.
-    """
+    """One fit of all seeds, and from it the means of 1, 2, 4, ... of them."""
     members = fit_members(picture, config, seeds)
     # A step's time, of all but the first: programs are compiled once, and kept.
     seconds = np.mean(
@@ -141,6 +138,24 @@ def ours(
             for r in members.results
         ]
     )
+    details = {
+        name: [getattr(r, name) for r in members.results]
+        for name in ("steps", "chosen_step", "chosen_image", "stop_reason", "rollbacks")
+    }
+    return *means_of_members(members, picture.clean, float(seconds)), details
+
+
+def means_of_members(members: Members, clean: Pixels, seconds: float) -> tuple[list[Entry], Images]:
+    """The figures of the means of 1, 2, 4, ... members, and the images of the first of them.
+
+    Of less than all members the figures are averaged over their disjoint groups.
+
+    Args:
+        members: of one picture.
+        clean: the clean picture.
+        seconds: of one member.
+    """
+    seeds = len(members.stopped[RESULT])
     entries, pictures = [], {}
     for n in ensembles(seeds):
         method = f"dip_jax, {n} seed{'s' if n > 1 else ''}"
@@ -149,13 +164,9 @@ def ours(
                 [x[group].mean(axis=0) for group in groups(seeds, n)]
                 for x in (members.stopped[kind], members.oracle[kind])
             ]
-            entries.append(mean_entry(method, kind, *means, picture.clean, float(n * seconds)))
+            entries.append(mean_entry(method, kind, *means, clean, n * seconds))
             pictures[f"{method}|{kind}"] = means[0][0]
-    details = {
-        name: [getattr(r, name) for r in members.results]
-        for name in ("steps", "chosen_step", "chosen_image", "stop_reason", "rollbacks")
-    }
-    return entries, pictures, details
+    return entries, pictures
 
 
 def ensembles(seeds: int) -> list[int]:

@@ -27,7 +27,8 @@ class Suite:
     Attributes:
         task: one of `tasks.TASKS`.
         samples: those that are measured where no folder is given.
-        others: those that the parameters of the classical methods are chosen on, none of `samples`.
+        others: those that parameters of classical methods are chosen on, but for the picture that
+            is measured.
         grey: whether the samples are measured in grey, as the published pictures are.
         published_steps: those of the published results.
     """
@@ -39,12 +40,11 @@ class Suite:
     published_steps: int
 
 
-_COLOUR = (("astronaut", "chelsea", "coffee"), ("camera", "rocket"), False)
+_COLOUR = (("astronaut", "chelsea", "coffee"), ("astronaut", "chelsea", "coffee", "rocket"), False)
+_GREY = (("astronaut", "camera", "coffee"), ("astronaut", "camera", "chelsea", "coffee"), True)
 SUITES = {
     "denoise": Suite("denoise", *_COLOUR, 1800),
-    "reconstruct": Suite(
-        "reconstruct", ("astronaut", "camera", "coffee"), ("chelsea", "rocket"), True, 11000
-    ),
+    "reconstruct": Suite("reconstruct", *_GREY, 11000),
     "text": Suite("text_inpaint", *_COLOUR, 6001),
     "hole": Suite("hole_fill", *_COLOUR, 5001),
 }

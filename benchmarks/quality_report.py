@@ -16,15 +16,14 @@ def report(results: Results) -> str:
     shown = ", ".join(f"{p['name']} {p['shape'][1]}×{p['shape'][0]}" for p in pictures)
     lines = [f"# Quality: {suite}", "", *about(results), f"Pictures: {shown}.", ""]
     if len(pictures) > 1:
-        lines += ["## Mean", "", *figures_table(means(per_picture), per_picture), ""]
-        lines += ["## Who is ahead", "", *ahead(means(per_picture)), ""]
+        lines += ["## Mean", "", *figures_table(means(per_picture)), ""]
+        if comparison := ahead(means(per_picture)):
+            lines += ["## Who is ahead", "", *comparison, ""]
     for picture in pictures:
         lines += [f"## {picture['name']}", "", *figures_table(picture["entries"]), *small(picture)]
     for row in results["rows"]:
         lines += [f"## A row of its own: {row['label']}", ""]
         lines += [*figures_table(row["entries"]), *small(row), *ahead(row["entries"]), ""]
-    if results["parameters"]:
-        lines += ["## Parameters of the classical methods", "", *parameters(results), ""]
     return "\n".join(lines)
 
 
@@ -74,10 +73,8 @@ def about(results: Results) -> list[str]:
     return lines
 
 
-def figures_table(
-    entries: Sequence[Entry], per_picture: Sequence[Sequence[Entry]] = ()
-) -> list[str]:
-    """The figures of every method and image; a method's best is not marked: the columns say it."""
+def figures_table(entries: Sequence[Entry]) -> list[str]:
+    """The figures of every method and image."""
     names = "method|image|self-stopped, dB|SSIM|oracle, dB|SSIM|seconds".split("|")
     rows = []
     for e in entries:
@@ -96,17 +93,24 @@ def figures_table(
 
 
 def small(picture: Mapping[str, Any]) -> list[str]:
-    """The steps of a picture's fits."""
-    details = picture["details"].get("dip_jax")
-    if not details:
-        return [""]
-    steps = ", ".join(
-        f"{made} ({chosen}{'' if reason == 'criterion' else ', ' + reason.replace('_', ' ')})"
-        for made, chosen, reason in zip(
-            details["steps"], details["chosen_step"], details["stop_reason"], strict=True
+    """The parameters of the classical methods, and the steps of this project's fits."""
+    details, lines = picture["details"], [""]
+    chosen = [
+        f"{name} " + ", ".join(f"{k} {_plain(v)}" for k, v in found["parameters"].items())
+        for name, found in details.items()
+        if found.get("parameters")
+    ]
+    if chosen:
+        lines += [f"Parameters: {'; '.join(chosen)}.", ""]
+    if fits := details.get("dip_jax"):
+        steps = ", ".join(
+            f"{made} ({best}{'' if reason == 'criterion' else ', ' + reason.replace('_', ' ')})"
+            for made, best, reason in zip(
+                fits["steps"], fits["chosen_step"], fits["stop_reason"], strict=True
+            )
         )
-    )
-    return ["", f"Steps of the seeds, and in brackets the one chosen: {steps}.", ""]
+        lines += [f"Steps of the seeds, and in brackets the one chosen: {steps}.", ""]
+    return lines
 
 
 def ahead(entries: Sequence[Entry]) -> list[str]:
@@ -132,20 +136,9 @@ def ahead(entries: Sequence[Entry]) -> list[str]:
     return lines
 
 
-def parameters(results: Results) -> list[str]:
-    """What was chosen for the classical methods."""
-    return [
-        f"- {name}, {where}: "
-        + (", ".join(f"{k} {_plain(v)}" for k, v in found["parameters"].items()) or "none")
-        for (name, where), found in (
-            (key.split("|"), value) for key, value in results["parameters"].items()
-        )
-    ]
-
-
 def _plain(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _seconds(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"
