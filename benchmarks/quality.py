@@ -214,8 +214,8 @@ def damage_in_words(suite: Suite, config: Config) -> str:
     damage = config["damage"]
     return {
         "denoise": f"Gaussian noise of sigma {damage['sigma']:g} (of 255), clipped to [0, 1].",
-        "text_inpaint": "Lines of text are missing.",
-        "hole_fill": f"Holes: {damage['share']:.0%} of the picture, or those of its mask.",
+        "text_inpaint": "Text is missing: drawn lines, or that of a mask.",
+        "hole_fill": f"Holes: {damage['share']:.0%} of a picture, or those of a mask.",
         "reconstruct": f"{damage['share']:.0%} of the pixels are missing at random.",
     }[suite.task]
 

@@ -140,9 +140,9 @@ DENOISING = (
         {
             "threshold": (
                 ("BayesShrink", 1.0),
+                ("BayesShrink", 1.2),
                 ("VisuShrink", 0.15),
                 ("VisuShrink", 0.25),
-                ("VisuShrink", 0.35),
             ),
             "wavelet": ("db1", "db2", "sym4"),
             "shifts": (1, 4),

@@ -132,13 +132,14 @@ def row(text: str) -> Row:
 def configuration(suite: Suite, scale: str, changes: Mapping[str, Any]) -> Config:
     """The settings of this project's fits: the defaults of the task.
 
-    At full scale the network has its published width, and the steps that it may take are the
-    published ones, where the fit ends by itself; in hole filling, which does not, the default.
+    At full scale the network has its published width, an accelerator computes in TF32, and the
+    steps that a fit may take are the published ones, where it ends by itself; in hole filling,
+    where it does not, the default.
     """
     config = tasks.defaults(suite.task)
     if scale == "full":
         paper = tasks.defaults(suite.task, "paper")
-        config["network"] = paper["network"]
+        config |= {"network": paper["network"], "precision": "tf32"}
         if suite.task != "hole_fill":
             config["num_steps"] = paper["num_steps"]
     return override(config, changes)
@@ -202,9 +203,12 @@ def file_picture(path: Path, config: Config, side: int | None, polarity: str) ->
     if config["task"] == "denoise" or not masks:
         return Picture(path.stem, clean, *damage(config, clean))
     fill = images.read_mask(masks[0], full.shape[:2], polarity)
-    # A reduced pixel is filled if at least half of it is: thin letters keep their width.
-    share = reduced(fill[..., None].astype(np.float32), side, Image.Resampling.BOX)
-    fill = share[..., 0] >= 0.5
+    covered = reduced(fill[..., None].astype(np.float32), side, Image.Resampling.BOX)[..., 0]
+    # So many pixels are filled as keep the share: of thin letters no pixel may be covered by half.
+    count = max(1, round(float(fill.mean()) * covered.size))
+    fill = np.zeros(covered.size, bool)
+    fill[np.argsort(-covered, axis=None, kind="stable")[:count]] = True
+    fill = fill.reshape(covered.shape)
     images.check_mask(fill, f"the mask of {path.name} at this size")
     return Picture(path.stem, clean, degrade.erase(clean, fill, 0.0), fill)
 

@@ -17,8 +17,8 @@ def report(results: Results) -> str:
     lines = [f"# Quality: {suite}", "", *about(results), f"Pictures: {shown}.", ""]
     if len(pictures) > 1:
         lines += ["## Mean", "", *figures_table(means(per_picture)), ""]
-        if comparison := ahead(means(per_picture)):
-            lines += ["## Who is ahead", "", *comparison, ""]
+    if comparison := ahead(means(per_picture)):
+        lines += ["## Who is ahead", "", *comparison, ""]
     for picture in pictures:
         lines += [f"## {picture['name']}", "", *figures_table(picture["entries"]), *small(picture)]
     for row in results["rows"]:
@@ -43,7 +43,7 @@ def about(results: Results) -> list[str]:
         "",
         "- **Self-stopped**: without the clean picture. `dip_jax` stops by itself; PyTorch is "
         "taken at its last step; the parameters of the classical methods are the best on other "
-        "photographs, and they are told the noise level.",
+        "photographs" + ("." if results["masked"] else ", and they are told the noise level."),
         "- **Oracle**: with the clean picture in hand. The best step of the same fit (of an "
         "ensemble, the mean of its members' best), and the best parameters for each picture.",
         f"- `dip_jax`: the settings of the task, {network['down'][0]} channels, at most "

@@ -73,6 +73,7 @@ def test_a_folder_with_a_mask_that_is_white_where_the_picture_is_known(tmp_path)
     config = quality_plan.configuration(suite, "cpu", {})
     (picture,) = quality_plan.suite_pictures(suite, config, data, None, None, "keep")
     np.testing.assert_array_equal(picture.fill, mask == 0)
+    # Reduced, as large a share of it is filled.
     (half,) = quality_plan.suite_pictures(suite, config, data, 20, None, "keep")
     np.testing.assert_array_equal(half.fill, (mask == 0)[::2, ::2])
 
