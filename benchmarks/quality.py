@@ -10,12 +10,13 @@ or has one for each suite; `NAME_mask.png` beside `NAME.png` is its mask, white 
 known (`--mask-polarity=fill`: where it is to be filled), and a picture without one is damaged as
 the task's sample is.
 
-`--scale=cpu` (default): three pictures of 128 pixels, 4 seeds, some minutes a suite on two cores.
-`--scale=full`: the published protocols, all pictures in full size, published width, 8 seeds; for
-an accelerator. What is set by hand goes before what the scale says.
+`--scale=cpu` (default): three pictures of 128 pixels, 4 seeds; 10 to 30 minutes a suite on two
+cores. `--scale=full`: the published protocols, all pictures in full size, published width, 8 seeds;
+for an accelerator. What is set by hand goes before what the scale says.
 
 Resumable: each method's result on each picture is kept in a file of its own, and only what is
-missing is run. `--methods` runs some of them alone: a long suite can be made in parts.
+missing is run. `--methods` runs some of them alone: a long suite can be made in parts. What is kept
+belongs to pictures and settings; after a change of the code, give another `--work`.
 """
 
 import argparse
@@ -162,7 +163,7 @@ class Run:
             entries, pictures, details = make()
             half = {key: x.astype(np.float16) for key, x in pictures.items()}
             write_atomically(images, lambda file: np.savez_compressed(file, **half))
-            return {"entries": entries, "details": details}
+            return {"entries": entries, "details": details | {"commit": tables.commit()}}
 
         return tables.kept(self.args.work, name, made) | {"images": images}
 

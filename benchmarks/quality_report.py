@@ -31,11 +31,15 @@ def about(results: Results) -> list[str]:
     """How it was measured, and on what."""
     machine, versions = results["machine"], results["versions"]
     config, base = results["config"], results["baseline"]
-    installed = ", ".join(f"{name} {version}" for name, version in versions.items())
+    installed = ", ".join(
+        f"{name} {version}" for name, version in versions.items() if name != "commit"
+    )
+    measured = [*results["pictures"], *results["rows"]]
+    commits = {found["commit"] for picture in measured for found in picture["details"].values()}
     network = config["network"]
     lines = [
         f"`{results['command']}`, {results['device']}; {machine['cpu']}, {machine['cores']} cores, "
-        f"{machine['system']}; {installed}.",
+        f"{machine['system']}; {installed}; measured at commit {', '.join(sorted(commits))}.",
         "",
         f"{results['damage']} PSNR in dB and SSIM over the whole picture, of floats"
         + (", with the known pixels put in." if results["masked"] else ".")
