@@ -5,10 +5,10 @@
     python -m benchmarks.quality --suite=denoise --row=FILE,side=256,damage.sigma=25
     python -m benchmarks.quality --scale=full --suite=denoise --data=DIR
 
-Makes quality_<suite>.md, .json and .png in benchmarks/results. DIR is a folder of clean pictures,
-or has one for each suite; `NAME_mask.png` beside `NAME.png` is its mask, white where the picture is
-known (`--mask-polarity=fill`: where it is to be filled), and a picture without one is damaged as
-the task's sample is.
+Makes quality_<suite>.md, .json and .png in benchmarks/results (`--name`, `--out`). DIR is a folder
+of clean pictures, or has one for each suite; `NAME_mask.png` beside `NAME.png` is its mask, white
+where the picture is known (`--mask-polarity=fill`: where it is to be filled), and a picture without
+one is damaged as the task's sample is.
 
 `--scale=cpu` (default): three pictures of 128 pixels, 4 seeds; 10 to 30 minutes a suite on two
 cores. `--scale=full`: the published protocols, all pictures in full size, published width, 8 seeds;
@@ -184,6 +184,7 @@ class Run:
             "masked": config["task"] != "denoise",
             "config": config,
             "changes": self.args.set,
+            "seeds": self.seeds if "dip_jax" in self.args.methods else 0,
             "baseline": None
             if not fits.has_baseline() or "pytorch" not in self.args.methods
             else {
@@ -225,7 +226,7 @@ def shown_arguments(args: argparse.Namespace) -> list[str]:
     """Those that were given, without the places of files."""
     words = []
     for name, value in vars(args).items():
-        if name in ("work", "out") or value == arguments([]).__dict__[name]:
+        if name in ("work", "out", "name") or value == arguments([]).__dict__[name]:
             continue
         for each in value if name in ("row", "set") else [value]:
             if name == "methods":
@@ -254,6 +255,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
     add("--baseline-steps", type=int, help="of PyTorch (the published ones)")
     add("--methods", type=lambda text: text.split(","), default=METHODS, help=",".join(METHODS))
     add("--work", type=Path, default=Path("runs/benchmarks/quality"), help="what is kept")
+    add("--name", default="quality", help="of the reports (quality)")
     add("--out", type=Path, default=tables.RESULTS, help="folder of the reports")
     args = parser.parse_args(given)
     if unknown := set(args.methods) - set(METHODS):
@@ -270,9 +272,9 @@ def main(given: list[str] | None = None) -> int:
         for name in [args.suite] if args.suite else SUITES:
             results, png = Run(name, args).results()
             text = report(results)
-            write_bytes(args.out / f"quality_{name}.md", text.encode())
-            write_json(args.out / f"quality_{name}.json", results)
-            write_bytes(args.out / f"quality_{name}.png", png)
+            write_bytes(args.out / f"{args.name}_{name}.md", text.encode())
+            write_json(args.out / f"{args.name}_{name}.json", results)
+            write_bytes(args.out / f"{args.name}_{name}.png", png)
             print(text, flush=True)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -50,13 +50,16 @@ def about(results: Results) -> list[str]:
         "photographs" + ("." if results["masked"] else ", and they are told the noise level."),
         "- **Oracle**: with the clean picture in hand. The best step of the same fit (of an "
         "ensemble, the mean of its members' best), and the best parameters for each picture.",
-        f"- `dip_jax`: the settings of the task, {network['down'][0]} channels, at most "
-        f"{config['num_steps']} steps"
-        + (f", with {', '.join(results['changes'])}" if results["changes"] else "")
-        + "; n seeds are the mean of n members that stopped by themselves, averaged over the "
-        "disjoint groups of the seeds. `result` is what a person gets, the one of the output and "
-        "the average that each member chose.",
     ]
+    if results["seeds"]:
+        lines.append(
+            f"- `dip_jax`: the settings of the task, {network['down'][0]} channels, at most "
+            f"{config['num_steps']} steps"
+            + (f", with {', '.join(results['changes'])}" if results["changes"] else "")
+            + "; n seeds are the mean of n members that stopped by themselves, averaged over the "
+            "disjoint groups of the seeds. `result` is what a person gets, the one of the output "
+            "and the average that each member chose."
+        )
     if base is not None:
         words = (
             "the published count"
