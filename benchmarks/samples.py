@@ -23,14 +23,19 @@ def damaged(
         None where all of it is known.
     """
     clean = images.to_float(images.sample(picture, side).pixels)
-    damage, size = config["damage"], clean.shape[:2]
-    rng = np.random.default_rng(damage["seed"])
+    return (clean, *damage(config, clean))
+
+
+def damage(config: Mapping[str, Any], clean: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """The damage of a clean picture `(h, w, c)` in [0, 1], as `damaged` gives it."""
+    how, size = config["damage"], clean.shape[:2]
+    rng = np.random.default_rng(how["seed"])
     if config["task"] == "denoise":
-        return clean, degrade.gaussian_noise(clean, damage["sigma"], rng), None
+        return degrade.gaussian_noise(clean, how["sigma"], rng), None
     if config["task"] == "text_inpaint":
         fill = degrade.text_mask(size, rng)
     elif config["task"] == "hole_fill":
-        fill = degrade.holes_mask(size, rng, damage["share"])
+        fill = degrade.holes_mask(size, rng, how["share"])
     else:
-        fill = degrade.missing_mask(size, rng, damage["share"])
-    return clean, degrade.erase(clean, fill, 0.0), fill
+        fill = degrade.missing_mask(size, rng, how["share"])
+    return degrade.erase(clean, fill, 0.0), fill

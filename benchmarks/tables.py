@@ -76,10 +76,14 @@ def machine() -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
-    """The versions of what is timed, as installed, and the commit of this repository."""
+def versions(*more: str) -> dict[str, str]:
+    """The versions of what is measured, as installed, and the commit of this repository.
+
+    Args:
+        more: packages besides those that every benchmark names.
+    """
     found = {"python": platform.python_version()}
-    for package in ("jax", "jaxlib", "flax", "optax", "torch"):
+    for package in ("jax", "jaxlib", "flax", "optax", "torch", *more):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

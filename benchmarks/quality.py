@@ -1,0 +1,287 @@
+"""How good the results are, beside what else a person could use without training data.
+
+    python -m benchmarks.quality                      all suites, on photographs of scikit-image
+    python -m benchmarks.quality --suite=denoise --data=DIR
+    python -m benchmarks.quality --suite=denoise --row=FILE,side=256,damage.sigma=25
+    python -m benchmarks.quality --scale=full --suite=denoise --data=DIR
+
+Makes quality_<suite>.md, .json and .png in benchmarks/results (`--name`, `--out`). DIR is a folder
+of clean pictures, or has one for each suite; `NAME_mask.png` beside `NAME.png` is its mask, white
+where the picture is known (`--mask-polarity=fill`: where it is to be filled), and a picture without
+one is damaged as the task's sample is.
+
+`--scale=cpu` (default): three pictures of 128 pixels, 4 seeds; 10 to 30 minutes a suite on two
+cores. `--scale=full`: the published protocols, all pictures in full size, published width, 8 seeds;
+for an accelerator. What is set by hand goes before what the scale says.
+
+Resumable: each method's result on each picture is kept in a file of its own, and only what is
+missing is run. `--methods` runs some of them alone: a long suite can be made in parts. What is kept
+belongs to pictures and settings; after a change of the code, give another `--work`.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dip_jax import startup
+
+if __name__ == "__main__":
+    startup.keep_freed_memory()  # before JAX takes memory for the first time
+
+import jax
+import numpy as np
+
+from benchmarks import quality_classical as classical
+from benchmarks import quality_fits as fits
+from benchmarks import quality_plan as plan
+from benchmarks import tables
+from benchmarks.quality_figures import Entry, Images, entry, without_oracle
+from benchmarks.quality_plan import SCALES, SUITES, Config, Picture, Suite
+from benchmarks.quality_report import report
+from benchmarks.quality_sheets import sheet
+from dip_jax.errors import InputError
+from dip_jax.files import write_atomically, write_bytes
+from dip_jax.overrides import parsed
+from dip_jax.reporting import write_json
+
+METHODS = ("classical", "dip_jax", "pytorch")
+Made = tuple[list[Entry], Images, dict[str, Any]]
+
+
+class Measured(dict[str, Any]):
+    """The figures of a picture as they go into the JSON, and its images."""
+
+    def __init__(self, picture: Picture, **more: Any) -> None:
+        super().__init__(
+            name=picture.name, shape=list(picture.y.shape), entries=[], details={}, **more
+        )
+        self.picture, self.images = picture, {}
+
+
+class Run:
+    """A suite with what the command says of it."""
+
+    def __init__(self, name: str, args: argparse.Namespace) -> None:
+        self.name, self.args, self.suite = name, args, SUITES[name]
+        scale = SCALES[args.scale]
+        self.side = args.side or scale.side
+        self.count = args.pictures or scale.pictures
+        self.seeds = args.seeds or scale.seeds
+
+    def config(self, changes: dict[str, Any] | None = None) -> Config:
+        changed = parsed(self.args.set) | (changes or {})
+        return plan.configuration(self.suite, self.args.scale, changed)
+
+    def steps(self) -> int:
+        return self.args.baseline_steps or self.suite.published_steps
+
+    def folder(self) -> Path | None:
+        data = self.args.data
+        own = None if data is None else data / self.name
+        return own if own is not None and own.is_dir() else data
+
+    def pictures(self) -> list[Measured]:
+        """The suite's pictures, measured."""
+        config = self.config()
+        found = plan.suite_pictures(
+            self.suite, config, self.folder(), self.side, self.count, self.args.mask_polarity
+        )
+        return [self.measured(Measured(picture), config, self.side) for picture in found]
+
+    def rows(self) -> list[Measured]:
+        """The pictures that have a row of their own, measured."""
+        found = []
+        for row in map(plan.row, self.args.row):
+            config = self.config(dict(row.changes))
+            picture = plan.file_picture(row.path, config, row.side, self.args.mask_polarity)
+            found.append(self.measured(Measured(picture, label=row.label), config, row.side))
+        return found
+
+    def measured(self, measured: Measured, config: Config, side: int | None) -> Measured:
+        """Every method on a picture."""
+        picture = measured.picture
+        damaged = picture.given(picture.y)
+        first = entry("degraded", "", damaged, damaged, picture.clean, 0.0)
+        measured["entries"].append(without_oracle(first) | {"seconds": None})
+        for label, settings, make in self.units(picture, config, side):
+            key = plan.digest([picture.digest, settings])
+            made = self.kept(f"{self.name} {picture.name} {label} {key}", make)
+            measured["entries"] += made["entries"]
+            measured["details"][label] = made["details"]
+            measured.images |= np.load(made["images"])
+        return measured
+
+    def units(
+        self, picture: Picture, config: Config, side: int | None
+    ) -> Iterator[tuple[str, Any, Callable[[], Made]]]:
+        """What is kept of a picture: its label, what it depends on, and how it is made."""
+        if "classical" in self.args.methods:
+            for method in filter(classical.installed, classical.methods(config)):
+                point = self.chosen(method, picture, config, side)
+                settings = [method.points, point, config["damage"]]
+                yield (
+                    method.name,
+                    settings,
+                    lambda m=method, p=point: classical.classical(m, picture, config, p),
+                )
+        if "pytorch" in self.args.methods and fits.has_baseline():
+            base = plan.baseline_configuration(self.suite, config)
+            yield (
+                "PyTorch",
+                [base, self.steps()],
+                lambda: fits.baseline(picture, base, self.steps()),
+            )
+        if "dip_jax" in self.args.methods:
+            yield "dip_jax", [config, self.seeds], lambda: fits.ours(picture, config, self.seeds)
+
+    def chosen(
+        self, method: classical.Method, picture: Picture, config: Config, side: int | None
+    ) -> int:
+        """The point of a classical method's grid that other photographs choose."""
+        if not method.grid:
+            return 0
+        found = []
+        names = [name for name in self.suite.others if name != picture.name]
+        for other in plan.samples(self.suite, names, config, side):
+            key = plan.digest([other.digest, method.points, config["damage"]])
+            scores = tables.kept(
+                self.args.work,
+                f"{self.name} {other.name} grid of {method.name} {key}",
+                lambda other=other: classical.scores(method, other, config),
+            )
+            found.append(scores["psnr"])
+        return classical.chosen(found)
+
+    def kept(self, name: str, make: Callable[[], Made]) -> dict[str, Any]:
+        """The figures of a unit and the file of its images, made if they are not there."""
+        images = self.args.work / f"{name.replace(' ', '-')}.npz"
+
+        def made() -> dict[str, Any]:
+            entries, pictures, details = make()
+            half = {key: x.astype(np.float16) for key, x in pictures.items()}
+            write_atomically(images, lambda file: np.savez_compressed(file, **half))
+            return {"entries": entries, "details": details | {"commit": tables.commit()}}
+
+        return tables.kept(self.args.work, name, made) | {"images": images}
+
+    def results(self) -> tuple[dict[str, Any], bytes]:
+        """All of the suite's JSON, and its contact sheet."""
+        pictures, rows = self.pictures(), self.rows()
+        png, crop = sheet([(m.picture, m["entries"], m.images) for m in pictures + rows])
+        config = self.config()
+        base = plan.baseline_configuration(self.suite, config)
+        return {
+            "suite": self.name,
+            "command": "python -m benchmarks.quality " + shlex.join(shown_arguments(self.args)),
+            "scale": self.args.scale,
+            "device": jax.devices()[0].device_kind,
+            "machine": tables.machine(),
+            "versions": tables.versions("scikit-image", "PyWavelets", "bm3d"),
+            "damage": damage_in_words(self.suite, config),
+            "masked": config["task"] != "denoise",
+            "config": config,
+            "changes": self.args.set,
+            "seeds": self.seeds if "dip_jax" in self.args.methods else 0,
+            "baseline": None
+            if not fits.has_baseline() or "pytorch" not in self.args.methods
+            else {
+                "steps": self.steps(),
+                "published": self.suite.published_steps,
+                "learning_rate": base["learning_rate"],
+            },
+            "missing": self.missing(config),
+            "crop": crop,
+            "pictures": pictures,
+            "rows": rows,
+        }, png
+
+    def missing(self, config: Config) -> list[str]:
+        """What is not in the tables, and why."""
+        lines = [
+            f"Not measured: {method.name}, {method.needs} is not installed."
+            for method in classical.methods(config)
+            if not classical.installed(method)
+        ]
+        if not fits.has_baseline():
+            lines.append("Not measured: PyTorch, which is not installed.")
+        left = [name for name in METHODS if name not in self.args.methods]
+        return [*lines, f"Left out: {', '.join(left)}."] if left else lines
+
+
+def damage_in_words(suite: Suite, config: Config) -> str:
+    """What the pictures suffer."""
+    damage = config["damage"]
+    return {
+        "denoise": f"Gaussian noise of sigma {damage['sigma']:g} (of 255), clipped to [0, 1].",
+        "text_inpaint": "Text is missing: drawn lines, or that of a mask.",
+        "hole_fill": f"Holes: {damage['share']:.0%} of a picture, or those of a mask.",
+        "reconstruct": f"{damage['share']:.0%} of the pixels are missing at random.",
+    }[suite.task]
+
+
+def shown_arguments(args: argparse.Namespace) -> list[str]:
+    """Those that were given, without the places of files."""
+    words = []
+    for name, value in vars(args).items():
+        if name in ("work", "out", "name") or value == arguments([]).__dict__[name]:
+            continue
+        for each in value if name in ("row", "set") else [value]:
+            if name == "methods":
+                each = ",".join(each)
+            elif name in ("data", "row"):
+                path, *rest = str(each).split(",")
+                each = ",".join([Path(path).name, *rest])
+            words.append(f"--{name.replace('_', '-')}={each}")
+    return words
+
+
+def arguments(given: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--suite", choices=tuple(SUITES), help="one of them (all)")
+    add("--scale", choices=tuple(SCALES), default="cpu", help="(cpu)")
+    add("--data", type=Path, help="folder of clean pictures (photographs of scikit-image)")
+    add("--mask-polarity", choices=("keep", "fill"), default="keep", help="of white (keep)")
+    add("--row", action="append", default=[], metavar="FILE[,side=N][,NAME=VALUE]")
+    add("--side", type=int, help="longer side of the pictures")
+    add("--pictures", type=int, help="how many, the first by name")
+    add("--seeds", type=int, choices=(1, 2, 4, 8, 16, 32))
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="of dip_jax's settings")
+    add("--baseline-steps", type=int, help="of PyTorch (the published ones)")
+    add("--methods", type=lambda text: text.split(","), default=METHODS, help=",".join(METHODS))
+    add("--work", type=Path, default=Path("runs/benchmarks/quality"), help="what is kept")
+    add("--name", default="quality", help="of the reports (quality)")
+    add("--out", type=Path, default=tables.RESULTS, help="folder of the reports")
+    args = parser.parse_args(given)
+    if unknown := set(args.methods) - set(METHODS):
+        parser.error(f"--methods: {', '.join(unknown)}; expected some of {', '.join(METHODS)}")
+    return args
+
+
+def main(given: list[str] | None = None) -> int:
+    """Measures the suites that were asked for; 2 if something given cannot be used."""
+    args = arguments(sys.argv[1:] if given is None else given)
+    try:
+        for folder in (args.work, args.out):
+            folder.mkdir(parents=True, exist_ok=True)
+        for name in [args.suite] if args.suite else SUITES:
+            results, png = Run(name, args).results()
+            text = report(results)
+            write_bytes(args.out / f"{args.name}_{name}.md", text.encode())
+            write_json(args.out / f"{args.name}_{name}.json", results)
+            write_bytes(args.out / f"{args.name}_{name}.png", png)
+            print(text, flush=True)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    startup.keep_compiled_programs()
+    sys.exit(main())

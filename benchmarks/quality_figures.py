@@ -1,0 +1,81 @@
+"""How good an image is: the figures of one method on one picture.
+
+PSNR and SSIM are those of the floats, rounded to no 8 bits, over the whole picture.
+"""
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+
+from benchmarks.ensemble_figures import psnr
+from benchmarks.quality_plan import Pixels
+from dip_jax import metrics
+
+Entry = dict[str, Any]
+Images = dict[str, Pixels]
+FIGURES = ("psnr", "ssim", "oracle_psnr", "oracle_ssim", "seconds")
+
+
+def ssim(x: Pixels, clean: Pixels) -> float:
+    """The mean structural similarity, as `dip_jax.metrics` defines it."""
+    return float(metrics.ssim(jnp.asarray(x, jnp.float32), jnp.asarray(clean, jnp.float32)))
+
+
+def entry(
+    method: str, kind: str, x: Pixels, oracle: Pixels, clean: Pixels, seconds: float
+) -> Entry:
+    """The figures of a method on a picture.
+
+    Args:
+        method: its name.
+        kind: which of its images; empty where it has but one.
+        x: what it gives without the clean picture.
+        oracle: the best that the clean picture could have picked.
+        clean: the clean picture.
+        seconds: for `x`.
+    """
+    return mean_entry(method, kind, [x], [oracle], clean, seconds)
+
+
+def mean_entry(
+    method: str,
+    kind: str,
+    xs: Sequence[Pixels],
+    oracles: Sequence[Pixels],
+    clean: Pixels,
+    seconds: float,
+) -> Entry:
+    """The same for several images, of which the figures are averaged."""
+    return {
+        "method": method,
+        "image": kind,
+        "psnr": statistics.mean(psnr(x, clean) for x in xs),
+        "ssim": statistics.mean(ssim(x, clean) for x in xs),
+        "oracle_psnr": statistics.mean(psnr(x, clean) for x in oracles),
+        "oracle_ssim": statistics.mean(ssim(x, clean) for x in oracles),
+        "seconds": seconds,
+    }
+
+
+def means(per_picture: Sequence[Sequence[Entry]]) -> list[Entry]:
+    """Over the pictures, of every method and kind that all of them have, in their order."""
+    found = []
+    for first in per_picture[0] if per_picture else ():
+        key = (first["method"], first["image"])
+        same = [e for entries in per_picture for e in entries if (e["method"], e["image"]) == key]
+        if len(same) == len(per_picture):
+            average = {name: _mean([e[name] for e in same]) for name in FIGURES}
+            found.append({"method": key[0], "image": key[1], **average})
+    return found
+
+
+def without_oracle(entry: Entry) -> Entry:
+    """The figures of what has nothing that the clean picture could choose."""
+    return entry | {"oracle_psnr": None, "oracle_ssim": None}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.mean(known) if known and len(known) == len(values) else None

@@ -1,0 +1,151 @@
+"""The report of `quality`: tables of one suite in Markdown, and who is ahead of whom."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.quality_figures import Entry, means
+from benchmarks.tables import table
+
+Results = Mapping[str, Any]
+
+
+def report(results: Results) -> str:
+    """The report of a suite, of what `quality` writes as JSON."""
+    suite, pictures = results["suite"], results["pictures"]
+    per_picture = [picture["entries"] for picture in pictures]
+    shown = ", ".join(f"{p['name']} {p['shape'][1]}×{p['shape'][0]}" for p in pictures)
+    lines = [f"# Quality: {suite}", "", *about(results), f"Pictures: {shown}.", ""]
+    if len(pictures) > 1:
+        lines += ["## Mean", "", *figures_table(means(per_picture)), ""]
+    if comparison := ahead(means(per_picture)):
+        lines += ["## Who is ahead", "", *comparison, ""]
+    for picture in pictures:
+        lines += [f"## {picture['name']}", "", *figures_table(picture["entries"]), *small(picture)]
+    for row in results["rows"]:
+        lines += [f"## A row of its own: {row['label']}", ""]
+        lines += [*figures_table(row["entries"]), *small(row), *ahead(row["entries"]), ""]
+    return "\n".join(lines)
+
+
+def about(results: Results) -> list[str]:
+    """How it was measured, and on what."""
+    machine, versions = results["machine"], results["versions"]
+    config, base = results["config"], results["baseline"]
+    installed = ", ".join(
+        f"{name} {version}" for name, version in versions.items() if name != "commit"
+    )
+    measured = [*results["pictures"], *results["rows"]]
+    commits = {found["commit"] for picture in measured for found in picture["details"].values()}
+    network = config["network"]
+    lines = [
+        f"`{results['command']}`, {results['device']}; {machine['cpu']}, {machine['cores']} cores, "
+        f"{machine['system']}; {installed}; measured at commit {', '.join(sorted(commits))}.",
+        "",
+        f"{results['damage']} PSNR in dB and SSIM over the whole picture, of floats"
+        + (", with the known pixels put in." if results["masked"] else ".")
+        + " All methods see the same damaged pictures.",
+        "",
+        "- **Self-stopped**: without the clean picture. `dip_jax` stops by itself; PyTorch is "
+        "taken at its last step; the parameters of the classical methods are the best on other "
+        "photographs" + ("." if results["masked"] else ", and they are told the noise level."),
+        "- **Oracle**: with the clean picture in hand. The best step of the same fit (of an "
+        "ensemble, the mean of its members' best), and the best parameters for each picture.",
+    ]
+    if results["seeds"]:
+        lines.append(
+            f"- `dip_jax`: the settings of the task, {network['down'][0]} channels, at most "
+            f"{config['num_steps']} steps"
+            + (f", with {', '.join(results['changes'])}" if results["changes"] else "")
+            + "; n seeds are the mean of n members that stopped by themselves, averaged over the "
+            "disjoint groups of the seeds. `result` is what a person gets, the one of the output "
+            "and the average that each member chose."
+        )
+    if base is not None:
+        words = (
+            "the published count"
+            if base["steps"] == base["published"]
+            else (f"reduced from the published {base['published']} to save time")
+        )
+        lines.append(
+            f"- PyTorch: the same network (as many channels), so that a step is equal work; else "
+            f"the published settings, learning rate {base['learning_rate']:g}, {base['steps']} "
+            f"steps ({words}), nothing held out."
+        )
+    lines += [f"- {line}" for line in results["missing"]]
+    lines += [
+        "- Seconds per picture: of `dip_jax` without compilation, of classical methods with the "
+        "parameters chosen.",
+        "",
+    ]
+    return lines
+
+
+def figures_table(entries: Sequence[Entry]) -> list[str]:
+    """The figures of every method and image."""
+    names = "method|image|self-stopped, dB|SSIM|oracle, dB|SSIM|seconds".split("|")
+    rows = []
+    for e in entries:
+        rows.append(
+            [
+                e["method"],
+                e["image"] or "–",
+                f"{e['psnr']:.2f}",
+                f"{e['ssim']:.3f}",
+                "–" if e["oracle_psnr"] is None else f"{e['oracle_psnr']:.2f}",
+                "–" if e["oracle_ssim"] is None else f"{e['oracle_ssim']:.3f}",
+                "–" if e["seconds"] is None else _seconds(e["seconds"]),
+            ]
+        )
+    return table(names, rows)
+
+
+def small(picture: Mapping[str, Any]) -> list[str]:
+    """The parameters of the classical methods, and the steps of this project's fits."""
+    details, lines = picture["details"], [""]
+    chosen = [
+        f"{name} " + ", ".join(f"{k} {_plain(v)}" for k, v in found["parameters"].items())
+        for name, found in details.items()
+        if found.get("parameters")
+    ]
+    if chosen:
+        lines += [f"Parameters: {'; '.join(chosen)}.", ""]
+    if fits := details.get("dip_jax"):
+        steps = ", ".join(
+            f"{made} ({best}{'' if reason == 'criterion' else ', ' + reason.replace('_', ' ')})"
+            for made, best, reason in zip(
+                fits["steps"], fits["chosen_step"], fits["stop_reason"], strict=True
+            )
+        )
+        lines += [f"Steps of the seeds, and in brackets the one chosen: {steps}.", ""]
+    return lines
+
+
+def ahead(entries: Sequence[Entry]) -> list[str]:
+    """This project's largest ensemble, self-stopped, against every other method, self-stopped."""
+    own = [e for e in entries if e["method"].startswith("dip_jax") and e["image"] == "result"]
+    others: dict[str, Entry] = {}
+    for e in entries:
+        if not e["method"].startswith(("dip_jax", "degraded")):
+            best = others.get(e["method"])
+            others[e["method"]] = e if best is None or e["psnr"] > best["psnr"] else best
+    if not own or not others:
+        return []
+    lines = []
+    for name, other in others.items():
+        gain = own[-1]["psnr"] - other["psnr"]
+        verdict = "ahead" if gain > 0 else "**behind**"
+        lines.append(
+            f"- {own[-1]['method']} ({own[-1]['psnr']:.2f} dB) against {name} "
+            f"{other['image']} ({other['psnr']:.2f} dB): {gain:+.2f} dB, {verdict}".replace(
+                "  ", " "
+            )
+        )
+    return lines
+
+
+def _plain(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"

@@ -1,0 +1,181 @@
+"""The quality benchmark: what it keeps, how it chooses, and what its tables say."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks import quality, quality_classical, quality_fits, quality_plan, quality_report
+from benchmarks.ensemble_figures import psnr
+from benchmarks.quality_figures import means
+from benchmarks.quality_sheets import LIMIT, window
+from dip_jax.errors import InputError
+
+TINY = {
+    "network.scales": 2,
+    "network.down": 4,
+    "network.up": 4,
+    "input.depth": 4,
+    "num_steps": 25,
+}
+
+
+def tiny(name):
+    """A suite, its settings with a tiny network, and a picture."""
+    suite = quality_plan.SUITES[name]
+    config = quality_plan.configuration(suite, "cpu", TINY)
+    return config, quality_plan.samples(suite, ["coffee"], config, 32)[0]
+
+
+def run(folder, *words):
+    given = [*words, "--side=36", f"--work={folder}/work", f"--out={folder}"]
+    assert quality.main(given) == 0
+
+
+def test_the_report_of_the_classical_methods_and_what_is_kept_of_them(tmp_path):
+    words = ("--suite=denoise", "--pictures=2", "--methods=classical")
+    run(tmp_path, *words)
+    results = json.loads((tmp_path / "quality_denoise.json").read_text())
+    assert [p["name"] for p in results["pictures"]] == ["astronaut", "chelsea"]
+    for picture in results["pictures"]:
+        degraded, *methods = picture["entries"]
+        assert {"total variation", "non-local means"} <= {e["method"] for e in methods}
+        for e in methods:
+            assert degraded["psnr"] < e["psnr"] <= e["oracle_psnr"] or e["oracle_psnr"] is None
+    text = (tmp_path / "quality_denoise.md").read_text()
+    assert "| method | image | self-stopped, dB | SSIM | oracle, dB | SSIM | seconds |" in text
+    assert str(tmp_path) not in text
+    assert (tmp_path / "quality_denoise.png").stat().st_size < LIMIT
+
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").iterdir()}
+    run(tmp_path, *words)
+    assert kept == {path: path.stat().st_mtime_ns for path in (tmp_path / "work").iterdir()}
+    assert (tmp_path / "quality_denoise.md").read_text() == text
+
+
+def test_parameters_are_never_chosen_on_the_picture_that_is_measured(tmp_path):
+    run(tmp_path, "--suite=denoise", "--pictures=1", "--methods=classical")
+    grids = [path.name for path in (tmp_path / "work").glob("*-grid-of-*.json")]
+    assert grids and not [name for name in grids if "astronaut" in name]
+    assert quality_classical.chosen([[1.0, 5.0, 4.0], [2.0, 2.0, 4.0]]) == 2
+
+
+def test_a_folder_with_a_mask_that_is_white_where_the_picture_is_known(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    pixels = np.tile(np.arange(40, dtype=np.uint8) * 6, (40, 1))
+    mask = np.full((40, 40), 255, np.uint8)
+    mask[10:16, 20:26] = 0
+    Image.fromarray(pixels).save(data / "ramp.png")
+    Image.fromarray(mask).save(data / "ramp_mask.png")
+    suite = quality_plan.SUITES["hole"]
+    config = quality_plan.configuration(suite, "cpu", {})
+    (picture,) = quality_plan.suite_pictures(suite, config, data, None, None, "keep")
+    np.testing.assert_array_equal(picture.fill, mask == 0)
+    # Reduced, as large a share of it is filled.
+    (half,) = quality_plan.suite_pictures(suite, config, data, 20, None, "keep")
+    np.testing.assert_array_equal(half.fill, (mask == 0)[::2, ::2])
+
+    run(tmp_path, "--suite=hole", f"--data={data}", "--methods=classical", f"--row={data}/ramp.png")
+    results = json.loads((tmp_path / "quality_hole.json").read_text())
+    degraded, filled = results["pictures"][0]["entries"]
+    assert filled["psnr"] > 45 > degraded["psnr"]  # a ramp is a biharmonic surface
+    assert results["rows"][0]["shape"] == [40, 40, 1]
+
+
+def test_what_cannot_be_measured_is_said_in_one_line(tmp_path, capsys):
+    given = ["--suite=denoise", f"--data={tmp_path}", f"--work={tmp_path}", f"--out={tmp_path}"]
+    assert quality.main(given) == 2
+    assert "has no pictures" in capsys.readouterr().err
+    with pytest.raises(InputError, match="side is 'wide'"):
+        quality_plan.row("picture.png,side=wide")
+
+
+@pytest.mark.slow
+def test_the_oracle_of_a_fit_is_its_best_step_by_the_clean_picture():
+    config, picture = tiny("denoise")
+    members = quality_fits.fit_members(picture, config, 1)
+    known = members.results[0].oracle
+    for kind, name in ((quality_fits.OUT, "out"), (quality_fits.AVG, "avg")):
+        best = psnr(members.oracle[kind][0], picture.clean)
+        assert best == pytest.approx(known[f"psnr_true_{name}"], abs=1e-3)
+        assert best >= psnr(members.stopped[kind][0], picture.clean) - 1e-3
+
+
+def test_twice_the_members_cost_twice_the_time_and_halve_independent_errors():
+    rng = np.random.default_rng(0)
+    clean = np.full((32, 32, 3), 0.5, np.float32)
+    images = {
+        kind: (clean + 0.1 * rng.standard_normal((4, *clean.shape))).astype(np.float32)
+        for kind in (quality_fits.RESULT, quality_fits.OUT, quality_fits.AVG)
+    }
+    members = quality_fits.Members(images, images, [])
+    entries, shown = quality_fits.means_of_members(members, clean, 7.0)
+    for n, name in ((1, "1 seed"), (2, "2 seeds"), (4, "4 seeds")):
+        found = [e for e in entries if e["method"] == f"dip_jax, {name}"]
+        assert [e["image"] for e in found] == ["result", "output", "average"]
+        for e in found:
+            assert e["psnr"] == pytest.approx(20 + 10 * np.log10(n), abs=0.2)
+            assert e["psnr"] == e["oracle_psnr"] and e["seconds"] == 7.0 * n
+    np.testing.assert_array_equal(shown["dip_jax, 1 seed|result"], images["result"][0])
+
+
+def test_what_a_person_gets_has_the_known_pixels_as_they_are():
+    _, picture = tiny("reconstruct")
+    given = picture.given(np.zeros((3, *picture.y.shape), np.float32))
+    known = ~picture.fill
+    np.testing.assert_array_equal(given[:, known], np.stack(3 * [picture.y[known]]))
+    assert not given[:, picture.fill].any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["denoise", "hole"])
+def test_the_baseline_is_taken_at_its_last_step_and_its_oracle_at_the_best(name):
+    pytest.importorskip("torch")
+    changes = {name: value for name, value in TINY.items() if name != "input.depth"}
+    suite = quality_plan.SUITES[name]
+    config = quality_plan.configuration(suite, "cpu", changes)
+    (picture,) = quality_plan.samples(suite, ["coffee"], config, 32)
+    base = quality_plan.baseline_configuration(suite, config)
+    entries, images, _ = quality_fits.baseline(picture, base, 8)
+    for e in entries:
+        x = images[f"{e['method']}|{e['image']}"]
+        assert e["psnr"] == pytest.approx(psnr(x, picture.clean))
+        assert e["oracle_psnr"] >= e["psnr"] - 1e-3
+        if picture.fill is not None:
+            np.testing.assert_array_equal(x[~picture.fill], picture.y[~picture.fill])
+
+
+def figures(method, image, value):
+    names = ("psnr", "ssim", "oracle_psnr", "oracle_ssim", "seconds")
+    return {"method": method, "image": image} | dict.fromkeys(names, value)
+
+
+def test_the_largest_ensemble_is_held_against_the_best_of_each_other_method():
+    entries = [
+        figures("degraded", "", 99.0),
+        figures("wavelet", "", 30.5),
+        figures("PyTorch, 9 steps", "output", 28.0),
+        figures("PyTorch, 9 steps", "average", 29.0),
+        figures("dip_jax, 1 seed", "result", 31.0),
+        figures("dip_jax, 4 seeds", "result", 30.0),
+    ]
+    lines = quality_report.ahead(means([entries, entries]))
+    assert len(lines) == 2
+    assert lines[0].endswith("wavelet (30.50 dB): -0.50 dB, **behind**")
+    assert lines[1].endswith("PyTorch, 9 steps average (29.00 dB): +1.00 dB, ahead")
+
+
+def test_a_mean_leaves_out_what_not_every_picture_has():
+    first = [figures("wavelet", "", 30.0), figures("BM3D", "", 32.0)]
+    second = [figures("wavelet", "", 20.0) | {"oracle_psnr": None}]
+    (mean,) = means([first, second])
+    assert mean["psnr"] == 25 and mean["oracle_psnr"] is None
+
+
+def test_a_crop_shows_what_was_filled():
+    _, picture = tiny("hole")
+    rows, columns = window(picture, 12)
+    assert picture.fill[rows, columns].shape == (12, 12)
+    assert picture.fill[rows, columns].any()
