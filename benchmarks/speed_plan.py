@@ -143,5 +143,5 @@ def amount(unit: Unit, platform: str) -> tuple[int, int]:
     if platform != "cpu":
         return 7, 40 if unit.size <= 256 else 20
     if unit.lanes > 1:
-        return 3 if unit.size <= 128 else 2, 1
+        return {128: (3, 5), 256: (2, 2)}.get(unit.size, (2, 1))
     return {128: (5, 5), 256: (5, 2)}.get(unit.size, (3, 1))
