@@ -121,7 +121,7 @@ def cost_rows(args: argparse.Namespace) -> list[str]:
     """The table of the lanes' cost."""
     rows = []
     for side in args.cost_sides:
-        for form in ("loop", "vmap"):
+        for form in args.cost_forms:
             cost = lanes_cost(side, form, args)
             rows.append(
                 [
@@ -149,6 +149,7 @@ def main() -> None:
     add("--every", type=int, default=25, help="steps between two looks at the mean (25)")
     add("--channels", type=int, help="of the networks, for a trial (the task's)")
     add("--cost-sides", type=int, nargs="*", default=[128, 256], help="(128 256)")
+    add("--cost-forms", nargs="*", choices=("loop", "vmap"), default=["loop"], help="(loop)")
     add("--work", type=Path, default=Path("runs/benchmarks/ensembles"))
     add("--name", default="ensembles", help="of the report (ensembles)")
     args = parser.parse_args()
