@@ -67,7 +67,8 @@ class FitInfo:
         seconds: spent on them, compilation included.
         stop_reason: "criterion", "num_steps", "diverged" (the fit kept falling apart, and the best
             before that was taken) or "asked" (the callback ended it).
-        results: of each seed, in [0, 1], with nothing put back.
+        failed: the seeds that have no result, and why; the picture is the mean of the others.
+        results: of each seed that has one, in [0, 1], with nothing put back.
         config: every option that was in force.
     """
 
@@ -78,6 +79,7 @@ class FitInfo:
     steps: int
     seconds: float
     stop_reason: str
+    failed: dict[int, str]
     results: tuple[Restoration, ...] = dataclasses.field(repr=False)
     config: dict[str, Any] = dataclasses.field(repr=False)
 
@@ -113,9 +115,20 @@ class ArrayFit:
     def run(
         self, callback: Callback | None = None, progress: Progress | None = None
     ) -> tuple[Pixels, FitInfo]:
-        """Fits every seed, and gives the mean as an array like the one before."""
+        """Fits every seed, and gives the mean as an array like the one before.
+
+        Raises:
+            InputError: if no seed has a result.
+        """
         config, layout = self.config, self.layout
         watching = _Watching(layout, config["num_steps"], callback, progress)
+        failed: dict[int, str] = {}
+
+        def on_failed(seed: int, error: InputError) -> None:
+            failed[seed] = tasks.as_options(str(error))
+            if len(self.seeds) > 1:
+                watching.say(f"seed {seed} failed: {failed[seed]}")
+
         try:
             if progress is not None:
                 progress.start(config["num_steps"] * len(self.seeds))
@@ -130,12 +143,15 @@ class ArrayFit:
                 form=config["lanes"]["form"],
                 say=watching.say,
                 on_log=watching,
+                on_failed=on_failed,
             )
         except InputError as error:
             raise InputError(tasks.as_options(str(error))) from None
         finally:
             if progress is not None:
                 progress.stop()
+        if not results:
+            raise InputError(next(iter(failed.values())))
         restored = layout.pixels(np.mean([result.x for result in results], axis=0))
         judged = None
         if self.keep_known:
@@ -155,6 +171,7 @@ class ArrayFit:
             steps=sum(result.steps for result in results),
             seconds=sum(result.seconds for result in results),
             stop_reason="asked" if asked else longest.stop_reason,
+            failed=failed,
             results=tuple(results),
             config=config,
         )
@@ -215,7 +232,18 @@ def prepare(
 
 # Fields that arguments stand for, or that only a run with a work directory knows.
 _NOT_OPTIONS = (
-    *("task", "preset", "image", "mask", "mask_polarity", "clean", "degrade", "seed", "seeds"),
+    *(
+        "task",
+        "preset",
+        "image",
+        "page",
+        "mask",
+        "mask_polarity",
+        "clean",
+        "degrade",
+        "seed",
+        "seeds",
+    ),
     *("keep_known", "preview_every", "checkpoint_every", "data_range"),
 )
 

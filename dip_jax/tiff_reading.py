@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import Iterator
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
@@ -50,45 +50,92 @@ def is_tiff(data: bytes) -> bool:
     return data[:4] in _MAGIC
 
 
-def decode(data: bytes, name: str, data_range: DataRange | None, *, single: bool) -> list[Picture]:
+def decode(
+    data: bytes, name: str, data_range: DataRange | None, number: int | None = None
+) -> list[Picture]:
     """The pages of a file; reduced copies of a page, as previews are, do not count.
 
     Args:
         data: the whole file.
         name: what a message calls it.
         data_range: of all pages; packed integers, such as 12-bit ones, are refused without.
-        single: refuse more than one page.
+        number: decode this page alone, counted from 1; 0 for the only one, and refuse several;
+            None for all.
 
     Raises:
-        InputError: a page is too large to be decoded safely, or of a kind that cannot be used.
+        InputError: a page is too large to be decoded safely, or of a kind that cannot be used, or
+            there is no such page.
         Exception: whatever tifffile raises for a file that it cannot read.
     """
     with _errors_raised(), tifffile.TiffFile(BytesIO(data)) as file:
-        pages = [(i, page) for i, page in enumerate(file.pages) if not _is_reduced(page)]
-        _check_pages(file, [page for _, page in pages], name, single)
-        pictures: list[Picture] = []
-        for i, page in pages:
-            page_name = name if len(pages) == 1 else f"page {len(pictures) + 1} of {name}"
-            pictures.append(_decode_page(page.aspage(), i, data, data_range, page_name))
-        return pictures
+        pages = _pages(file)
+        _check_pages(file, [page for _, page in pages], name)
+        chosen = list(enumerate(pages, 1))
+        if number is not None:
+            check_number(number, len(pages), name)
+            chosen = chosen[max(number - 1, 0) :][:1]
+        _check_sizes([page for _, (_, page) in chosen], name)
+        return [
+            _decode_page(page.aspage(), i, data, data_range, page_name(name, n, len(pages)))
+            for n, (i, page) in chosen
+        ]
 
 
-def _is_reduced(page: Any) -> bool:
-    return bool(page.subfiletype & tifffile.FILETYPE.REDUCEDIMAGE)
+def shapes(file: BinaryIO) -> list[tuple[int, int, int]]:
+    """The shape `(h, w, c)` of every page, upright and without alpha; no pixel is decoded.
+
+    Raises:
+        Exception: whatever tifffile raises for a file that it cannot read.
+    """
+    with _errors_raised(), tifffile.TiffFile(file) as tiff:
+        return [_shape(page.aspage()) for _, page in _pages(tiff)]
 
 
-def _check_pages(file: tifffile.TiffFile, pages: list[Any], name: str, single: bool) -> None:
+def page_name(name: str, number: int, count: int) -> str:
+    """What a message calls a page of the file `name`, counted from 1."""
+    return name if count == 1 else f"page {number} of {name}"
+
+
+def check_number(number: int, count: int, name: str) -> None:
+    """Refuses a page that there is not; see `decode`.
+
+    Raises:
+        InputError: `number` is 0 and there are several pages, or it is none of them.
+    """
+    if number == 0 and count > 1:
+        raise InputError(
+            f"{name} holds {count} pages or frames; expected a single picture: say which page, 1 "
+            f"to {count}, or save the one that you want to a file of its own"
+        )
+    if not 0 <= number <= count:
+        pages = "a single picture" if count == 1 else f"{count} pages"
+        raise InputError(
+            f"{name} holds {pages} and has no page {number}; expected a page from 1 to {count}"
+        )
+
+
+def _pages(file: tifffile.TiffFile) -> list[tuple[int, Any]]:
+    """Those that count, each with its place among all."""
+    reduced, pages = tifffile.FILETYPE.REDUCEDIMAGE, list[Any](file.pages)
+    return [(i, page) for i, page in enumerate(pages) if not page.subfiletype & reduced]
+
+
+def _shape(page: tifffile.TiffPage) -> tuple[int, int, int]:
+    h, w = page.imagelength, page.imagewidth
+    tag = page.tags.get(ExifTags.Base.Orientation)
+    if tag is not None and tag.value in (5, 6, 7, 8):
+        h, w = w, h
+    grey = (_PHOTOMETRIC.MINISWHITE, _PHOTOMETRIC.MINISBLACK)
+    return h, w, 1 if page.photometric in grey else 3
+
+
+def _check_pages(file: tifffile.TiffFile, pages: list[Any], name: str) -> None:
     if not any(page.aspage().imagewidth and page.aspage().imagelength for page in file.pages):
         raise tifffile.TiffFileError("it has no picture")
     if not pages:
         raise InputError(
             f"{name} holds nothing but reduced previews (a camera's raw file?); expected a "
             "picture: export it as an ordinary TIFF"
-        )
-    if single and len(pages) > 1:
-        raise InputError(
-            f"{name} holds {len(pages)} pages or frames; expected a single picture: save the one "
-            "that you want to a file of its own, or read all pages"
         )
     # Some programs write one page and say in the description that thousands follow.
     claimed = (file.imagej_metadata or {}).get("images", 1)
@@ -100,6 +147,10 @@ def _check_pages(file: tifffile.TiffFile, pages: list[Any], name: str, single: b
             f"{name} keeps pages that it does not list, as ImageJ's largest stacks and "
             "MetaMorph's do; expected a page for each picture: export it as an ordinary TIFF"
         )
+
+
+def _check_sizes(pages: list[Any], name: str) -> None:
+    """Refuses pages that are too large to be decoded safely."""
     limit = Image.MAX_IMAGE_PIXELS or math.inf
     sizes = [
         max(page.imagewidth, page.tilewidth)
