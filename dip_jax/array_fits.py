@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from dip_jax import guidance, images, tasks
 from dip_jax.arrays import Layout, read_array, read_mask_array
 from dip_jax.ensembles import figures_of_means, uncertainty
-from dip_jax.errors import InputError
+from dip_jax.errors import FitError, InputError
 from dip_jax.observation import Observation, observe
 from dip_jax.overrides import override
 from dip_jax.picture import DataRange
@@ -69,7 +69,7 @@ class FitInfo:
             before that was taken) or "asked" (the callback ended it).
         failed: the seeds that have no result, and why; the picture is the mean of the others.
         results: of each seed that has one, in [0, 1], with nothing put back.
-        config: every option that was in force.
+        config: every option that was in force, those of `tasks.defaults` that an array has.
     """
 
     figures: dict[str, dict[str, float]]
@@ -112,13 +112,18 @@ class ArrayFit:
         """What a person should know before: time, memory, a better criterion and how to ask so."""
         return guidance.advice(self.config, self.observation, how=how)
 
+    def _options(self) -> dict[str, Any]:
+        """What of the configuration an array has."""
+        without = _OF_FILES if self.task != "denoise" else (*_OF_FILES, *_OF_MASKS)
+        return {name: value for name, value in self.config.items() if name not in without}
+
     def run(
         self, callback: Callback | None = None, progress: Progress | None = None
     ) -> tuple[Pixels, FitInfo]:
         """Fits every seed, and gives the mean as an array like the one before.
 
         Raises:
-            InputError: if no seed has a result.
+            FitError: if no seed has a result.
         """
         config, layout = self.config, self.layout
         watching = _Watching(layout, config["num_steps"], callback, progress)
@@ -151,7 +156,7 @@ class ArrayFit:
             if progress is not None:
                 progress.stop()
         if not results:
-            raise InputError(next(iter(failed.values())))
+            raise FitError(next(iter(failed.values())))
         restored = layout.pixels(np.mean([result.x for result in results], axis=0))
         judged = None
         if self.keep_known:
@@ -173,7 +178,7 @@ class ArrayFit:
             stop_reason="asked" if asked else longest.stop_reason,
             failed=failed,
             results=tuple(results),
-            config=config,
+            config=self._options(),
         )
 
 
@@ -201,7 +206,10 @@ def prepare(
     before, layout = read_array(image, channel_axis, data_range)
     chosen = _seeds(seeds, rng)
     config = override(tasks.defaults(task, preset), changes_of(num_steps, criterion, options))
-    config |= {"seed": chosen[0], "seeds": len(chosen)}
+    config |= {"degrade": "none", "seed": chosen[0], "seeds": len(chosen)}
+    config["data_range"] = layout.data_range or ()
+    if mask is not None:
+        config |= {"mask_polarity": mask_polarity, "keep_known": keep_known}
     y = layout.image(before)
     finite = np.isfinite(y)
     fill = np.zeros(y.shape[:2], bool)
@@ -230,22 +238,11 @@ def prepare(
     )
 
 
-# Fields that arguments stand for, or that only a run with a work directory knows.
-_NOT_OPTIONS = (
-    *(
-        "task",
-        "preset",
-        "image",
-        "page",
-        "mask",
-        "mask_polarity",
-        "clean",
-        "degrade",
-        "seed",
-        "seeds",
-    ),
-    *("keep_known", "preview_every", "checkpoint_every", "data_range"),
-)
+# Fields that only a run with files knows, those of a mask, and the rest that arguments stand for.
+_OF_FILES = tuple("image page mask clean sample damage preview_every checkpoint_every".split())
+_OF_MASKS = ("mask_polarity", "keep_known")
+_OF_ARGUMENTS = ("task", "preset", "degrade", "seed", "seeds", "data_range")
+_NOT_OPTIONS = (*_OF_FILES, *_OF_MASKS, *_OF_ARGUMENTS)
 
 
 def changes_of(

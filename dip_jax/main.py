@@ -42,7 +42,7 @@ _PROCESS_ID = flags.DEFINE_integer("process_id", -1, "Which of them this is, fro
 
 def main(argv: list[str]) -> int:
     from dip_jax import folders, listing, processes
-    from dip_jax.errors import InputError
+    from dip_jax.errors import FitError, InputError
     from dip_jax.progress import make_progress
     from dip_jax.runs import run
     from dip_jax.signals import Stopping
@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
                 command = ["python", "-m", "dip_jax.main", *sys.argv[1:]]
                 summary = go(config, workdir, progress, mates.stopping(stopping), mates, command)
     except InputError as error:
-        return _refuse(str(error))
+        return _refuse(str(error), 1 if isinstance(error, FitError) else 2)
     except OSError as error:  # a full disk, a file system that is gone
         print(f"dip_jax: {error}: what was saved before is kept", file=sys.stderr)
         return 1
@@ -137,9 +137,9 @@ def _last_words_of_many(summary: dict, workdir) -> str:
     return "\n".join([*made, f"{Path(workdir) / 'summary.md'}"])
 
 
-def _refuse(message: str) -> int:
+def _refuse(message: str, status: int = 2) -> int:
     print(f"dip_jax: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+    return status
 
 
 def _parse(argv: list[str]) -> list[str]:

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from dip_jax import reporting, tasks
-from dip_jax.errors import InputError
+from dip_jax.errors import FitError, InputError
 from dip_jax.jobs import Job, prepare, remarks
 from dip_jax.observation import Observation, observe
 from dip_jax.processes import ALONE, Processes
@@ -54,8 +54,8 @@ def run(
         command: what was run, as its words; the report shows it.
 
     Raises:
-        InputError: if something given cannot be used, and nothing has been written then; or if
-            every seed failed.
+        InputError: if something given cannot be used, and nothing has been written then.
+        FitError: if every seed failed.
     """
     overall = Overall(progress)
     picture = PictureRun(config, Path(workdir), overall, should_stop, command=command)
@@ -76,7 +76,7 @@ def run(
         progress.message(picture.what_is_there())
     restore_pictures([picture], config, overall, processes)
     if picture.summary is None:
-        raise InputError(picture.failure or "no seed has a result yet: the same command goes on")
+        raise FitError(picture.failure or "no seed has a result yet: the same command goes on")
     return picture.summary
 
 
@@ -102,7 +102,8 @@ def restore_pictures(
     for picture, lanes, owner in zip(pictures, todo, owners, strict=True):
         jobs += picture.later_jobs(lanes, owner, processes.index)
     progress = overall.progress
-    progress.start(config["num_steps"] * sum(len(p.lanes) for p in pictures), overall.steps)
+    lanes_of_all = sum(len(picture.lanes) for picture in pictures)
+    overall.start(config["num_steps"] * lanes_of_all)
     try:
         fit_lanes(
             jobs,
@@ -119,6 +120,8 @@ def restore_pictures(
         for picture in pictures:  # interrupted, or killed before its report
             if picture.owned and not picture.has_ended:
                 picture.finish()
+        if lanes_of_all > 1:  # alone, it is told at which step it has stopped
+            overall.catch_up()
     finally:
         for picture in pictures:
             picture.close()
@@ -237,7 +240,7 @@ class PictureRun:
     def look(self) -> None:
         """Finds out how far an earlier session has come."""
         for lane in self.lanes:
-            lane.look(self.config["num_steps"])
+            lane.look()
 
     def unfinished(self) -> list[int]:
         """The places in `lanes` of those that have no result yet."""
@@ -314,7 +317,7 @@ class PictureRun:
 
     def _lane_failed(self, i: int, error: InputError) -> None:
         if self.failure:  # of the whole picture, told at its end
-            self.lanes[i].failure = self.failure
+            self.lanes[i].give_up(self.failure)
         else:
             self.lanes[i].on_failed(error)
         self._lane_ended(i)

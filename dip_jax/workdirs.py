@@ -30,12 +30,24 @@ class Overall:
 
     def __init__(self, progress: Progress) -> None:
         self.progress, self.steps = progress, 0
+        self._shown, self._row = 0, dict[str, Any]()
+
+    def start(self, total_steps: int) -> None:
+        """The lanes begin, those steps that are known to be done behind them."""
+        self._shown = self.steps
+        self.progress.start(total_steps, self.steps)
 
     def made(self, steps: int, row: Mapping[str, Any] | None = None) -> None:
-        """So many more steps are done; `row` is what they led to."""
+        """So many more steps are done, or need not be; `row` is what they led to."""
         self.steps += steps
         if row is not None:
+            self._shown, self._row = self.steps, dict(row)
             self.progress.update(self.steps, row)
+
+    def catch_up(self) -> None:
+        """Shows the steps of lanes that have ended before their last one."""
+        if self.steps > self._shown:
+            self.made(0, self._row)
 
 
 class LaneFolder:
@@ -50,9 +62,11 @@ class LaneFolder:
         failure: why it has none and will have none; "" as long as it may.
     """
 
-    def __init__(self, folder: Path, seed: int, alone: bool, name: str, overall: Overall) -> None:
+    def __init__(
+        self, folder: Path, seed: int, num_steps: int, alone: bool, name: str, overall: Overall
+    ) -> None:
         self.seed, self._folder, self._alone = seed, folder, alone
-        self._name, self._overall = name, overall
+        self._num_steps, self._name, self._overall = num_steps, name, overall
         self.result: Restoration | None = None
         self.checkpoints: Checkpoints | None = None
         self.rows: list[dict[str, Any]] = []
@@ -64,10 +78,9 @@ class LaneFolder:
         """Whether an earlier session, or another process, has left its result."""
         return not self._alone and self._result_path.exists()
 
-    def look(self, num_steps: int) -> None:
+    def look(self) -> None:
         """Finds out, without opening anything, how many steps there are from an earlier session."""
-        before, self.steps = self.steps, num_steps if self.is_finished else self.saved_steps()
-        self._overall.made(self.steps - before)
+        self._count(self._num_steps if self.is_finished else self.saved_steps())
 
     def saved_steps(self) -> int:
         """The step of its latest checkpoint, without opening it; 0 if there is none."""
@@ -92,7 +105,6 @@ class LaneFolder:
             InputError: if that cannot be used, or nothing can be written.
         """
         self._job, self._mark = job, mark
-        self._num_steps = config["num_steps"]
         self._kept_around = job.fill if config["keep_known"] else None
         self._should_stop = should_stop
         if self.is_finished:
@@ -166,10 +178,14 @@ class LaneFolder:
             f"seed {self.seed}: {words.get(result.stop_reason, 'finished')} at step {result.steps}"
         )
 
-    def on_failed(self, error: InputError) -> None:
-        self.failure = str(error)
-        self.result = None
+    def give_up(self, reason: str) -> None:
+        """It has no result, and will have none in this session."""
+        self.failure, self.result = reason, None
         self.close()
+        self._count(self._num_steps)
+
+    def on_failed(self, error: InputError) -> None:
+        self.give_up(str(error))
         if not self._alone:
             self._say(f"seed {self.seed} failed: {error}")
 
@@ -335,9 +351,10 @@ def lane_folders(folder: Path, config: Config, name: str, overall: Overall) -> l
         overall: told of every step.
     """
     seeds = range(config["seed"], config["seed"] + config["seeds"])
+    steps = config["num_steps"]
     if len(seeds) == 1:
-        return [LaneFolder(folder, seeds[0], True, name, overall)]
-    return [LaneFolder(folder / "seeds" / str(n), n, False, name, overall) for n in seeds]
+        return [LaneFolder(folder, seeds[0], steps, True, name, overall)]
+    return [LaneFolder(folder / "seeds" / str(n), n, steps, False, name, overall) for n in seeds]
 
 
 def _rows_so_far(folder: Path, step: int | None) -> list[dict[str, Any]]:

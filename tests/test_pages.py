@@ -116,22 +116,24 @@ def test_a_stack_is_many_pictures_and_leaves_all_pages_in_one_file(folder):
     assert np.flatnonzero(fill.any(axis=1)).tolist() == [1, 2]
 
 
-def test_a_page_that_fails_leaves_no_whole_file_until_it_is_mended(folder):
-    masks = [mask_of(12, 10, *rows) for rows in ((1, 3), (0, 0), (7, 9))]
+def test_pages_that_fail_leave_no_whole_file_until_they_are_mended(folder):
+    masks = [mask_of(12, 10, *rows) for rows in ((1, 3), (0, 0), (0, 0))]
     masks[0].save("masks.tif", save_all=True, append_images=masks[1:])
     config = config_of("text_inpaint", image="stack.tif", mask="masks.tif")
-    summary, _ = go(config, folder / "run")
-    assert (summary["restored"], summary["failed"]) == (2, 1)
+    summary, said = go(config, folder / "run")
+    assert (summary["restored"], summary["failed"]) == (1, 2)
+    assert "step 6/6" in said  # the bar ends full, whatever has failed
     assert "page 2 of the mask" in summary["pictures"][1]["reason"]
+    reason = "2 pages (2, 3) failed"
     assert summary["stacks"] == [
-        {"picture": "stack.tif", "pages": 3, "restored": None, "reason": "page 2 failed"}
+        {"picture": "stack.tif", "pages": 3, "restored": None, "reason": reason}
     ]
     assert not (folder / "run" / "restored.tif").exists()
-    assert "none; page 2 failed" in (folder / "run" / "summary.md").read_text()
-    masks[1] = mask_of(12, 10, 4, 6)
+    assert f"none; {reason}" in (folder / "run" / "summary.md").read_text()
+    masks[1:] = [mask_of(12, 10, 4, 6)] * 2
     masks[0].save("masks.tif", save_all=True, append_images=masks[1:])
     summary, said = go(config, folder / "run")
-    assert "2 of 3 pictures are done" in said and summary["stacks"][0]["restored"]
+    assert "1 of 3 pictures are done" in said and summary["stacks"][0]["restored"]
     assert images.count_pages(folder / "run" / "restored.tif") == 3
     written = (folder / "run" / "restored.tif").stat().st_mtime_ns
     assert go(config, folder / "run")[0]["stacks"] == summary["stacks"]
@@ -227,6 +229,46 @@ def test_a_report_of_all_pages_gives_the_same_file(folder, capsys):
     for number in (1, 2, 3):
         assert (folder / "work" / f"stack-page00{number}" / "report.html").exists()
     assert images.count_pages(folder / "work" / "restored.tif") == 3
+
+
+def hardly_known():
+    """A mask that leaves two pixels, which are held out together with `BLOCKS`: the fit fails."""
+    mask = np.full((12, 10), 255, np.uint8)
+    mask[0, :2] = 0
+    return Image.fromarray(mask)
+
+
+BLOCKS = ("--set", "heldout.block=5")
+
+
+@pytest.mark.slow
+def test_a_page_that_fails_does_not_lose_the_others(folder, capsys):
+    masks = [mask_of(12, 10, 1, 3), hardly_known(), mask_of(12, 10, 7, 9)]
+    masks[0].save("masks.tif", save_all=True, append_images=masks[1:])
+    arguments = ("inpaint", "stack.tif", "--mask", "masks.tif", *BLOCKS)
+    assert dip_jax(*arguments, "-o", "a.tif") == 1
+    out, err = capsys.readouterr()
+    assert "2 of 3 pages (page 2 failed; the others are as they were)" in out
+    assert "page 2 failed, and is left as it was: no known value is left to fit" in err
+    pages = list(zip(images.read_pages("stack.tif"), images.read_pages("a.tif"), strict=True))
+    changed = [changed_rows(was.pixels, page.pixels) for was, page in pages]
+    assert changed == [[1, 2], [], [7, 8]]
+    assert dip_jax(*arguments, "-o", "b.tif", "--report", "work", "-q") == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("dip-jax: page 2: no known value") and "config." not in err
+    assert (folder / "a.tif").read_bytes() == (folder / "b.tif").read_bytes()
+
+
+def test_where_every_page_fails_nothing_is_written(folder, capsys):
+    hardly_known().save("mask.png")
+    before = sorted(os.listdir())
+    arguments = ("inpaint", "stack.tif", "--mask", "mask.png", *BLOCKS, "-o", "out.tif")
+    assert dip_jax(*arguments) == 1
+    assert "no page was restored, and nothing was written" in capsys.readouterr().err
+    assert sorted(os.listdir()) == before
+    assert dip_jax(*arguments, "--report", "work") == 1
+    assert not (folder / "out.tif").exists()
+    assert capsys.readouterr().err.splitlines()[-1].startswith("dip-jax: page 1: no known value")
 
 
 @pytest.mark.slow
