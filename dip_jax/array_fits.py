@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike, NDArray
 
 from dip_jax import guidance, images, tasks
+from dip_jax.array_options import OF_FILES, OF_MASKS, changes_of, seeds_of
 from dip_jax.arrays import Layout, read_array, read_mask_array
 from dip_jax.ensembles import figures_of_means, uncertainty
 from dip_jax.errors import FitError, InputError
@@ -114,7 +115,7 @@ class ArrayFit:
 
     def _options(self) -> dict[str, Any]:
         """What of the configuration an array has."""
-        without = _OF_FILES if self.task != "denoise" else (*_OF_FILES, *_OF_MASKS)
+        without = OF_FILES if self.task != "denoise" else (*OF_FILES, *OF_MASKS)
         return {name: value for name, value in self.config.items() if name not in without}
 
     def run(
@@ -204,7 +205,7 @@ def prepare(
         InputError: if anything given cannot be used.
     """
     before, layout = read_array(image, channel_axis, data_range)
-    chosen = _seeds(seeds, rng)
+    chosen = seeds_of(seeds, rng)
     config = override(tasks.defaults(task, preset), changes_of(num_steps, criterion, options))
     config |= {"degrade": "none", "seed": chosen[0], "seeds": len(chosen)}
     config["data_range"] = layout.data_range or ()
@@ -236,73 +237,6 @@ def prepare(
         config=config,
         seeds=chosen,
     )
-
-
-# Fields that only a run with files knows, those of a mask, and the rest that arguments stand for.
-_OF_FILES = tuple("image page mask clean sample damage preview_every checkpoint_every".split())
-_OF_MASKS = ("mask_polarity", "keep_known")
-_OF_ARGUMENTS = ("task", "preset", "degrade", "seed", "seeds", "data_range")
-_NOT_OPTIONS = (*_OF_FILES, *_OF_MASKS, *_OF_ARGUMENTS)
-
-
-def changes_of(
-    num_steps: int | None, criterion: str | None, options: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """The fields that differ from the task's defaults, by their dotted names."""
-    if not isinstance(options, Mapping | None):
-        raise InputError(f"options is {options!r}; expected a dict such as {{'log_every': 10}}")
-    changes = dict(options or {})
-    for name in changes:
-        if name in _NOT_OPTIONS or str(name).startswith(("sample.", "damage.")):
-            raise InputError(f"{name!r} cannot be set by options; see the function's arguments")
-    if num_steps is not None:
-        changes["num_steps"] = int(num_steps) if isinstance(num_steps, np.integer) else num_steps
-    if criterion is not None:
-        changes["stop.criterion"] = criterion
-    if changes.get("stop.criterion") == "oracle":
-        raise InputError(
-            "criterion is 'oracle', which needs the clean picture; expected heldout, wmv or none"
-        )
-    return changes
-
-
-def _seeds(seeds: int | Sequence[int], rng: int | np.random.Generator | None) -> list[int]:
-    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
-        if seeds < 1:
-            raise InputError(f"seeds is {seeds}; expected 1 or more, or the seeds themselves")
-        last = tasks.LAST_SEED - int(seeds) + 1
-        if isinstance(rng, np.random.Generator):
-            first = int(rng.integers(last, endpoint=True))
-        elif rng is None:
-            first = 0
-        elif isinstance(rng, int | np.integer) and not isinstance(rng, bool):
-            first = int(rng)
-        else:
-            raise InputError(
-                f"rng is {rng!r}; expected a whole number, a numpy.random.Generator or None"
-            )
-        if not 0 <= first <= last:
-            raise InputError(f"rng is {rng}; expected a number from 0 to {last}")
-        return list(range(first, first + int(seeds)))
-    if rng is not None:
-        raise InputError("rng and a list of seeds are given; expected one of them")
-    try:
-        chosen = [int(seed) for seed in seeds]  # type: ignore[union-attr]
-        whole = not isinstance(seeds, str | bytes) and all(
-            seed == given
-            for seed, given in zip(chosen, seeds, strict=True)  # type: ignore[arg-type]
-        )
-    except (TypeError, ValueError, OverflowError):
-        whole = False
-    if not whole:
-        raise InputError(f"seeds is {seeds!r}; expected how many, or a list of whole numbers")
-    inside = all(0 <= seed <= tasks.LAST_SEED for seed in chosen)
-    if not chosen or not inside or len(set(chosen)) < len(chosen):
-        raise InputError(
-            f"seeds is {seeds!r}; expected different numbers from 0 to {tasks.LAST_SEED}, one or "
-            "more"
-        )
-    return chosen
 
 
 def _check_known(known: np.ndarray) -> None:

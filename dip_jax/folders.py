@@ -20,13 +20,15 @@ from typing import Any
 from dip_jax import guidance, tasks
 from dip_jax.errors import InputError
 from dip_jax.jobs import check_files
+from dip_jax.lane_folders import Overall
 from dip_jax.listing import Found, find_pictures
+from dip_jax.picture_runs import PictureRun
 from dip_jax.processes import ALONE, Processes
 from dip_jax.progress import Progress
-from dip_jax.runs import PictureRun, restore_pictures
+from dip_jax.runs import restore_pictures
 from dip_jax.stacks import put_together
 from dip_jax.tables import Telling, row_of, write_table
-from dip_jax.workdirs import Overall, check_workdir, make_workdir
+from dip_jax.workdirs import check_workdir, make_workdir
 
 Config = Mapping[str, Any]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from dip_jax import formats, tiff_reading
+from dip_jax import formats, tiff_pages, tiff_reading
 from dip_jax.errors import InputError, quoted, reason
 from dip_jax.picture import DataRange as DataRange
 from dip_jax.picture import Picture as Picture
@@ -22,7 +22,7 @@ from dip_jax.picture import Resolution as Resolution
 from dip_jax.picture import check_values
 from dip_jax.picture import from_float as from_float
 from dip_jax.picture import to_float as to_float
-from dip_jax.tiff_reading import page_name
+from dip_jax.tiff_pages import page_name
 from dip_jax.writing import FORMAT_OF_SUFFIX as FORMAT_OF_SUFFIX
 from dip_jax.writing import write as write
 from dip_jax.writing import write_pages as write_pages
@@ -84,8 +84,8 @@ def page_shapes(path: str | os.PathLike[str]) -> list[tuple[int, int, int]] | No
             warnings.simplefilter("ignore")
             magic = file.read(4)
             file.seek(0)
-            if tiff_reading.is_tiff(magic):
-                return tiff_reading.shapes(file) or None
+            if tiff_pages.is_tiff(magic):
+                return tiff_pages.shapes(file) or None
             return [formats.shape(file)]
     except Exception:  # whatever the broken byte led the reader of the headers to
         return None
@@ -114,10 +114,10 @@ def _read(
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            if tiff_reading.is_tiff(data):
+            if tiff_pages.is_tiff(data):
                 pictures = tiff_reading.decode(data, name, data_range, page)
             else:
-                tiff_reading.check_number(page or 0, 1, name)
+                tiff_pages.check_number(page or 0, 1, name)
                 pictures = [replace(formats.decode(data, name), data_range=data_range)]
         except InputError:
             raise

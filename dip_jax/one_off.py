@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from dip_jax import images, overrides, tasks
-from dip_jax.array_fits import ArrayFit, FitInfo, changes_of, prepare
+from dip_jax.array_fits import ArrayFit, FitInfo, prepare
+from dip_jax.array_options import changes_of
 from dip_jax.errors import InputError
 from dip_jax.images import Picture
 from dip_jax.jobs import page_beside

@@ -7,7 +7,7 @@ from typing import Any
 from dip_jax import images
 from dip_jax.errors import InputError
 from dip_jax.listing import Found
-from dip_jax.runs import PictureRun
+from dip_jax.picture_runs import PictureRun
 
 Config = Mapping[str, Any]
 

@@ -9,8 +9,8 @@ import jax
 from dip_jax import reporting
 from dip_jax.files import to_utf8, write_bytes
 from dip_jax.listing import Found
+from dip_jax.picture_runs import PictureRun
 from dip_jax.progress import Progress
-from dip_jax.runs import PictureRun
 
 Config = Mapping[str, Any]
 

@@ -13,8 +13,9 @@ from dip_jax import images, tasks
 from dip_jax.errors import InputError
 from dip_jax.folders import run_folder
 from dip_jax.listing import entry_names, find_pictures, is_many, title
+from dip_jax.picture_runs import PictureRun
 from dip_jax.progress import PlainProgress
-from dip_jax.runs import PictureRun, run
+from dip_jax.runs import run
 
 
 def config_of(**changes):
