@@ -6,6 +6,7 @@
 The defaults are those of `tasks`, and the fit is the one of every command line.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict, Unpack, overload
 
@@ -74,7 +75,8 @@ def denoise(
             is not changed.
         num_steps: the largest number of steps; None for the default of the task (some 1000).
         seeds: how many fits, each with its own random numbers, the result is the mean of; or the
-            seeds themselves. Each takes the same time again, and a little noise away.
+            seeds themselves. Each takes the same time again, and a little noise away. One that
+            falls apart is left out, with a warning (`FitInfo.failed`).
         rng: an integer from which the seeds count up, or a generator to draw it from. None is 0, so
             that the same call gives the same picture.
         channel_axis: of three axes, the one that counts the channels. A stack of grey pictures is
@@ -101,7 +103,7 @@ def denoise(
         figures, the uncertainty and the history.
 
     Raises:
-        InputError: a `ValueError`, if anything given cannot be used.
+        InputError: a `ValueError`, if anything given cannot be used, or every seed falls apart.
 
     Source: Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior", CVPR 2018.
     """
@@ -343,4 +345,12 @@ def _restored(
         for line in fit.advice():
             shown.message(line)
     restored, info = fit.run(callback, shown)
+    if info.failed and shown is None:  # else it has been told
+        seeds = "; ".join(f"seed {seed}: {why}" for seed, why in info.failed.items())
+        warnings.warn(
+            f"{len(info.failed)} of {len(fit.seeds)} seeds failed, and the picture is the mean of "
+            f"the others: {seeds}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     return (restored, info) if return_info else restored

@@ -13,9 +13,10 @@ from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike, NDArray
 
 from dip_jax import guidance, images, tasks
+from dip_jax.array_options import OF_FILES, OF_MASKS, changes_of, seeds_of
 from dip_jax.arrays import Layout, read_array, read_mask_array
 from dip_jax.ensembles import figures_of_means, uncertainty
-from dip_jax.errors import InputError
+from dip_jax.errors import FitError, InputError
 from dip_jax.observation import Observation, observe
 from dip_jax.overrides import override
 from dip_jax.picture import DataRange
@@ -67,8 +68,9 @@ class FitInfo:
         seconds: spent on them, compilation included.
         stop_reason: "criterion", "num_steps", "diverged" (the fit kept falling apart, and the best
             before that was taken) or "asked" (the callback ended it).
-        results: of each seed, in [0, 1], with nothing put back.
-        config: every option that was in force.
+        failed: the seeds that have no result, and why; the picture is the mean of the others.
+        results: of each seed that has one, in [0, 1], with nothing put back.
+        config: every option that was in force, those of `tasks.defaults` that an array has.
     """
 
     figures: dict[str, dict[str, float]]
@@ -78,6 +80,7 @@ class FitInfo:
     steps: int
     seconds: float
     stop_reason: str
+    failed: dict[int, str]
     results: tuple[Restoration, ...] = dataclasses.field(repr=False)
     config: dict[str, Any] = dataclasses.field(repr=False)
 
@@ -110,12 +113,28 @@ class ArrayFit:
         """What a person should know before: time, memory, a better criterion and how to ask so."""
         return guidance.advice(self.config, self.observation, how=how)
 
+    def _options(self) -> dict[str, Any]:
+        """What of the configuration an array has."""
+        without = OF_FILES if self.task != "denoise" else (*OF_FILES, *OF_MASKS)
+        return {name: value for name, value in self.config.items() if name not in without}
+
     def run(
         self, callback: Callback | None = None, progress: Progress | None = None
     ) -> tuple[Pixels, FitInfo]:
-        """Fits every seed, and gives the mean as an array like the one before."""
+        """Fits every seed, and gives the mean as an array like the one before.
+
+        Raises:
+            FitError: if no seed has a result.
+        """
         config, layout = self.config, self.layout
         watching = _Watching(layout, config["num_steps"], callback, progress)
+        failed: dict[int, str] = {}
+
+        def on_failed(seed: int, error: InputError) -> None:
+            failed[seed] = tasks.as_options(str(error))
+            if len(self.seeds) > 1:
+                watching.say(f"seed {seed} failed: {failed[seed]}")
+
         try:
             if progress is not None:
                 progress.start(config["num_steps"] * len(self.seeds))
@@ -130,12 +149,15 @@ class ArrayFit:
                 form=config["lanes"]["form"],
                 say=watching.say,
                 on_log=watching,
+                on_failed=on_failed,
             )
         except InputError as error:
             raise InputError(tasks.as_options(str(error))) from None
         finally:
             if progress is not None:
                 progress.stop()
+        if not results:
+            raise FitError(next(iter(failed.values())))
         restored = layout.pixels(np.mean([result.x for result in results], axis=0))
         judged = None
         if self.keep_known:
@@ -155,8 +177,9 @@ class ArrayFit:
             steps=sum(result.steps for result in results),
             seconds=sum(result.seconds for result in results),
             stop_reason="asked" if asked else longest.stop_reason,
+            failed=failed,
             results=tuple(results),
-            config=config,
+            config=self._options(),
         )
 
 
@@ -182,9 +205,12 @@ def prepare(
         InputError: if anything given cannot be used.
     """
     before, layout = read_array(image, channel_axis, data_range)
-    chosen = _seeds(seeds, rng)
+    chosen = seeds_of(seeds, rng)
     config = override(tasks.defaults(task, preset), changes_of(num_steps, criterion, options))
-    config |= {"seed": chosen[0], "seeds": len(chosen)}
+    config |= {"degrade": "none", "seed": chosen[0], "seeds": len(chosen)}
+    config["data_range"] = layout.data_range or ()
+    if mask is not None:
+        config |= {"mask_polarity": mask_polarity, "keep_known": keep_known}
     y = layout.image(before)
     finite = np.isfinite(y)
     fill = np.zeros(y.shape[:2], bool)
@@ -211,73 +237,6 @@ def prepare(
         config=config,
         seeds=chosen,
     )
-
-
-# Fields that arguments stand for, or that only a run with a work directory knows.
-_NOT_OPTIONS = (
-    *("task", "preset", "image", "mask", "mask_polarity", "clean", "degrade", "seed", "seeds"),
-    *("keep_known", "preview_every", "checkpoint_every", "data_range"),
-)
-
-
-def changes_of(
-    num_steps: int | None, criterion: str | None, options: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """The fields that differ from the task's defaults, by their dotted names."""
-    if not isinstance(options, Mapping | None):
-        raise InputError(f"options is {options!r}; expected a dict such as {{'log_every': 10}}")
-    changes = dict(options or {})
-    for name in changes:
-        if name in _NOT_OPTIONS or str(name).startswith(("sample.", "damage.")):
-            raise InputError(f"{name!r} cannot be set by options; see the function's arguments")
-    if num_steps is not None:
-        changes["num_steps"] = int(num_steps) if isinstance(num_steps, np.integer) else num_steps
-    if criterion is not None:
-        changes["stop.criterion"] = criterion
-    if changes.get("stop.criterion") == "oracle":
-        raise InputError(
-            "criterion is 'oracle', which needs the clean picture; expected heldout, wmv or none"
-        )
-    return changes
-
-
-def _seeds(seeds: int | Sequence[int], rng: int | np.random.Generator | None) -> list[int]:
-    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
-        if seeds < 1:
-            raise InputError(f"seeds is {seeds}; expected 1 or more, or the seeds themselves")
-        last = tasks.LAST_SEED - int(seeds) + 1
-        if isinstance(rng, np.random.Generator):
-            first = int(rng.integers(last, endpoint=True))
-        elif rng is None:
-            first = 0
-        elif isinstance(rng, int | np.integer) and not isinstance(rng, bool):
-            first = int(rng)
-        else:
-            raise InputError(
-                f"rng is {rng!r}; expected a whole number, a numpy.random.Generator or None"
-            )
-        if not 0 <= first <= last:
-            raise InputError(f"rng is {rng}; expected a number from 0 to {last}")
-        return list(range(first, first + int(seeds)))
-    if rng is not None:
-        raise InputError("rng and a list of seeds are given; expected one of them")
-    try:
-        chosen = [int(seed) for seed in seeds]  # type: ignore[union-attr]
-        whole = not isinstance(seeds, str | bytes) and all(
-            seed == given
-            for seed, given in zip(chosen, seeds, strict=True)  # type: ignore[arg-type]
-        )
-    except (TypeError, ValueError, OverflowError):
-        whole = False
-    if not whole:
-        raise InputError(f"seeds is {seeds!r}; expected how many, or a list of whole numbers")
-    inside = all(0 <= seed <= tasks.LAST_SEED for seed in chosen)
-    if not chosen or not inside or len(set(chosen)) < len(chosen):
-        raise InputError(
-            f"seeds is {seeds!r}; expected different numbers from 0 to {tasks.LAST_SEED}, one or "
-            "more"
-        )
-    return chosen
 
 
 def _check_known(known: np.ndarray) -> None:

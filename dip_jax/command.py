@@ -15,10 +15,11 @@ from dip_jax import __version__, startup
 
 EXIT_CODES = """exit codes:
   0    done
-  1    failed on the way (the fit fell apart at once, the memory or the disk was full)
+  1    failed on the way (a fit fell apart at once, the memory or the disk was full); pages and
+       seeds that did not fail were written
   2    something given cannot be used; one line says what, and nothing was written
   130  interrupted by Ctrl-C or SIGTERM; the best picture so far was written, or after a second
-       signal nothing
+       signal none; with --report the same command (and --force, if there is a FILE) goes on
 """
 
 _DESCRIPTION = """Restores damaged pictures with no training data, by the Deep Image Prior: an
@@ -135,7 +136,7 @@ def _add_files(command: argparse.ArgumentParser, masked: bool) -> None:
             metavar="FILE",
             required=True,
             help="a picture of the same size as IMAGE, white (brighter than half) where it is to "
-            "be filled",
+            "be filled; for a TIFF with several pages, one that serves all, or as many",
         )
         files.add_argument(
             "--mask-polarity",
@@ -161,7 +162,8 @@ def _add_files(command: argparse.ArgumentParser, masked: bool) -> None:
         "--report",
         metavar="DIR",
         help="keep a whole work directory there, with curves, figures, a comparison and the "
-        "checkpoints that an interrupted run goes on from; a new or empty folder",
+        "checkpoints that an interrupted run goes on from, and of several pages one for each; a "
+        "new or empty folder",
     )
 
 

@@ -1,4 +1,4 @@
-"""The one exception that means "what you gave me cannot be used", and words for its message."""
+"""The exception that means "what you gave me cannot be used", and words for its message."""
 
 import os
 
@@ -9,6 +9,10 @@ class InputError(ValueError):
     The message is one line and says what is wrong, what was expected and what to do. The command
     line prints it and exits with a non-zero status; from Python it is an ordinary `ValueError`.
     """
+
+
+class FitError(InputError):
+    """A fit that came to nothing, though what was given could be used; the message is alike."""
 
 
 def quoted(path: str | os.PathLike[str]) -> str:

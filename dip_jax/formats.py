@@ -6,7 +6,7 @@ their pixels are imagecodecs' (libpng) to read and to write. TIFF has a file of 
 
 import struct
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 import imagecodecs
 import numpy as np
@@ -66,6 +66,20 @@ def decode(data: bytes, name: str) -> Picture:
             resolution=resolution or metadata.resolution_of_exif(exif, orientation),
             file_format="JPEG" if image.format == "MPO" else str(image.format),
         )
+
+
+def shape(file: BinaryIO) -> tuple[int, int, int]:
+    """`(h, w, c)`, upright and without alpha, by the header alone: no pixel is decoded.
+
+    Raises:
+        Exception: whatever Pillow raises for a file that it cannot read.
+    """
+    with Image.open(file, formats=READABLE) as image:
+        w, h = image.size
+        if image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8):
+            h, w = w, h
+        grey = image.mode in _GREY_MODES or image.mode.startswith("I")
+        return h, w, 1 if grey else 3
 
 
 def arrays(image: Image.Image, name: str) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from dip_jax import formats, tiff_reading
+from dip_jax import formats, tiff_pages, tiff_reading
 from dip_jax.errors import InputError, quoted, reason
 from dip_jax.picture import DataRange as DataRange
 from dip_jax.picture import Picture as Picture
@@ -22,6 +22,7 @@ from dip_jax.picture import Resolution as Resolution
 from dip_jax.picture import check_values
 from dip_jax.picture import from_float as from_float
 from dip_jax.picture import to_float as to_float
+from dip_jax.tiff_pages import page_name
 from dip_jax.writing import FORMAT_OF_SUFFIX as FORMAT_OF_SUFFIX
 from dip_jax.writing import write as write
 from dip_jax.writing import write_pages as write_pages
@@ -30,7 +31,9 @@ SAMPLES = ("astronaut", "camera", "chelsea", "coffee", "rocket")
 """The photographs of `sample`: in the scikit-image wheel, CC0 or public domain."""
 
 
-def read(path: str | os.PathLike[str], data_range: DataRange | None = None) -> Picture:
+def read(
+    path: str | os.PathLike[str], data_range: DataRange | None = None, *, page: int = 0
+) -> Picture:
     """Reads one picture, whole, turned upright by its EXIF orientation.
 
     Grey stays `(h, w)`; palettes, CMYK and YCbCr become RGB; 1-bit becomes 8-bit grey; everything
@@ -41,13 +44,14 @@ def read(path: str | os.PathLike[str], data_range: DataRange | None = None) -> P
         path: a PNG, JPEG, TIFF, WebP, BMP or GIF file.
         data_range: the values `(low, high)` of black and white; None stands for the full range of
             8 and 16 bits, and for (0, 1) of floats. Other integers need one.
+        page: which page of a multi-page TIFF, counted from 1; 0 for the only picture of a file.
 
     Raises:
         InputError: the file is missing, not readable, not a picture, broken or cut short, too
-            large to be decoded safely, has several pages or frames, holds pixels of a kind that
-            cannot be used, or values outside the range.
+            large to be decoded safely, has several pages or frames and `page` is 0, has no such
+            page, holds pixels of a kind that cannot be used, or values outside the range.
     """
-    return _read(path, data_range, single=True)[0]
+    return _read(path, data_range, page)[0]
 
 
 def read_pages(path: str | os.PathLike[str], data_range: DataRange | None = None) -> list[Picture]:
@@ -62,11 +66,41 @@ def read_pages(path: str | os.PathLike[str], data_range: DataRange | None = None
     Raises:
         InputError: as in `read`; one page that cannot be used is named, and none is returned.
     """
-    return _read(path, data_range, single=False)
+    return _read(path, data_range, None)
+
+
+def page_shapes(path: str | os.PathLike[str]) -> list[tuple[int, int, int]] | None:
+    """The shape `(h, w, c)` of each picture in a file, without alpha, by its headers alone.
+
+    Args:
+        path: as in `read`; each page of a multi-page TIFF counts, and nothing else of it.
+
+    Returns:
+        One shape for each picture that `read_pages` would give; None where the headers tell
+        nothing, as those of a broken file: reading it will say what is wrong.
+    """
+    try:
+        with warnings.catch_warnings(), open(path, "rb") as file:
+            warnings.simplefilter("ignore")
+            magic = file.read(4)
+            file.seek(0)
+            if tiff_pages.is_tiff(magic):
+                return tiff_pages.shapes(file) or None
+            return [formats.shape(file)]
+    except Exception:  # whatever the broken byte led the reader of the headers to
+        return None
+
+
+def count_pages(path: str | os.PathLike[str]) -> int:
+    """How many pictures a file holds, by its headers alone: the pages of a multi-page TIFF, or 1.
+
+    A file that is broken or no picture counts as one: reading it will say what is wrong.
+    """
+    return len(page_shapes(path) or [None])
 
 
 def _read(
-    path: str | os.PathLike[str], data_range: DataRange | None, *, single: bool
+    path: str | os.PathLike[str], data_range: DataRange | None, page: int | None
 ) -> list[Picture]:
     name = quoted(path)
     try:
@@ -80,9 +114,10 @@ def _read(
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            if tiff_reading.is_tiff(data):
-                pictures = tiff_reading.decode(data, name, data_range, single=single)
+            if tiff_pages.is_tiff(data):
+                pictures = tiff_reading.decode(data, name, data_range, page)
             else:
+                tiff_pages.check_number(page or 0, 1, name)
                 pictures = [replace(formats.decode(data, name), data_range=data_range)]
         except InputError:
             raise
@@ -102,13 +137,17 @@ def _read(
                 "get or export the file again"
             ) from error
     for number, picture in enumerate(pictures, 1):
-        page = name if len(pictures) == 1 else f"page {number} of {name}"
-        check_values(picture.pixels, data_range, page)
+        which = f"page {page} of {name}" if page else page_name(name, number, len(pictures))
+        check_values(picture.pixels, data_range, which)
     return pictures
 
 
 def read_mask(
-    path: str | os.PathLike[str], shape: tuple[int, int], polarity: str = "fill"
+    path: str | os.PathLike[str],
+    shape: tuple[int, int],
+    polarity: str = "fill",
+    *,
+    page: int = 0,
 ) -> NDArray[np.bool_]:
     """Reads a mask; True means: fill this pixel.
 
@@ -119,6 +158,7 @@ def read_mask(
         path: any picture that `read` accepts.
         shape: `(h, w)` of the picture that the mask belongs to.
         polarity: what white means, "fill" or "keep".
+        page: as in `read`.
 
     Returns:
         `(h, w)` bool.
@@ -132,8 +172,8 @@ def read_mask(
             f"mask polarity {polarity!r} is unknown; expected 'fill' (white is filled) or 'keep' "
             "(white is kept): use one of the two"
         )
-    name = f"the mask {quoted(path)}"
-    brightness = to_float(read(path).pixels)
+    name = f"page {page} of the mask {quoted(path)}" if page else f"the mask {quoted(path)}"
+    brightness = to_float(read(path, page=page).pixels)
     h, w = brightness.shape[:2]
     if (h, w) != tuple(shape):
         raise InputError(

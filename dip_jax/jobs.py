@@ -66,6 +66,8 @@ def check_files(config: Config) -> None:
         raise InputError("config.mask is given without config.image: give the picture as well")
     if config["clean"] and not config["image"]:
         raise InputError("config.clean is given without config.image: give the degraded picture")
+    if config["page"] and not config["image"]:
+        raise InputError("config.page is given without config.image: give the multi-page TIFF")
 
 
 def prepare(config: Config) -> Job:
@@ -83,11 +85,13 @@ def prepare(config: Config) -> Job:
             "config.data_range is given without config.image: give the picture as well"
         )
     picture = (
-        images.read(config["image"], data_range)
+        images.read(config["image"], data_range, page=config["page"])
         if own
         else images.sample(config["sample"]["name"], config["sample"]["side"])
     )
     name = Path(config["image"]).name if own else config["sample"]["name"]
+    if config["page"]:
+        name += f", page {config['page']}"
     x = images.to_float(picture.pixels, data_range)
     if config["mask"] or config["clean"] or config["degrade"] == "none":
         return _already_damaged(config, name, picture, x, masked)
@@ -113,6 +117,32 @@ def prepare(config: Config) -> Job:
     return Job(name, dataclasses.replace(picture, pixels=degraded), y, fill, x, True)
 
 
+def page_beside(option: str, path: str, page: int, pages: int) -> int:
+    """Which page of a mask or a clean picture belongs to a page of the picture.
+
+    Args:
+        option: what the message calls it, such as "config.mask".
+        path: of its file.
+        page: of the picture, counted from 1; 0 for the only one.
+        pages: of the picture.
+
+    Returns:
+        As for `images.read`: 0 where there is one page, which serves all pages of the picture.
+
+    Raises:
+        InputError: if there are several pages, and not as many as the picture has.
+    """
+    count = images.count_pages(path)
+    if count == 1:
+        return 0
+    if count != pages:
+        expected = "1, as the picture has"
+        if pages > 1:
+            expected = f"1, which serves all pages of the picture, or {pages}, one for each"
+        raise InputError(f"{option} has {count} pages; expected {expected}")
+    return page
+
+
 def _already_damaged(config: Config, name: str, picture: Picture, y, masked: bool) -> Job:
     if masked and not config["mask"]:
         raise InputError(
@@ -120,11 +150,15 @@ def _already_damaged(config: Config, name: str, picture: Picture, y, masked: boo
             "the same size that is white where the picture is to be filled"
         )
     fill, clean = None, None
+    pages = images.count_pages(config["image"])
     if config["mask"]:
-        fill = images.read_mask(config["mask"], y.shape[:2], config["mask_polarity"])
+        page = page_beside("config.mask", config["mask"], config["page"], pages)
+        fill = images.read_mask(config["mask"], y.shape[:2], config["mask_polarity"], page=page)
     if config["clean"]:
         data_range = picture.data_range
-        clean = images.to_float(images.read(config["clean"], data_range).pixels, data_range)
+        page = page_beside("config.clean", config["clean"], config["page"], pages)
+        clean = images.read(config["clean"], data_range, page=page).pixels
+        clean = images.to_float(clean, data_range)
         if clean.shape != y.shape:
             raise InputError(
                 f"config.clean is {_size(clean)}, expected {_size(y)} like the degraded picture"

@@ -41,8 +41,8 @@ _PROCESS_ID = flags.DEFINE_integer("process_id", -1, "Which of them this is, fro
 
 
 def main(argv: list[str]) -> int:
-    from dip_jax import folders, processes
-    from dip_jax.errors import InputError
+    from dip_jax import folders, listing, processes
+    from dip_jax.errors import FitError, InputError
     from dip_jax.progress import make_progress
     from dip_jax.runs import run
     from dip_jax.signals import Stopping
@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
         return _refuse(f"no configuration: say which, for example --config={_EXAMPLE}")
     config = _CONFIG.value.to_dict()
     workdir = _WORKDIR.value or _default_workdir(config)
-    many = folders.is_many(config["image"])
+    many = listing.is_many(config["image"], config["page"])
     progress = make_progress(config["task"])
     try:
         with processes.join(
@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
                 command = ["python", "-m", "dip_jax.main", *sys.argv[1:]]
                 summary = go(config, workdir, progress, mates.stopping(stopping), mates, command)
     except InputError as error:
-        return _refuse(str(error))
+        return _refuse(str(error), 1 if isinstance(error, FitError) else 2)
     except OSError as error:  # a full disk, a file system that is gone
         print(f"dip_jax: {error}: what was saved before is kept", file=sys.stderr)
         return 1
@@ -89,11 +89,11 @@ def main(argv: list[str]) -> int:
 
 
 def _default_workdir(config: dict) -> Path:
-    from dip_jax import folders
+    from dip_jax import listing
 
-    name = Path(config["image"]).stem if config["image"] else config["sample"]["name"]
-    if folders.is_many(config["image"]):
-        name = folders.title(config["image"])
+    name = config["sample"]["name"]
+    if config["image"]:
+        name = listing.title(config["image"], config["page"])
     seeds = f"{config['seeds']}seeds" if config["seeds"] > 1 else ""
     parts = [config["task"], config["preset"], name, f"seed{config['seed']}", seeds]
     return Path("runs") / "-".join(part for part in parts if part)
@@ -127,12 +127,19 @@ def _last_words_of_many(summary: dict, workdir) -> str:
         words += f", {summary['failed']} failed"
     if summary["left"]:
         words += f", {summary['left']} left: interrupted; the same command goes on"
-    return f"{words}\n{Path(workdir) / 'summary.md'}"
+    made = [words]
+    for stack in summary["stacks"]:
+        name = Path(stack["picture"]).name
+        if stack["restored"] is None:
+            made.append(f"no file with all pages of {name}: {stack['reason']}")
+        else:
+            made.append(f"{Path(workdir) / stack['restored']}")
+    return "\n".join([*made, f"{Path(workdir) / 'summary.md'}"])
 
 
-def _refuse(message: str) -> int:
+def _refuse(message: str, status: int = 2) -> int:
     print(f"dip_jax: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+    return status
 
 
 def _parse(argv: list[str]) -> list[str]:

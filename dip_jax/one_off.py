@@ -7,10 +7,10 @@ then.
 """
 
 import argparse
+import dataclasses
 import io
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,12 @@ from typing import Any
 import numpy as np
 
 from dip_jax import images, overrides, tasks
-from dip_jax.array_fits import ArrayFit, FitInfo, changes_of, prepare
+from dip_jax.array_fits import ArrayFit, FitInfo, prepare
+from dip_jax.array_options import changes_of
 from dip_jax.errors import InputError
 from dip_jax.images import Picture
+from dip_jax.jobs import page_beside
+from dip_jax.outputs import check_output, find_output
 from dip_jax.progress import PlainProgress, Progress, make_progress
 from dip_jax.signals import Stopping
 
@@ -37,56 +40,113 @@ def restore_file(arguments: argparse.Namespace) -> int:
     progress = _Telling(arguments.task, arguments.quiet)
     try:
         with stopping, progress:
-            words, interrupted = _restore(arguments, progress, stopping)
+            outcome = _restore(arguments, progress, stopping)
     except InputError as error:
-        print(f"dip-jax: {' '.join(_in_options(str(error)).split())}", file=sys.stderr)
+        print(f"dip-jax: {_one_line(str(error))}", file=sys.stderr)
         return FAILED if progress.begun else REFUSED
     except OSError as error:  # a full disk, a file system that is gone
         print(f"dip-jax: {error}; expected a place with space and permission", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("dip-jax: ended at once; nothing was written", file=sys.stderr)
+        kept = "nothing was written"
+        if arguments.report is not None:
+            kept = (
+                "no result was written; the same command goes on from the checkpoints in "
+                f"{arguments.report}, where there are any"
+            )
+        print(f"dip-jax: ended at once; {kept}", file=sys.stderr)
         return INTERRUPTED
-    if not arguments.quiet:
-        print(words)
-    return INTERRUPTED if interrupted else DONE
+    if arguments.quiet:  # else it has been told when it happened
+        for failure in outcome.failures:
+            print(f"dip-jax: {_one_line(failure)}", file=sys.stderr)
+    else:
+        print(outcome.words)
+    if outcome.interrupted:
+        return INTERRUPTED
+    return FAILED if outcome.failures else DONE
+
+
+@dataclasses.dataclass(frozen=True)
+class _Outcome:
+    """What was written: in words, whether it is less than was asked for, and what failed."""
+
+    words: str
+    interrupted: bool
+    failures: list[str]
 
 
 def _restore(
     arguments: argparse.Namespace, progress: "_Telling", stopping: Callable[[], bool]
-) -> tuple[str, bool]:
+) -> _Outcome:
     changes = overrides.parsed(arguments.set)
-    output = _output(arguments)
+    output = find_output(arguments)
     data_range = None if arguments.data_range is None else tuple(arguments.data_range)
     pages = images.read_pages(arguments.image, data_range)
-    _check_output(output, pages)
+    check_output(output, pages)
     if arguments.report is not None:
         return _with_report(arguments, changes, output, pages, progress, stopping)
     if output.suffix.lower() in (".jpg", ".jpeg") and arguments.task != "denoise":
         progress.message("JPEG loses something, known pixels too: .png or .tif would not")
-    fits = [_prepared(arguments, changes, page) for page in pages]
+    fits = _fits(arguments, changes, pages)
     restored: list[np.ndarray] = []
     infos: list[FitInfo] = []
+    failures: list[str] = []
+    failed: list[int] = []
     for number, (page, fit) in enumerate(zip(pages, fits, strict=True), 1):
-        if len(pages) > 1:
-            progress.message(f"page {number} of {len(pages)}")
-        if infos and stopping():
-            restored.append(page.pixels)
+        restored.append(page.pixels)
+        if number > 1 and stopping():
             continue
+        where = f"page {number}: " if len(pages) > 1 else ""
+        if where:
+            progress.message(f"page {number} of {len(pages)}")
         for line in fit.advice("--criterion wmv --steps 3000"):
             progress.message(line)
-        pixels, info = fit.run(lambda step: stopping(), progress)
-        restored.append(pixels)
+        try:
+            restored[-1], info = fit.run(lambda step: stopping(), progress)
+        except InputError as error:
+            if len(pages) == 1:
+                raise
+            failed.append(number)
+            failures.append(f"page {number} failed, and is left as it was: {error}")
+            progress.message(failures[-1])
+            continue
         infos.append(info)
+        failures += [f"{where}seed {seed} failed: {why}" for seed, why in info.failed.items()]
+    if not infos:
+        raise InputError(f"no page was restored, and nothing was written; {failures[0]}")
     images.write_pages(output, restored, pages)
-    interrupted = any(info.stop_reason == "asked" for info in infos) or len(infos) < len(pages)
-    return _last_words(infos, len(pages), output, interrupted), interrupted
+    interrupted = any(info.stop_reason == "asked" for info in infos)
+    interrupted |= len(infos) + len(failed) < len(pages)
+    words = _last_words(infos, len(pages), failed, output, interrupted)
+    return _Outcome(words, interrupted, failures)
 
 
-def _prepared(arguments: argparse.Namespace, changes: Mapping[str, Any], page: Picture) -> ArrayFit:
+def _fits(
+    arguments: argparse.Namespace, changes: Mapping[str, Any], pages: list[Picture]
+) -> list[ArrayFit]:
+    fits = []
+    for number, page in enumerate(pages, 1):
+        try:
+            fits.append(_prepared(arguments, changes, page, number, len(pages)))
+        except InputError as error:
+            where = f"page {number}: " if len(pages) > 1 else ""
+            raise InputError(f"{where}{error}") from None
+    return fits
+
+
+def _prepared(
+    arguments: argparse.Namespace,
+    changes: Mapping[str, Any],
+    page: Picture,
+    number: int,
+    pages: int,
+) -> ArrayFit:
     mask = None
     if arguments.task != "denoise":
-        mask = images.read_mask(arguments.mask, page.pixels.shape[:2], arguments.mask_polarity)
+        which = page_beside("the mask", arguments.mask, number, pages)
+        mask = images.read_mask(
+            arguments.mask, page.pixels.shape[:2], arguments.mask_polarity, page=which
+        )
     return prepare(
         arguments.task,
         page.pixels,
@@ -109,15 +169,13 @@ def _with_report(
     pages: list[Picture],
     progress: Progress,
     stopping: Callable[[], bool],
-) -> tuple[str, bool]:
+) -> _Outcome:
     """By a run with a work directory, which is kept."""
-    from dip_jax.runs import run  # here, because it imports much
+    from dip_jax.folders import run_folder  # here, because they import much
+    from dip_jax.runs import run
 
     if len(pages) > 1:
-        raise InputError(
-            f"--report keeps the work directory of one picture, and {arguments.image} has "
-            f"{len(pages)} pages: leave it out, or save the page that you want to a file of its own"
-        )
+        _fits(arguments, changes, pages)  # nothing is written if one of them cannot be used
     config = tasks.defaults(arguments.task, "quick" if arguments.quick else "")
     given: dict[str, Any] = {
         "image": os.fspath(arguments.image),
@@ -136,12 +194,34 @@ def _with_report(
     given |= changes_of(arguments.steps, arguments.criterion, changes)
     config = overrides.override(config, given)
     command = ["dip-jax", *sys.argv[1:]]
-    summary = run(config, arguments.report, progress, stopping, command=command)
-    restored = images.read(Path(arguments.report) / summary["restored"], pages[0].data_range)
-    images.write(output, restored.pixels, pages[0])
+    if len(pages) == 1:
+        summary = run(config, arguments.report, progress, stopping, command=command)
+        rows = [summary | {"folder": ""}]
+        failures = [f"seed {lane['seed']} failed: {lane['reason']}" for lane in summary["failed"]]
+    else:
+        summary = run_folder(config, arguments.report, progress, stopping, command=command)
+        rows = summary["pictures"]
+        failures = [f"page {row['page']}: {row['reason']}" for row in rows if row["reason"]]
+    if not any(row.get("restored") for row in rows):
+        raise InputError(failures[0] if failures else "no page has a result yet")
+    restored = []
+    for row, page in zip(rows, pages, strict=True):
+        pixels = page.pixels
+        if row.get("restored"):
+            path = Path(arguments.report) / row["folder"] / row["restored"]
+            pixels = images.read(path, page.data_range).pixels
+        restored.append(pixels)
+    images.write_pages(output, restored, pages)
     interrupted = summary["stop_reason"] == "interrupted"
     words = "interrupted; the same command with --force goes on" if interrupted else "finished"
-    return f"{words}: {summary['steps']} steps\n{output}\n{arguments.report}", interrupted
+    done = [row for row in rows if row.get("restored")]
+    failed = [row["page"] for row in rows if row["status"] == "failed"] if len(pages) > 1 else []
+    words += f": {_pages_done(len(done), len(pages), failed)}{sum(r['steps'] for r in done)} steps"
+    return _Outcome(f"{words}\n{output}\n{arguments.report}", interrupted, failures)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(_in_options(text).split())
 
 
 def _in_options(text: str) -> str:
@@ -152,60 +232,9 @@ def _in_options(text: str) -> str:
     return tasks.as_options(text).replace("--workdir", "--report")
 
 
-def _output(arguments: argparse.Namespace) -> Path:
-    """Where the result goes, if it may."""
-    image = Path(arguments.image)
-    if not image.name:
-        raise InputError(f"{arguments.image!r} is no file's name; expected that of a picture")
-    suffix = image.suffix if image.suffix.lower() in images.FORMAT_OF_SUFFIX else ".png"
-    output = Path(arguments.output or image.with_name(f"{image.stem}_restored{suffix}"))
-    if output.suffix.lower() not in images.FORMAT_OF_SUFFIX:
-        raise InputError(
-            f"{str(output)!r} cannot be written: the suffix {output.suffix!r} is unknown; expected "
-            f"one of {', '.join(images.FORMAT_OF_SUFFIX)}: rename it"
-        )
-    try:
-        if output.is_dir():
-            raise InputError(f"{str(output)!r} is a folder; expected the name of a file in it")
-        if not output.parent.is_dir():
-            raise InputError(
-                f"{str(output)!r} cannot be written: there is no folder {str(output.parent)!r}; "
-                "make it first"
-            )
-        taken = [arguments.image, getattr(arguments, "mask", None)]
-        if output.exists():
-            if any(name and Path(name).exists() and output.samefile(name) for name in taken):
-                raise InputError(
-                    f"{str(output)!r} is what is read; expected another file for the result"
-                )
-            if not arguments.force:
-                raise InputError(
-                    f"{str(output)!r} exists; choose another name with --output, or say --force to "
-                    "replace it"
-                )
-        with tempfile.TemporaryFile(dir=output.parent):
-            pass  # there is permission
-    except InputError:
-        raise
-    except (OSError, ValueError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or error
-        raise InputError(
-            f"{str(output)!r} cannot be written ({reason}); expected a name in a folder with "
-            "permission: choose another"
-        ) from error
-    return output
-
-
-def _check_output(output: Path, pages: list[Picture]) -> None:
-    """Refuses a format that cannot hold the result, by writing the pages as they are elsewhere."""
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            images.write_pages(Path(folder) / output.name, [page.pixels for page in pages], pages)
-        except InputError as error:
-            raise InputError(str(error).replace(folder + os.sep, "")) from None
-
-
-def _last_words(infos: list[FitInfo], pages: int, output: Path, interrupted: bool) -> str:
+def _last_words(
+    infos: list[FitInfo], pages: int, failed: list[int], output: Path, interrupted: bool
+) -> str:
     reasons = {info.stop_reason for info in infos}
     words = "finished"
     if interrupted:
@@ -214,19 +243,24 @@ def _last_words(infos: list[FitInfo], pages: int, output: Path, interrupted: boo
         words = "ended early because the fit kept falling apart; the best image so far was taken"
     elif reasons == {"criterion"}:
         words = "stopped by itself"
-    done = f"{len(infos)} of {pages} pages, " if pages > 1 else ""
-    if len(infos) < pages:
-        done = f"{len(infos)} of {pages} pages (the others are as they were), "
     steps = sum(info.steps for info in infos)
     chosen = ""
     if pages == 1:
         steps_chosen = list(infos[0].chosen_steps.values())
-        chosen = (
-            f", step {steps_chosen[0]} chosen"
-            if len(steps_chosen) == 1
-            else f", mean of {len(steps_chosen)} seeds"
-        )
-    return f"{words}: {done}{steps} steps{chosen}\n{output}"
+        chosen = f", step {steps_chosen[0]} chosen"
+        if len(steps_chosen) > 1:
+            chosen = f", mean of {len(steps_chosen)} seeds"
+        if infos[0].failed:
+            chosen += f", {len(infos[0].failed)} failed"
+    return f"{words}: {_pages_done(len(infos), pages, failed)}{steps} steps{chosen}\n{output}"
+
+
+def _pages_done(done: int, pages: int, failed: list[int]) -> str:
+    if pages == 1:
+        return ""
+    rest = [f"page{'s' * (len(failed) > 1)} {', '.join(map(str, failed))} failed"] if failed else []
+    rest += ["the others are as they were"] if done < pages else []
+    return f"{done} of {pages} pages" + (f" ({'; '.join(rest)})" if rest else "") + ", "
 
 
 class _Telling:

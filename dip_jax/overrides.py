@@ -8,6 +8,8 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from dip_jax.errors import InputError
 
 
@@ -17,7 +19,7 @@ def override(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     Args:
         config: as `tasks.defaults` gives it; it is left as it is.
         changes: dotted names and values. An integer serves where the default is a float, a single
-            number or a list where it is a tuple.
+            number, a list or an array where it is a tuple, and a NumPy scalar for what it holds.
 
     Raises:
         InputError: if there is no such field, or the value is of another type.
@@ -83,6 +85,8 @@ def _path(config: Mapping[str, Any], name: Any) -> list[str]:
 
 
 def _like(default: Any, value: Any, name: str) -> Any:
+    if hasattr(value, "__array__"):  # a NumPy scalar or array
+        value = np.asarray(value).tolist()
     if default == ():  # a range of values
         if isinstance(value, tuple | list) and len(value) in (0, 2):
             return tuple(_like(0.0, entry, name) for entry in value)

@@ -150,6 +150,7 @@ def _section(title: str, children: Sequence[Element]) -> Element | None:
 
 def _heading(summary: Mapping[str, Any]) -> str:
     name = PurePath(str(summary.get("image") or "picture")).name
+    name += f", page {summary['page']}" if summary.get("page") else ""
     task = summary.get("task")
     return f"{_DONE[task]} {name}" if task in _DONE else f"{name} restored"
 

@@ -100,6 +100,7 @@ def run(summary: Mapping[str, Any]) -> list[Element]:
     facts: dict[str, str | None] = {
         "task": s.get("task"),
         "image": s.get("image"),
+        "page": s.get("page") and str(s["page"]),
         "shape": shape and f"{shape[1]:,} × {shape[0]:,} pixels, {count(shape[2], 'channel')}",
         "filled share": None if filled is None else f"{100 * filled:.1f}%",
         "seeds": ", ".join(map(str, s.get("seeds") or [])),

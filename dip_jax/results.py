@@ -106,6 +106,7 @@ def write_results(
     summary = {
         "task": config["task"],
         "image": config["image"] or job.name,
+        "page": config["page"] or None,
         "shape": list(job.y.shape),
         "seeds": [result.seed for result in ended],
         "steps": sum(result.steps for result in ended),

@@ -27,6 +27,7 @@ _BASE: dict[str, Any] = {
     "task": "",
     "preset": "",
     "image": "",
+    "page": 0,  # of a multi-page TIFF; 0 for all
     "mask": "",
     "mask_polarity": "fill",
     "clean": "",
@@ -241,6 +242,7 @@ class _Range:
 
 
 _RANGES = (
+    _Range("page", 0),
     _Range("num_steps", 1),
     _Range("log_every", 1),
     _Range("preview_every", 0),

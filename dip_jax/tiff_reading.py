@@ -3,10 +3,7 @@
 Only the layouts whose meaning is certain are read; the others are refused with an `InputError`.
 """
 
-import contextlib
-import logging
 import math
-from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -18,8 +15,15 @@ from PIL import ExifTags, Image
 from dip_jax import formats, metadata
 from dip_jax.errors import InputError
 from dip_jax.picture import DataRange, Picture
+from dip_jax.tiff_pages import (
+    check_number,
+    check_pages,
+    check_sizes,
+    errors_raised,
+    page_name,
+    pages_of,
+)
 
-_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
 _SAMPLES = {
     _PHOTOMETRIC.MINISWHITE: 1,
@@ -41,83 +45,37 @@ _BOUNDED_COMPRESSION = frozenset(
     }
 )
 _ALPHA = ((tifffile.EXTRASAMPLE.ASSOCALPHA,), (tifffile.EXTRASAMPLE.UNASSALPHA,))
-_STK_PLANES = 33629  # MetaMorph's UIC2Tag, which has one value for each plane
-_PAGES_LIMIT = 10  # times the largest picture, for all pages of a file
 
 
-def is_tiff(data: bytes) -> bool:
-    """Whether the bytes begin as a TIFF does."""
-    return data[:4] in _MAGIC
-
-
-def decode(data: bytes, name: str, data_range: DataRange | None, *, single: bool) -> list[Picture]:
+def decode(
+    data: bytes, name: str, data_range: DataRange | None, number: int | None = None
+) -> list[Picture]:
     """The pages of a file; reduced copies of a page, as previews are, do not count.
 
     Args:
         data: the whole file.
         name: what a message calls it.
         data_range: of all pages; packed integers, such as 12-bit ones, are refused without.
-        single: refuse more than one page.
+        number: decode this page alone, counted from 1; 0 for the only one, and refuse several;
+            None for all.
 
     Raises:
-        InputError: a page is too large to be decoded safely, or of a kind that cannot be used.
+        InputError: a page is too large to be decoded safely, or of a kind that cannot be used, or
+            there is no such page.
         Exception: whatever tifffile raises for a file that it cannot read.
     """
-    with _errors_raised(), tifffile.TiffFile(BytesIO(data)) as file:
-        pages = [(i, page) for i, page in enumerate(file.pages) if not _is_reduced(page)]
-        _check_pages(file, [page for _, page in pages], name, single)
-        pictures: list[Picture] = []
-        for i, page in pages:
-            page_name = name if len(pages) == 1 else f"page {len(pictures) + 1} of {name}"
-            pictures.append(_decode_page(page.aspage(), i, data, data_range, page_name))
-        return pictures
-
-
-def _is_reduced(page: Any) -> bool:
-    return bool(page.subfiletype & tifffile.FILETYPE.REDUCEDIMAGE)
-
-
-def _check_pages(file: tifffile.TiffFile, pages: list[Any], name: str, single: bool) -> None:
-    if not any(page.aspage().imagewidth and page.aspage().imagelength for page in file.pages):
-        raise tifffile.TiffFileError("it has no picture")
-    if not pages:
-        raise InputError(
-            f"{name} holds nothing but reduced previews (a camera's raw file?); expected a "
-            "picture: export it as an ordinary TIFF"
-        )
-    if single and len(pages) > 1:
-        raise InputError(
-            f"{name} holds {len(pages)} pages or frames; expected a single picture: save the one "
-            "that you want to a file of its own, or read all pages"
-        )
-    # Some programs write one page and say in the description that thousands follow.
-    claimed = (file.imagej_metadata or {}).get("images", 1)
-    shaped = file.shaped_metadata or ()
-    truncated = any(part.get("truncated") for part in shaped)
-    planes = max(page.tags[_STK_PLANES].count if _STK_PLANES in page.tags else 1 for page in pages)
-    if truncated or planes > 1 or (isinstance(claimed, int) and claimed > len(file.pages)):
-        raise InputError(
-            f"{name} keeps pages that it does not list, as ImageJ's largest stacks and "
-            "MetaMorph's do; expected a page for each picture: export it as an ordinary TIFF"
-        )
-    limit = Image.MAX_IMAGE_PIXELS or math.inf
-    sizes = [
-        max(page.imagewidth, page.tilewidth)
-        * max(page.imagelength, page.tilelength)
-        * max(page.imagedepth, page.tiledepth)
-        for page in pages
-    ]
-    if max(sizes) > limit or sum(sizes) > _PAGES_LIMIT * limit:
-        where = name if len(pages) == 1 else f"a page of {name}"
-        if max(sizes) > limit:
-            raise InputError(
-                f"{where} has too many pixels to be decoded safely; expected at most {limit}: "
-                "reduce or crop it first"
-            )
-        raise InputError(
-            f"the {len(pages)} pages of {name} have too many pixels to be decoded safely; expected "
-            f"at most {_PAGES_LIMIT * limit} together: split the file"
-        )
+    with errors_raised(), tifffile.TiffFile(BytesIO(data)) as file:
+        pages = pages_of(file)
+        check_pages(file, [page for _, page in pages], name)
+        chosen = list(enumerate(pages, 1))
+        if number is not None:
+            check_number(number, len(pages), name)
+            chosen = chosen[max(number - 1, 0) :][:1]
+        check_sizes([page for _, (_, page) in chosen], name)
+        return [
+            _decode_page(page.aspage(), i, data, data_range, page_name(name, n, len(pages)))
+            for n, (i, page) in chosen
+        ]
 
 
 def _decode_page(
@@ -254,23 +212,3 @@ def _arrays_by_pillow(
         image.seek(index)
         image.load()
         return formats.arrays(image, name)
-
-
-@contextlib.contextmanager
-def _errors_raised() -> Iterator[None]:
-    """Raises what tifffile only logs, such as pages that are missing at the end of the file."""
-
-    class _Raise(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            message = record.getMessage()
-            if record.levelno >= logging.ERROR and "TiffPages" in message:
-                raise tifffile.TiffFileError(message)
-
-    logger, handler = tifffile.logger(), _Raise()
-    propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate

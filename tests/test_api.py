@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import dip_jax
-from dip_jax import images, progress, tasks
+from dip_jax import images, overrides, progress, tasks
 from dip_jax.runs import run
 
 # One network for all tasks, so that they share compiled programs.
@@ -173,6 +173,8 @@ def test_the_info_of_several_seeds(two_seeds):
     assert {row["seed"] for row in info.history} == {5, 6}
     assert {"out", "avg", "mean"} == set(info.figures)
     assert info.config["num_steps"] == 6 and info.config["network"]["down"] == (4,)
+    assert info.config["degrade"] == "none" and info.config["data_range"] == (-1, 3)
+    assert not {"sample", "damage", "image", "mask"} & info.config.keys()
     assert info.uncertainty.shape == (12, 10)
     assert (info.uncertainty[~mask] == 0).all() and (info.uncertainty[mask] > 0).all()
     # Of two values, the standard deviation is half of their difference.
@@ -210,6 +212,37 @@ def test_all_comes_from_the_network_if_asked(two_seeds):
     )
     np.testing.assert_array_equal(raw[mask], after[mask])
     assert (raw[~mask] != before[~mask]).all()
+
+
+def test_a_seed_that_fails_is_left_out_with_a_warning():
+    before = picture((10, 9))
+    # Two of the three known pixels are held out together: where it is the third that goes with
+    # them, which the seed decides, nothing is left to fit.
+    mask = np.ones((10, 9), bool)
+    mask[0, [0, 1, 8]] = False
+    how = dict(num_steps=2, options=TINY | {"heldout.share": 0.67, "heldout.block": 5})
+    with pytest.warns(RuntimeWarning, match="of 6 seeds failed") as warned:
+        after, info = dip_jax.reconstruct(before, mask, seeds=6, return_info=True, **how)
+    assert warned[0].filename == __file__
+    good = [result.seed for result in info.results]
+    assert good and info.failed and sorted([*good, *info.failed]) == list(range(6))
+    assert all("no known value is left to fit" in why for why in info.failed.values())
+    mean = np.mean([result.x for result in info.results], axis=0)[..., 0]
+    np.testing.assert_array_equal(after[mask], np.rint(255 * mean)[mask])
+    with pytest.raises(dip_jax.InputError, match="no known value is left"):
+        dip_jax.reconstruct(before, mask, seeds=list(info.failed), **how)
+
+
+def test_options_may_be_numpy_scalars_and_arrays():
+    changes = {"num_steps": np.int64(5), "learning_rate": np.float32(0.5), "remat": np.bool_(True)}
+    changes |= {"network.down": np.array([4, 8]), "precision": np.str_("tf32")}
+    changed = overrides.override(tasks.defaults("denoise"), changes)
+    assert changed["num_steps"] == 5 and type(changed["num_steps"]) is int
+    assert changed["learning_rate"] == 0.5 and type(changed["learning_rate"]) is float
+    assert changed["remat"] is True and changed["network"]["down"] == (4, 8)
+    assert type(changed["precision"]) is str
+    with pytest.raises(dip_jax.InputError, match="expected a whole number"):
+        overrides.override(tasks.defaults("denoise"), {"num_steps": np.float64(5)})
 
 
 def test_a_callback_sees_the_fit_and_ends_it():

@@ -14,6 +14,7 @@ from PIL import Image
 import dip_jax
 from dip_jax import command, images, overrides, tasks
 from dip_jax.one_off import restore_file
+from dip_jax.signals import Stopping
 
 ROOT = Path(__file__).parents[1]
 TINY = tuple(
@@ -160,6 +161,18 @@ def test_a_fit_that_falls_apart_at_once_fails_and_writes_nothing(folder, capsys)
     _, err = capsys.readouterr()
     assert err.splitlines()[-1].startswith("dip-jax: the fit fell apart from its first step on")
     assert sorted(os.listdir()) == before
+
+
+def test_after_a_second_signal_a_report_goes_on(folder, capsys, monkeypatch):
+    arguments = ("denoise", "photo.png", "-o", "out.png", "--steps", "2", "--report", "work")
+    with monkeypatch.context() as patch:
+        twice = [signal.SIGINT] * 2
+        patch.setattr(Stopping, "__call__", lambda self: [signal.raise_signal(n) for n in twice])
+        assert here(*arguments) == 130
+    assert "the same command goes on from the checkpoints in work" in capsys.readouterr().err
+    assert not (folder / "out.png").exists() and (folder / "work" / "config.json").exists()
+    assert here(*arguments) == 0
+    assert (folder / "out.png").exists()
 
 
 def test_every_option_is_explained():

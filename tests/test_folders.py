@@ -11,9 +11,11 @@ from PIL import Image
 
 from dip_jax import images, tasks
 from dip_jax.errors import InputError
-from dip_jax.folders import find_pictures, folder_names, is_many, run_folder, title
+from dip_jax.folders import run_folder
+from dip_jax.listing import entry_names, find_pictures, is_many, title
+from dip_jax.picture_runs import PictureRun
 from dip_jax.progress import PlainProgress
-from dip_jax.runs import PictureRun, run
+from dip_jax.runs import run
 
 
 def config_of(**changes):
@@ -140,11 +142,11 @@ def test_pictures_are_read_only_when_their_turn_comes(tmp_path, monkeypatch):
     open_now, most = set(), []
     read, forget = images.read, PictureRun.forget
 
-    def counting_read(path, *how):
+    def counting_read(path, *how, **named):
         if "photos" in str(path):
             open_now.add(Path(path).stem)
             most.append(len(open_now))
-        return read(path, *how)
+        return read(path, *how, **named)
 
     def counting_forget(self):
         open_now.discard(self.folder.name)
@@ -194,7 +196,7 @@ def test_a_picture_that_the_memory_is_too_small_for_fails_alone(tmp_path, monkey
 
 def test_names_that_collide_get_more_of_their_path():
     def names(*paths):
-        return folder_names([Path(path) for path in paths])
+        return [name for (name,) in entry_names([Path(path) for path in paths], [1] * len(paths))]
 
     assert names("x/a.png", "x/b.png") == ["a", "b"]
     assert names("x/a.png", "x/a.tif", "x/b.png") == ["a.png", "a.tif", "b"]

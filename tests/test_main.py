@@ -103,6 +103,22 @@ def test_a_folder_with_a_bad_picture_is_restored_and_the_status_says_so(tmp_path
 
 
 @pytest.mark.slow
+def test_a_run_all_of_whose_seeds_fail_is_no_bad_input(tmp_path):
+    status, _, err = command(
+        "--config=configs/denoise.py:quick",
+        f"--workdir={tmp_path / 'run'}",
+        "--config.stop.criterion=none",
+        "--config.learning_rate=1e30",
+        "--config.input.scale=1e38",
+        "--config.stability.max_failures=1",
+        "--config.num_steps=2",
+        *TINY,
+    )
+    assert status == 1 and "Traceback" not in err
+    assert err.splitlines()[-1].startswith("dip_jax: the fit fell apart from its first step on")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_what_there_is_and_the_same_command_goes_on(number, tmp_path):
     folder = tmp_path / "run"

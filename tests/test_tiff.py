@@ -18,7 +18,15 @@ from PIL import Image
 from dip_jax import images, tiff_writing
 from dip_jax.errors import InputError
 
-DESCRIPTION, ARTIST, EXIF_IFD, EXPOSURE, GPS_IFD, LATITUDE = 270, 315, 0x8769, 0x829A, 0x8825, 2
+DESCRIPTION, ORIENTATION, ARTIST, EXIF_IFD, EXPOSURE, GPS_IFD, LATITUDE = (
+    270,
+    274,
+    315,
+    0x8769,
+    0x829A,
+    0x8825,
+    2,
+)
 DTYPES = ["uint8", "uint16", "int16", "uint32", "int32", "float16", "float32", "float64"]
 
 
@@ -313,6 +321,40 @@ def test_pages_of_another_encoder(tmp_path: Path, compression: str) -> None:
     assert_same(clear, pages[2][..., :3], pages[2][..., 3])
 
 
+def test_one_page_is_read_alone_and_headers_tell_of_all(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    turned = Image.fromarray(random_pixels(6, 5, 3))
+    others = [Image.fromarray(random_pixels(9, 13)), Image.fromarray(random_pixels(9, 4, 4))]
+    turned.save(tmp_path / "a.tif", save_all=True, append_images=others, exif=exif)
+    pages = images.read_pages(tmp_path / "a.tif")
+    assert images.count_pages(tmp_path / "a.tif") == 3
+    colours = [1 if page.pixels.ndim == 2 else 3 for page in pages]
+    assert images.page_shapes(tmp_path / "a.tif") == [
+        (*page.pixels.shape[:2], c) for page, c in zip(pages, colours, strict=True)
+    ]
+    assert pages[0].pixels.shape == (5, 6, 3)
+    for number, page in enumerate(pages, 1):
+        assert_same(images.read(tmp_path / "a.tif", page=number), page.pixels, page.alpha)
+    assert "1 to 3" in one_line(images.read, tmp_path / "a.tif", page=4)
+    assert "no page -1" in one_line(images.read, tmp_path / "a.tif", page=-1)
+    assert "which page, 1 to 3" in one_line(images.read, tmp_path / "a.tif")
+
+
+def test_other_files_have_one_page(tmp_path: Path) -> None:
+    pixels = random_pixels(9, 13, 3)
+    for suffix in ("png", "jpg", "tif"):
+        path = tmp_path / f"a.{suffix}"
+        Image.fromarray(pixels).save(path)
+        assert images.page_shapes(path) == [(9, 13, 3)]
+        assert images.read(path, page=1).pixels.shape == (9, 13, 3)
+        assert "no page 2" in one_line(images.read, path, page=2)
+    (tmp_path / "b.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:6])
+    for name in ("b.tif", "missing.tif", "."):
+        assert images.count_pages(tmp_path / name) == 1
+        assert images.page_shapes(tmp_path / name) is None
+
+
 @pytest.mark.parametrize("kind", ["ome", "imagej"])
 def test_stacks_of_microscopes_are_pages(tmp_path: Path, kind: str) -> None:
     stack = random_pixels(3, 9, 13, dtype=np.uint16)
@@ -326,6 +368,7 @@ def test_stacks_of_microscopes_are_pages(tmp_path: Path, kind: str) -> None:
     )
     pages = images.read_pages(tmp_path / "a.tif")
     assert len(pages) == 3
+    assert images.page_shapes(tmp_path / "a.tif") == [(9, 13, 1)] * 3
     for picture, plane in zip(pages, stack, strict=True):
         assert_same(picture, plane)
     # What counts the planes must not reach a file with another number of them.

@@ -1,0 +1,80 @@
+"""What a person may set for an array: which fields of the configuration, and which seeds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dip_jax import tasks
+from dip_jax.errors import InputError
+
+# Fields that only a run with files knows, those of a mask, and the rest that arguments stand for.
+OF_FILES = tuple("image page mask clean sample damage preview_every checkpoint_every".split())
+OF_MASKS = ("mask_polarity", "keep_known")
+_OF_ARGUMENTS = ("task", "preset", "degrade", "seed", "seeds", "data_range")
+_NOT_OPTIONS = (*OF_FILES, *OF_MASKS, *_OF_ARGUMENTS)
+
+
+def changes_of(
+    num_steps: int | None, criterion: str | None, options: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The fields that differ from the task's defaults, by their dotted names."""
+    if not isinstance(options, Mapping | None):
+        raise InputError(f"options is {options!r}; expected a dict such as {{'log_every': 10}}")
+    changes = dict(options or {})
+    for name in changes:
+        if name in _NOT_OPTIONS or str(name).startswith(("sample.", "damage.")):
+            raise InputError(f"{name!r} cannot be set by options; see the function's arguments")
+    if num_steps is not None:
+        changes["num_steps"] = int(num_steps) if isinstance(num_steps, np.integer) else num_steps
+    if criterion is not None:
+        changes["stop.criterion"] = criterion
+    if changes.get("stop.criterion") == "oracle":
+        raise InputError(
+            "criterion is 'oracle', which needs the clean picture; expected heldout, wmv or none"
+        )
+    return changes
+
+
+def seeds_of(seeds: int | Sequence[int], rng: int | np.random.Generator | None) -> list[int]:
+    """The seeds that `seeds` and `rng` of the Python interface stand for.
+
+    Raises:
+        InputError: if they are none, or stand for none.
+    """
+    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
+        if seeds < 1:
+            raise InputError(f"seeds is {seeds}; expected 1 or more, or the seeds themselves")
+        last = tasks.LAST_SEED - int(seeds) + 1
+        if isinstance(rng, np.random.Generator):
+            first = int(rng.integers(last, endpoint=True))
+        elif rng is None:
+            first = 0
+        elif isinstance(rng, int | np.integer) and not isinstance(rng, bool):
+            first = int(rng)
+        else:
+            raise InputError(
+                f"rng is {rng!r}; expected a whole number, a numpy.random.Generator or None"
+            )
+        if not 0 <= first <= last:
+            raise InputError(f"rng is {rng}; expected a number from 0 to {last}")
+        return list(range(first, first + int(seeds)))
+    if rng is not None:
+        raise InputError("rng and a list of seeds are given; expected one of them")
+    try:
+        chosen = [int(seed) for seed in seeds]  # type: ignore[union-attr]
+        whole = not isinstance(seeds, str | bytes) and all(
+            seed == given
+            for seed, given in zip(chosen, seeds, strict=True)  # type: ignore[arg-type]
+        )
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole:
+        raise InputError(f"seeds is {seeds!r}; expected how many, or a list of whole numbers")
+    inside = all(0 <= seed <= tasks.LAST_SEED for seed in chosen)
+    if not chosen or not inside or len(set(chosen)) < len(chosen):
+        raise InputError(
+            f"seeds is {seeds!r}; expected different numbers from 0 to {tasks.LAST_SEED}, one or "
+            "more"
+        )
+    return chosen

@@ -1,0 +1,281 @@
+"""What one seed of a run leaves on disk, and takes up again: its log, previews, result.
+
+A run of one seed keeps its lane in the work directory itself, one of several seeds in
+`seeds/<seed>/`.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from dip_jax import images, reporting
+from dip_jax.checkpoints import Checkpoints
+from dip_jax.ensembles import composited
+from dip_jax.errors import InputError
+from dip_jax.files import write_atomically
+from dip_jax.jobs import Job
+from dip_jax.progress import Progress
+from dip_jax.restoring import Log, Restoration
+
+Config = Mapping[str, Any]
+
+
+class Overall:
+    """The steps of all lanes together, for the progress bar."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.steps = progress, 0
+        self._shown, self._row = 0, dict[str, Any]()
+
+    def start(self, total_steps: int) -> None:
+        """The lanes begin, those steps that are known to be done behind them."""
+        self._shown = self.steps
+        self.progress.start(total_steps, self.steps)
+
+    def made(self, steps: int, row: Mapping[str, Any] | None = None) -> None:
+        """So many more steps are done, or need not be; `row` is what they led to."""
+        self.steps += steps
+        if row is not None:
+            self._shown, self._row = self.steps, dict(row)
+            self.progress.update(self.steps, row)
+
+    def catch_up(self) -> None:
+        """Shows the steps of lanes that have ended before their last one."""
+        if self.steps > self._shown:
+            self.made(0, self._row)
+
+
+class LaneFolder:
+    """What one seed of a run leaves on disk: the run's own folder, or one of several in it.
+
+    Attributes:
+        seed: of the lane.
+        rows: the logged rows so far.
+        steps: steps made so far, as far as the log and the checkpoints know.
+        checkpoints: of the lane, while it is open and has no result.
+        result: its result, when it has ended.
+        failure: why it has none and will have none; "" as long as it may.
+    """
+
+    def __init__(
+        self, folder: Path, seed: int, num_steps: int, alone: bool, name: str, overall: Overall
+    ) -> None:
+        self.seed, self._folder, self._alone = seed, folder, alone
+        self._num_steps, self._name, self._overall = num_steps, name, overall
+        self.result: Restoration | None = None
+        self.checkpoints: Checkpoints | None = None
+        self.rows: list[dict[str, Any]] = []
+        self.failure = ""
+        self.steps = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether an earlier session, or another process, has left its result."""
+        return not self._alone and self._result_path.exists()
+
+    def look(self) -> None:
+        """Finds out, without opening anything, how many steps there are from an earlier session."""
+        self._count(self._num_steps if self.is_finished else self.saved_steps())
+
+    def saved_steps(self) -> int:
+        """The step of its latest checkpoint, without opening it; 0 if there is none."""
+        folder = self._folder / "checkpoints"
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        return max((int(name) for name in names if name.isdigit()), default=0)
+
+    @property
+    def _result_path(self) -> Path:
+        return self._folder / "result.npz"
+
+    def open(
+        self,
+        job: Job,
+        config: Config,
+        mark: str,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """Makes its folder, and reads what an earlier session has left.
+
+        Raises:
+            InputError: if that cannot be used, or nothing can be written.
+        """
+        self._job, self._mark = job, mark
+        self._kept_around = job.fill if config["keep_known"] else None
+        self._should_stop = should_stop
+        if self.is_finished:
+            self.read(mark)
+            return
+        try:
+            (self._folder / "preview").mkdir(parents=True, exist_ok=True)
+            self.checkpoints = Checkpoints(self._folder / "checkpoints")
+            step = self.checkpoints.latest_step()
+            self.rows = _rows_so_far(self._folder, step)
+            reporting.write_metrics(self._folder / "metrics.jsonl", self.rows)
+        except OSError as error:
+            raise InputError(
+                f"{self._folder} cannot be written ({error.strerror}): choose another work "
+                "directory with --workdir"
+            ) from error
+        self._rollbacks: int | None = None if step else 0
+        self._count(step or 0)
+
+    def read(self, mark: str) -> None:
+        """Reads the result that is there."""
+        self.result = _read_result(self._result_path, mark)
+        self.rows = _rows_so_far(self._folder, self.result.steps)
+
+    def _count(self, steps: int, row: Mapping[str, Any] | None = None) -> None:
+        before, self.steps = self.steps, steps
+        self._overall.made(steps - before, row)
+
+    def on_log(self, log: Log) -> bool:
+        if self.rows and self.rows[-1]["step"] >= log.step:  # an older checkpoint was read
+            self.rows[:] = [row for row in self.rows if row["step"] < log.step]
+            reporting.write_metrics(self._folder / "metrics.jsonl", self.rows)
+        self.rows.append(log.row)
+        reporting.append_metrics(self._folder / "metrics.jsonl", log.row)
+        self._count(log.step, log.row)
+        if self._rollbacks is not None and log.rollbacks > self._rollbacks:
+            who = "the fit" if self._alone else f"the fit of seed {self.seed}"
+            self._say(
+                f"step {log.step}: {who} fell apart and went back to its last good state "
+                f"({log.rollbacks} in all)"
+            )
+        self._rollbacks = log.rollbacks
+        return self._should_stop()
+
+    def on_preview(self, step: int, x_avg: np.ndarray) -> None:
+        data_range = self._job.degraded.data_range
+        pixels = composited(x_avg, self._job.degraded.pixels, self._kept_around, data_range)
+        path = self._folder / "preview" / f"step_{step:06d}.png"
+        if pixels.dtype not in (np.uint8, np.uint16):  # PNG holds no other values
+            x = images.to_float(pixels, data_range)
+            pixels = images.from_float(x, np.uint8, pixels.ndim)
+            images.write(path, pixels)
+        else:
+            images.write(path, pixels, self._job.degraded)
+
+    def on_done(self, result: Restoration) -> None:
+        self.result = result
+        self.close()
+        if result.stop_reason != "asked":
+            self._count(self._num_steps)
+        if result.stop_reason == "asked" or self._alone:
+            return
+        try:
+            _write_result(self._result_path, result, self._mark)
+        except OSError as error:
+            raise InputError(
+                f"{self._result_path} cannot be written ({error.strerror}); its checkpoint is kept"
+            ) from error
+        words = {"criterion": "stopped by itself", "diverged": "kept falling apart, ended"}
+        self._say(
+            f"seed {self.seed}: {words.get(result.stop_reason, 'finished')} at step {result.steps}"
+        )
+
+    def give_up(self, reason: str) -> None:
+        """It has no result, and will have none in this session."""
+        self.failure, self.result = reason, None
+        self.close()
+        self._count(self._num_steps)
+
+    def on_failed(self, error: InputError) -> None:
+        self.give_up(str(error))
+        if not self._alone:
+            self._say(f"seed {self.seed} failed: {error}")
+
+    def _say(self, text: str) -> None:
+        self._overall.progress.message(f"{self._name}{text}")
+
+    def forget(self) -> None:
+        """Drops its images and rows, which are on disk."""
+        self.result, self.rows = None, []
+
+    def close(self) -> None:
+        """Lets go of its checkpoints."""
+        if self.checkpoints is not None:
+            self.checkpoints.close()
+            if self.checkpoints.passed_over:
+                self._say(f"damaged checkpoints were passed over: {self.checkpoints.passed_over}")
+            self.checkpoints = None
+
+
+_IMAGES = ("x", "x_out", "x_avg")
+
+
+def _write_result(path: Path, result: Restoration, mark: str) -> None:
+    """The result of one seed, as a NumPy archive: the images, and the figures as JSON."""
+    figures = {
+        field.name: getattr(result, field.name)
+        for field in dataclasses.fields(result)
+        if field.name not in _IMAGES
+    }
+    text = json.dumps(reporting.plain(figures | {"fingerprint": mark}))
+    arrays = {name: getattr(result, name) for name in _IMAGES}
+    write_atomically(path, lambda file: np.savez(file, figures=np.array(text), **arrays))
+
+
+def _read_result(path: Path, mark: str) -> Restoration:
+    try:
+        with open(path, "rb") as file, np.load(file) as archive:
+            figures = json.loads(str(archive["figures"]))
+            arrays = {name: archive[name] for name in _IMAGES}
+        found = figures.pop("fingerprint")
+        speed = figures.pop("steps_per_second")
+        result = Restoration(
+            **figures, **arrays, steps_per_second=float("nan") if speed is None else speed
+        )
+    except (OSError, EOFError, BadZipFile) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}): remove it to go on from that seed's checkpoint"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is torn or was written by another version ({error}): remove it to go on from "
+            "that seed's checkpoint"
+        ) from error
+    if found != mark:
+        raise InputError(
+            f"{path} belongs to another picture or mask under the same name: choose another "
+            "work directory with --workdir"
+        )
+    return result
+
+
+def lane_folders(folder: Path, config: Config, name: str, overall: Overall) -> list[LaneFolder]:
+    """The folders of a run's seeds; nothing is written or read.
+
+    Args:
+        folder: the work directory.
+        config: of the run.
+        name: what messages begin with; "" where there is only one picture.
+        overall: told of every step.
+    """
+    seeds = range(config["seed"], config["seed"] + config["seeds"])
+    steps = config["num_steps"]
+    if len(seeds) == 1:
+        return [LaneFolder(folder, seeds[0], steps, True, name, overall)]
+    return [LaneFolder(folder / "seeds" / str(n), n, steps, False, name, overall) for n in seeds]
+
+
+def _rows_so_far(folder: Path, step: int | None) -> list[dict[str, Any]]:
+    """The logged rows up to the checkpoint; a torn last line, or later rows, are left out."""
+    path = folder / "metrics.jsonl"
+    if step is None or not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            break
+        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+            break
+        if row["step"] <= step:
+            rows.append(row)
+    return rows

@@ -1,0 +1,254 @@
+"""The run of one picture: it is read when its turn comes, fitted with every seed, and reported."""
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from dip_jax import reporting, tasks
+from dip_jax.errors import InputError
+from dip_jax.jobs import Job, prepare, remarks
+from dip_jax.lane_folders import Overall, lane_folders
+from dip_jax.observation import Observation, observe
+from dip_jax.restoring import LaneJob, LaterJob, Restoration, check_size, fingerprint
+from dip_jax.results import write_results
+from dip_jax.workdirs import check_workdir, finished_summary, make_workdir
+
+Config = Mapping[str, Any]
+
+
+class PictureRun:
+    """The run of one picture: what is read, its seeds' folders, its report.
+
+    Attributes:
+        folder: its work directory.
+        lanes: its seeds.
+        owned: whether this process fits all of its seeds that are not finished, and reports it.
+        summary: once it has been reported.
+        failure: why it was not, and will not be; "" as long as it may.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        overall: Overall,
+        should_stop: Callable[[], bool],
+        name: str = "",
+        load: Callable[[], Job] | None = None,
+        shape: tuple[int, int, int] | None = None,
+        on_end: Callable[["PictureRun"], None] = lambda picture: None,
+        command: Sequence[str] = (),
+    ) -> None:
+        """A run that has not begun: nothing is read or written.
+
+        Args:
+            config: of this picture.
+            folder: its work directory.
+            overall: told of every step.
+            should_stop: asked at every logged step.
+            name: what messages begin with; "" for the only picture.
+            load: gives what it works on; by default, what `config` names.
+            shape: `(h, w, c)`, as far as it is known without reading the picture.
+            on_end: called when it has a summary, or has failed.
+            command: what was run, as its words; for the report.
+        """
+        self.config, self.folder, self._shape = config, folder, shape
+        self._load = load or (lambda: prepare(config))
+        self._name, self._should_stop, self._on_end = name, should_stop, on_end
+        self._command = command
+        self.lanes = lane_folders(folder, config, name, overall)
+        self.owned = True
+        self.summary: dict[str, Any] | None = None
+        self.failure = ""
+        self._job: Job | None = None
+        self._observation: Observation | None = None
+        self._waiting: set[int] = set()
+
+    def read(self) -> None:
+        """Reads the picture, unless it has been read.
+
+        Raises:
+            InputError: if it cannot be used.
+        """
+        if self._job is not None:
+            return
+        settings = tasks.fit_settings(self.config)
+        job = self._load()
+        h, w, _ = job.y.shape
+        check_size(h, w, settings)
+        observation, self._not_finite = observe(job.y, job.fill)
+        # Not on a device, where only the lanes in their places are to be.
+        self._observation = jax.tree.map(np.asarray, observation)
+        self._mark = fingerprint(self._observation, job.clean)
+        self._shape, self._job = (h, w, job.y.shape[2]), job
+
+    def finished_summary(self) -> dict[str, Any] | None:
+        """Its summary, if an earlier session has finished it."""
+        return finished_summary(self.folder, self._mark)
+
+    def remarks(self) -> list[str]:
+        """What a person should know before it is fitted."""
+        assert self._job is not None
+        return remarks(self._job, self.config, self._not_finite)
+
+    def look(self) -> None:
+        """Finds out how far an earlier session has come."""
+        for lane in self.lanes:
+            lane.look()
+
+    def unfinished(self) -> list[int]:
+        """The places in `lanes` of those that have no result yet."""
+        return [i for i, lane in enumerate(self.lanes) if not lane.is_finished]
+
+    def what_is_there(self) -> str:
+        """What an earlier session has left, in words."""
+        steps = [lane.saved_steps() for lane in self.lanes]
+        if len(self.lanes) > 1:
+            done = sum(lane.is_finished for lane in self.lanes)
+            begun = sum(bool(n) for n in steps) - done
+            return (
+                f"going on with {self.folder}: {done} of {len(steps)} seeds are finished, and "
+                f"{begun} begun"
+            )
+        if steps[0]:
+            return f"going on after step {steps[0]} of {self.folder}"
+        return f"no checkpoint in {self.folder}: starting from the first step"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has a summary, or has failed."""
+        return self.summary is not None or bool(self.failure)
+
+    def later_jobs(self, lanes: Sequence[int], owners: Sequence[int], me: int) -> list[LaterJob]:
+        """The lanes that this process is to fit.
+
+        Args:
+            lanes: the places in `lanes` of those that are not finished.
+            owners: which process fits each.
+            me: this process.
+        """
+        self.owned = set(owners or [0]) == {me}
+        self._waiting = {i for i, owner in zip(lanes, owners, strict=True) if owner == me}
+        with_clean = self.config["degrade"] != "none" and not self.config["mask"]
+        return [
+            LaterJob(
+                self._shape or (1, 1, 3),
+                with_clean or bool(self.config["clean"]),
+                functools.partial(self._open, i),
+                functools.partial(self._lane_failed, i),
+            )
+            for i in sorted(self._waiting)
+        ]
+
+    def _open(self, i: int) -> LaneJob:
+        if self.failure:
+            raise InputError(self.failure)
+        lane = self.lanes[i]
+        try:
+            self.read()
+            check_workdir(self.folder, self.config)
+            make_workdir(self.folder, self.config)
+        except InputError as error:
+            self.failure = str(error)
+            raise
+        assert self._job is not None and self._observation is not None
+        lane.open(self._job, self.config, self._mark, self._should_stop)
+        return LaneJob(
+            self._observation,
+            lane.seed,
+            self._job.clean,
+            checkpoints=lane.checkpoints,
+            on_log=lane.on_log,
+            on_preview=lane.on_preview,
+            on_done=functools.partial(self._lane_done, i),
+            on_failed=functools.partial(self._lane_failed, i),
+        )
+
+    def _lane_done(self, i: int, result: Restoration) -> None:
+        self.lanes[i].on_done(result)
+        if result.stop_reason != "asked":
+            self._lane_ended(i)
+
+    def _lane_failed(self, i: int, error: InputError) -> None:
+        if self.failure:  # of the whole picture, told at its end
+            self.lanes[i].give_up(self.failure)
+        else:
+            self.lanes[i].on_failed(error)
+        self._lane_ended(i)
+
+    def _lane_ended(self, i: int) -> None:
+        self._waiting.discard(i)
+        if self.owned and not self._waiting:
+            self.finish()
+
+    def finish(self) -> None:
+        """Reports what there is; a picture none of whose seeds has a result may have failed."""
+        try:
+            if not self.failure:
+                self._report()
+        except (InputError, OSError) as error:
+            self.failure = str(error)
+        self.forget()
+        if self.has_ended:
+            self._on_end(self)
+
+    def forget(self) -> None:
+        """Drops the picture and its results, which are on disk."""
+        self._job = self._observation = None
+        for lane in self.lanes:
+            lane.forget()
+
+    def recall(self) -> None:
+        """Takes the summary that is on disk for its own."""
+        text = (self.folder / "summary.json").read_text(encoding="utf-8")
+        self.summary = json.loads(text)
+
+    def _report(self) -> None:
+        if not any(lane.result or lane.failure or lane.is_finished for lane in self.lanes):
+            return  # its turn has not come
+        self.read()
+        assert self._job is not None
+        for lane in self.lanes:
+            if lane.result is None and not lane.failure and lane.is_finished:
+                try:
+                    lane.read(self._mark)
+                except InputError as error:
+                    lane.on_failed(error)
+        failed = [
+            {"seed": lane.seed, "reason": lane.failure} for lane in self.lanes if lane.failure
+        ]
+        results = [lane.result for lane in self.lanes]
+        if not any(results):
+            self.failure = next((lane.failure for lane in self.lanes if lane.failure), "")
+            return
+        rows = self.lanes[0].rows
+        if len(self.lanes) > 1:
+            rows = [{"seed": lane.seed} | row for lane in self.lanes for row in lane.rows]
+            reporting.write_metrics(self.folder / "metrics.jsonl", rows)
+        self.summary = write_results(
+            self.folder, self.config, self._job, results, rows, self._mark, failed, self._command
+        )
+
+    def outcome(self) -> dict[str, Any]:
+        """What other processes should know of it."""
+        failures = {str(i): lane.failure for i, lane in enumerate(self.lanes) if lane.failure}
+        return {"ended": self.has_ended, "failure": self.failure, "failures": failures}
+
+    def hear(self, outcome: dict[str, Any]) -> None:
+        """Learns what another process has made of it."""
+        for i, failure in outcome["failures"].items():
+            self.lanes[int(i)].failure = failure
+        if outcome["ended"] and not self.has_ended:
+            self.failure = outcome["failure"]
+            if not self.failure:
+                self.recall()
+
+    def close(self) -> None:
+        """Lets go of what is open."""
+        for lane in self.lanes:
+            lane.close()
