@@ -20,7 +20,8 @@ import numpy as np
 
 from benchmarks.tables import kept, row, write_report
 from dip_jax import degrade, images, metrics, startup, tasks
-from dip_jax.fitting import Lane, make_chunk, make_fit
+from dip_jax.fit_state import Lane
+from dip_jax.fitting import make_chunk, make_fit
 from dip_jax.observation import observe
 from dip_jax.stopping import Criterion, Judgement, View
 

@@ -16,8 +16,9 @@ from benchmarks.ensemble_figures import groups
 from benchmarks.quality_figures import Entry, Images, entry, mean_entry
 from benchmarks.quality_plan import Config, Picture, Pixels
 from dip_jax import metrics, tasks
+from dip_jax.lane_jobs import LaneJob, Restoration
 from dip_jax.observation import observe
-from dip_jax.restoring import LaneJob, Restoration, fit_lanes
+from dip_jax.restoring import fit_lanes
 from dip_jax.stopping import Criterion, View
 
 OUT, AVG, RESULT = "output", "average", "result"

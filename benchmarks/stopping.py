@@ -32,7 +32,8 @@ import numpy as np  # noqa: E402
 from benchmarks.samples import damaged  # noqa: E402
 from benchmarks.tables import header, kept, row, write_report  # noqa: E402
 from dip_jax import metrics, stopping, tasks  # noqa: E402
-from dip_jax.fitting import RUNNING, make_chunk, make_fit  # noqa: E402
+from dip_jax.fit_state import RUNNING  # noqa: E402
+from dip_jax.fitting import make_chunk, make_fit  # noqa: E402
 from dip_jax.observation import observe  # noqa: E402
 from dip_jax.stopping import Criterion, Judgement, View  # noqa: E402
 

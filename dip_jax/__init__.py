@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dip_jax.api import denoise, fill_hole, inpaint, reconstruct
     from dip_jax.array_fits import FitInfo, FitStep
     from dip_jax.errors import InputError
-    from dip_jax.restoring import Restoration
+    from dip_jax.lane_jobs import Restoration
 
 __version__ = "0.1.0"
 __all__ = [

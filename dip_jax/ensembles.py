@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from dip_jax import images, metrics
+from dip_jax.lane_jobs import Restoration
 from dip_jax.observation import Observation
-from dip_jax.restoring import Restoration
 
 Image = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]

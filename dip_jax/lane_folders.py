@@ -19,8 +19,8 @@ from dip_jax.ensembles import composited
 from dip_jax.errors import InputError
 from dip_jax.files import write_atomically
 from dip_jax.jobs import Job
+from dip_jax.lane_jobs import Log, Restoration
 from dip_jax.progress import Progress
-from dip_jax.restoring import Log, Restoration
 
 Config = Mapping[str, Any]
 

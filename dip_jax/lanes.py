@@ -28,16 +28,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dip_jax import programs
-from dip_jax.fitting import (
-    RUNNING,
-    STOPPED,
-    Fit,
-    FitSettings,
-    Lane,
-    LaneState,
-    StepInfo,
-    make_steps,
-)
+from dip_jax.fit_state import RUNNING, STOPPED, Lane, LaneState, StepInfo
+from dip_jax.fitting import Fit, FitSettings, make_steps
 
 FORMS = ("auto", "vmap", "loop")
 _AXIS = "lanes"

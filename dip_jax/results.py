@@ -12,9 +12,9 @@ import numpy as np
 from dip_jax import images, reporting
 from dip_jax.ensembles import against_clean, composited, figures_of_means, uncertainty
 from dip_jax.jobs import Job
+from dip_jax.lane_jobs import Restoration
 from dip_jax.observation import observe
 from dip_jax.report import write_report
-from dip_jax.restoring import Restoration
 
 Config = Mapping[str, Any]
 

@@ -26,7 +26,7 @@ class View(NamedTuple):
         x_avg: the moving average of the outputs, `(h, w, c)`.
         psnr_heldout: of `x_out` and `x_avg`, in dB.
         psnr_true: of `x_out` and `x_avg`, in dB; None where there is no clean image.
-        lane: what is fitted, a `fitting.Lane`: the same in every step.
+        lane: what is fitted, a `fit_state.Lane`: the same in every step.
     """
 
     step: Int[Array, ""]

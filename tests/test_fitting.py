@@ -11,17 +11,8 @@ import optax
 import pytest
 
 from dip_jax import stopping
-from dip_jax.fitting import (
-    AVG,
-    DIVERGED,
-    RUNNING,
-    STOPPED,
-    FitSettings,
-    _average,
-    _select,
-    make_chunk,
-    make_fit,
-)
+from dip_jax.fit_state import AVG, DIVERGED, RUNNING, STOPPED
+from dip_jax.fitting import FitSettings, _average, _select, make_chunk, make_fit
 from dip_jax.networks import Architecture, hourglass
 from dip_jax.observation import masked_mse, observe
 

@@ -15,9 +15,10 @@ from dip_jax import images, restoring, tasks
 from dip_jax.checkpoints import Checkpoints
 from dip_jax.errors import InputError
 from dip_jax.fitting import make_chunk, make_fit
+from dip_jax.lane_jobs import LaneJob
 from dip_jax.lanes import Slots, lane_bytes
 from dip_jax.observation import observe
-from dip_jax.restoring import LaneJob, fit_lanes, restore
+from dip_jax.restoring import fit_lanes, restore
 
 STEPS = 12
 
