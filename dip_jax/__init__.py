@@ -30,7 +30,7 @@ _MODULES = {
     "FitInfo": "array_fits",
     "FitStep": "array_fits",
     "InputError": "errors",
-    "Restoration": "restoring",
+    "Restoration": "lane_jobs",
 }  # of the others: api
 
 

@@ -339,6 +339,8 @@ def _restored(
 ) -> Pixels | tuple[Pixels, FitInfo]:
     if callback is not None and not callable(callback):
         raise InputError(f"callback is {callback!r}; expected a function of a FitStep")
+    if not (progress is None or isinstance(progress, bool) or hasattr(progress, "message")):
+        raise InputError(f"progress is {progress!r}; expected True, False or a Progress")
     fit = prepare(task, image, mask, **options)
     shown = make_progress(task) if progress is True else progress or None
     if shown is not None:

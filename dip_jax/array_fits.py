@@ -69,6 +69,7 @@ class FitInfo:
         seconds: spent on them, compilation included.
         stop_reason: "criterion", "num_steps", "diverged" (the fit kept falling apart, and the best
             before that was taken) or "asked" (the callback ended it).
+        rollbacks: how often a fit has fallen apart and gone back to its last good state.
         failed: the seeds that have no result, and why; the picture is the mean of the others.
         results: of each seed that has one, in [0, 1], with nothing put back.
         config: every option that was in force, those of `tasks.defaults` that an array has.
@@ -81,6 +82,7 @@ class FitInfo:
     steps: int
     seconds: float
     stop_reason: str
+    rollbacks: int
     failed: dict[int, str]
     results: tuple[Restoration, ...] = dataclasses.field(repr=False)
     config: dict[str, Any] = dataclasses.field(repr=False)
@@ -112,7 +114,9 @@ class ArrayFit:
 
     def advice(self, how: str = "criterion='wmv', num_steps=3000") -> list[str]:
         """What a person should know before: time, memory, a better criterion and how to ask so."""
-        return guidance.advice(self.config, self.observation, how=how)
+        unknown = int((~np.isfinite(self.before)).sum())
+        lines = [f"{unknown} values are NaN or infinite: taken as unknown"] if unknown else []
+        return lines + guidance.advice(self.config, self.observation, how=how)
 
     def _options(self) -> dict[str, Any]:
         """What of the configuration an array has."""
@@ -178,6 +182,7 @@ class ArrayFit:
             steps=sum(result.steps for result in results),
             seconds=sum(result.seconds for result in results),
             stop_reason="asked" if asked else longest.stop_reason,
+            rollbacks=sum(result.rollbacks for result in results),
             failed=failed,
             results=tuple(results),
             config=self._options(),
@@ -205,6 +210,11 @@ def prepare(
     Raises:
         InputError: if anything given cannot be used.
     """
+    if mask is None and task != "denoise":
+        raise InputError(
+            "the mask is None; expected an array, true where the image is to be filled: was its "
+            "file found?"
+        )
     before, layout = read_array(image, channel_axis, data_range)
     chosen = seeds_of(seeds, rng)
     config = override(tasks.defaults(task, preset), changes_of(num_steps, criterion, options))
@@ -269,6 +279,7 @@ class _Watching:
         self._layout, self._num_steps = layout, num_steps
         self._callback, self._progress = callback, progress
         self._steps: dict[int, int] = {}
+        self._rollbacks: dict[int, int] = {}
 
     def say(self, text: str) -> None:
         if self._progress is not None:
@@ -277,6 +288,12 @@ class _Watching:
     def __call__(self, log: Log) -> bool:
         self.history.append({"seed": log.seed} | log.row)
         self._steps[log.seed] = log.step
+        if log.rollbacks > self._rollbacks.get(log.seed, 0):
+            self.say(
+                f"step {log.step}: the fit of seed {log.seed} fell apart and went back to its last "
+                f"good state ({log.rollbacks} in all)"
+            )
+        self._rollbacks[log.seed] = log.rollbacks
         if self._progress is not None:
             self._progress.update(sum(self._steps.values()), log.row)
         if self._callback is None:
@@ -288,4 +305,5 @@ class _Watching:
             dict(log.row),
             lambda: self._layout.pixels(log.x_avg()),
         )
-        return bool(self._callback(step))
+        answer = self._callback(step)
+        return isinstance(answer, bool | np.bool_) and bool(answer)

@@ -91,6 +91,13 @@ def read_array(
             f"the image cannot be made an array ({_one_line(error)}); expected numbers of shape "
             "(h, w) or (h, w, c)"
         ) from error
+    if not pixels.dtype.isnative and pixels.dtype.kind in "iuf":
+        raise InputError(
+            f"the image has the byte order of another kind of machine ({pixels.dtype.str}); "
+            "expected this machine's: give image.astype(image.dtype.newbyteorder('='))"
+        )
+    if isinstance(data_range, np.ndarray):
+        data_range = tuple(data_range.tolist()) if data_range.shape == (2,) else data_range
     axis = _channel_axis(pixels, channel_axis)
     if data_range is None and pixels.dtype == bool:
         data_range = (0, 1)
@@ -153,7 +160,9 @@ def _channel_axis(pixels: NDArray[Any], channel_axis: int | None) -> int | None:
             f"the image has shape {shape}; expected (h, w) for grey, or (h, w, c) with channels, "
             "and no empty axis: give one picture at a time"
         )
-    if channel_axis is not None and type(channel_axis) is not int:
+    if channel_axis is not None and (
+        isinstance(channel_axis, bool) or not isinstance(channel_axis, int | np.integer)
+    ):
         raise InputError(f"channel_axis is {channel_axis!r}; expected an axis, such as -1, or None")
     if pixels.ndim == 2:
         if channel_axis not in (None, -1):
@@ -179,7 +188,7 @@ def _channel_axis(pixels: NDArray[Any], channel_axis: int | None) -> int | None:
             "fewer than pixels on a side: say which axis counts channels (channel_axis=0), or, if "
             "it is a stack of grey pictures, give one at a time"
         )
-    return channel_axis
+    return int(channel_axis)
 
 
 def _one_line(error: Exception) -> str:

@@ -81,6 +81,12 @@ def run_folder(
     name = f"{Path(config['image']).name}, {len(found)} pages"
     progress.message(f"{config['task']}: {name if one_file else f'{len(found)} pictures'}")
 
+    if config["degrade"] != "none" and not config["mask"] and not config["clean"]:
+        progress.message(
+            f"the pictures are taken for clean ones and damaged ({config['degrade']}) for an "
+            "experiment; if they are damaged already, say --config.degrade=none or give masks"
+        )
+
     def states() -> list[dict[str, Any]]:
         return [_state(one, picture) for one, picture in zip(found, pictures, strict=True)]
 

@@ -204,7 +204,7 @@ def _page_suffix(number: int, pages: int) -> str:
 
 def _stem(path: Path, depth: int) -> str:
     if depth == 0:
-        return path.stem
+        return path.stem if path.stem.strip(".") else f"_{path.name}"
     if depth == 1:
         return path.name
     if depth == 2:

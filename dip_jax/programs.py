@@ -59,7 +59,7 @@ class _Kept:
     def __call__(self, *args: Any) -> Any:
         if self._program is None:
             path = self._folder / f"{_key(self._label, args)}{_SUFFIX}"
-            self._program = _loaded(path) or self._compiled(path, args)
+            self._program = _loaded(path, _devices(args)) or self._compiled(path, args)
         return self._program(*args)
 
     def _compiled(self, path: Path, args: tuple) -> Callable:
@@ -88,13 +88,23 @@ def _without_jax_cache() -> Iterator[None]:
         compilation_cache.reset_cache()
 
 
-def _loaded(path: Path) -> Callable | None:
-    """The program in a file; None if there is none, or it is not whole."""
+def _devices(args: tuple) -> list[jax.Device]:
+    """Those that the arguments are on: JAX takes a loaded program for one of all devices."""
+    found = {device for leaf in jax.tree.leaves(args) for device in leaf.devices()}
+    return sorted(found, key=lambda device: device.id)
+
+
+def _loaded(path: Path, devices: list[jax.Device]) -> Callable | None:
+    """The program in a file, for these devices; None if there is none, or it is not whole."""
     with contextlib.suppress(Exception):
         data = path.read_bytes()
         if hashlib.sha256(data[_DIGEST:]).digest() == data[:_DIGEST]:
-            program = serialize_executable.deserialize_and_load(*pickle.loads(data[_DIGEST:]))
-            os.utime(path)
+            payload, in_tree, out_tree = pickle.loads(data[_DIGEST:])
+            program = serialize_executable.deserialize_and_load(
+                payload, in_tree, out_tree, execution_devices=devices
+            )
+            with contextlib.suppress(OSError):  # of another user, or read-only
+                os.utime(path)
             return program
     return None
 
@@ -108,7 +118,8 @@ def _remove_oldest(folder: Path) -> None:
 def _key(label: str, args: tuple) -> str:
     leaves, structure = jax.tree.flatten(args)
     arguments = [(leaf.shape, str(leaf.dtype), str(leaf.sharding)) for leaf in leaves]
-    text = repr((_surroundings(), _settings(), label, str(structure), arguments))
+    ids = [device.id for device in _devices(args)]
+    text = repr((_surroundings(), _settings(), label, str(structure), arguments, ids))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -137,9 +148,12 @@ def _surroundings() -> tuple[Any, ...]:
     )
 
 
+_TELLING = ("model name", "flags", "CPU part", "Features")  # of x86 and of ARM
+
+
 def _processor() -> str:
     """Its model and instruction sets, where the system tells: a home may be shared by machines."""
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return "\n".join(sorted({x for x in lines if x.startswith(("model name", "flags"))}))
+        return "\n".join(sorted({x for x in lines if x.startswith(_TELLING)}))
     return ""

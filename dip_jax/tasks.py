@@ -234,12 +234,16 @@ class _Range:
             value = value[name]
         low = value > self.low if self.open_low else value >= self.low
         high = value < self.high if self.open_high else value <= self.high
-        if not (low and high and math.isfinite(value)):
+        if isinstance(value, int) and value > _LARGEST:
+            raise InputError(f"config.{self.path} is too large, expected at most {_LARGEST}")
+        if not (low and high and value < math.inf):
             words = f"{'above' if self.open_low else 'at least'} {self.low:g}"
             if self.high < float("inf"):
                 words += f" and {'below' if self.open_high else 'at most'} {self.high:g}"
             raise InputError(f"config.{self.path} is {value}, expected a number {words}")
 
+
+_LARGEST = 2**31 - 1  # steps are counted in 32 bits
 
 _RANGES = (
     _Range("page", 0),

@@ -26,6 +26,11 @@ def given(image=GREY, mask=MASK, **options):
 ARRAYS = {
     "none": (given(None), "shape ()"),
     "text": (given("photo.png"), "shape ()"),
+    "no mask": (given(GREY, None), "mask is None"),
+    "byte order": (given(GREY.astype(">u2")), "byte order"),
+    "too many steps": (given(GREY, num_steps=10**400), "num_steps"),
+    "progress": (given(GREY, progress="yes"), "progress"),
+    "data range of three": (given(GREY, data_range=np.arange(3)), "data_range"),
     "ragged": (given([[1, 2], [3]]), "cannot be made an array"),
     "complex": (given(GREY.astype(complex)), "complex128"),
     "objects": (given(GREY.astype(object)), "object"),

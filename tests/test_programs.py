@@ -101,6 +101,32 @@ def test_without_a_folder_or_a_label_the_function_itself_is_used(folder):
 
 
 @pytest.mark.slow
+def test_a_kept_program_runs_where_there_are_more_devices_than_it_uses(tmp_path):
+    program = """
+import sys
+import jax
+from dip_jax import programs
+
+programs.keep_in(sys.argv[1])
+for device in jax.devices()[::-1]:
+    x = jax.device_put(jax.numpy.ones(3), device)
+    y = programs.kept(jax.jit(lambda x: 2 * x), "twice")(x)
+    assert y.devices() == {device}
+    print(y.tolist())
+"""
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    for _ in range(2):
+        result = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "whole")],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert result.stdout.split("\n")[:2] == ["[2.0, 2.0, 2.0]"] * 2, result.stderr
+        assert len(files(tmp_path / "whole")) == 2
+
+
+@pytest.mark.slow
 def test_what_jax_has_in_its_own_cache_is_kept_whole(tmp_path):
     """In a process of its own, because the quick compiles of the tests do not show it."""
     program = """
