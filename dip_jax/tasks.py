@@ -234,7 +234,7 @@ class _Range:
             value = value[name]
         low = value > self.low if self.open_low else value >= self.low
         high = value < self.high if self.open_high else value <= self.high
-        if isinstance(value, int) and value > _LARGEST:
+        if isinstance(value, int) and value > _LARGEST and not self.path.startswith("seed"):
             raise InputError(f"config.{self.path} is too large, expected at most {_LARGEST}")
         if not (low and high and value < math.inf):
             words = f"{'above' if self.open_low else 'at least'} {self.low:g}"
