@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
 def keep_freed_memory() -> bool:
@@ -26,8 +26,8 @@ def keep_freed_memory() -> bool:
         return False
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt
+        # Not a single arena: its lock costs a third of the speed once the compiler has used it.
         options = (
-            (_M_ARENA_MAX, 1),
             (_M_MMAP_MAX, 0),
             (_M_TRIM_THRESHOLD, 2**31 - 1),
             (_M_TOP_PAD, 2**26),
