@@ -5,9 +5,9 @@
 Measured on two CPU cores against the clean picture, over the whole of it:
 
     preset    picture     steps (chosen)      PSNR
-    none      300 x 200   600 (600)           17.91 dB degraded, 31.16 dB restored
+    none      300 x 200   600 (600)           17.91 dB degraded, 31.07 dB restored
 
-Peak memory 1.4 GB. `:quick` is a smoke run. `:paper` is the published setting for an accelerator;
+Peak memory 2.0 GB. `:quick` is a smoke run. `:paper` is the published setting for an accelerator;
 it has not been measured.
 Any field can be overridden, as in --config.num_steps=500; `dip_jax/tasks.py` lists them all.
 """
