@@ -289,10 +289,7 @@ class _Watching:
         self.history.append({"seed": log.seed} | log.row)
         self._steps[log.seed] = log.step
         if log.rollbacks > self._rollbacks.get(log.seed, 0):
-            self.say(
-                f"step {log.step}: the fit of seed {log.seed} fell apart and went back to its last "
-                f"good state ({log.rollbacks} in all)"
-            )
+            self.say(log.going_back(f"the fit of seed {log.seed}"))
         self._rollbacks[log.seed] = log.rollbacks
         if self._progress is not None:
             self._progress.update(sum(self._steps.values()), log.row)

@@ -142,10 +142,7 @@ class LaneFolder:
         self._count(log.step, log.row)
         if self._rollbacks is not None and log.rollbacks > self._rollbacks:
             who = "the fit" if self._alone else f"the fit of seed {self.seed}"
-            self._say(
-                f"step {log.step}: {who} fell apart and went back to its last good state "
-                f"({log.rollbacks} in all)"
-            )
+            self._say(log.going_back(who))
         self._rollbacks = log.rollbacks
         return self._should_stop()
 

@@ -33,6 +33,13 @@ class Log:
     rollbacks: int
     x_avg: Callable[[], np.ndarray]
 
+    def going_back(self, fit: str) -> str:
+        """What to tell when it has gone back since the last log; `fit` is what it is called."""
+        return (
+            f"step {self.step}: {fit} fell apart and went back to its last good state "
+            f"({self.rollbacks} in all)"
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Restoration:

@@ -58,8 +58,9 @@ class _Kept:
 
     def __call__(self, *args: Any) -> Any:
         if self._program is None:
-            path = self._folder / f"{_key(self._label, args)}{_SUFFIX}"
-            self._program = _loaded(path, _devices(args)) or self._compiled(path, args)
+            devices = _devices(args)
+            path = self._folder / f"{_key(self._label, args, devices)}{_SUFFIX}"
+            self._program = _loaded(path, devices) or self._compiled(path, args)
         return self._program(*args)
 
     def _compiled(self, path: Path, args: tuple) -> Callable:
@@ -115,10 +116,10 @@ def _remove_oldest(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _key(label: str, args: tuple) -> str:
+def _key(label: str, args: tuple, devices: list[jax.Device]) -> str:
     leaves, structure = jax.tree.flatten(args)
     arguments = [(leaf.shape, str(leaf.dtype), str(leaf.sharding)) for leaf in leaves]
-    ids = [device.id for device in _devices(args)]
+    ids = [device.id for device in devices]
     text = repr((_surroundings(), _settings(), label, str(structure), arguments, ids))
     return hashlib.sha256(text.encode()).hexdigest()
 
