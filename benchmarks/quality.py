@@ -20,6 +20,7 @@ belongs to pictures and settings; after a change of the code, give another `--wo
 """
 
 import argparse
+import importlib.util
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ import numpy as np
 from benchmarks import quality_classical as classical
 from benchmarks import quality_fits as fits
 from benchmarks import quality_plan as plan
+from benchmarks import quality_times as times
 from benchmarks import tables
 from benchmarks.quality_figures import Entry, Images, entry, without_oracle
 from benchmarks.quality_plan import SCALES, SUITES, Config, Picture, Suite
@@ -104,14 +106,18 @@ class Run:
         """Every method on a picture."""
         picture = measured.picture
         damaged = picture.given(picture.y)
-        first = entry("degraded", "", damaged, damaged, picture.clean, 0.0)
-        measured["entries"].append(without_oracle(first) | {"seconds": None})
+        first = entry("degraded", "", damaged, damaged, picture.clean)
+        measured["entries"].append(without_oracle(first))
         for label, settings, make in self.units(picture, config, side):
             key = plan.digest([picture.digest, settings])
             made = self.kept(f"{self.name} {picture.name} {label} {key}", make)
             measured["entries"] += made["entries"]
             measured["details"][label] = made["details"]
             measured.images |= np.load(made["images"])
+        a_step = measured["details"].get("times", {})
+        for e in measured["entries"]:
+            if e.get("steps") is not None:
+                e["seconds"] = e["steps"] * a_step[e["method"].split(",")[0]]
         return measured
 
     def units(
@@ -127,15 +133,21 @@ class Run:
                     settings,
                     lambda m=method, p=point: classical.classical(m, picture, config, p),
                 )
-        if "pytorch" in self.args.methods and fits.has_baseline():
+        base = None
+        if "pytorch" in self.args.methods and has_baseline():
+            from benchmarks.quality_baseline import baseline  # here, because it needs PyTorch
+
             base = plan.baseline_configuration(self.suite, config)
             yield (
-                "PyTorch",
+                times.BASELINE,
                 [base, self.steps()],
-                lambda: fits.baseline(picture, base, self.steps()),
+                lambda: baseline(picture, base, self.steps()),
             )
-        if "dip_jax" in self.args.methods:
-            yield "dip_jax", [config, self.seeds], lambda: fits.ours(picture, config, self.seeds)
+        own = config if "dip_jax" in self.args.methods else None
+        if own is not None:
+            yield times.OURS, [own, self.seeds], lambda: fits.ours(picture, own, self.seeds)
+        if own is not None or base is not None:
+            yield "times", [own, base], lambda: ([], {}, times.step_seconds(picture, own, base))
 
     def chosen(
         self, method: classical.Method, picture: Picture, config: Config, side: int | None
@@ -186,7 +198,7 @@ class Run:
             "changes": self.args.set,
             "seeds": self.seeds if "dip_jax" in self.args.methods else 0,
             "baseline": None
-            if not fits.has_baseline() or "pytorch" not in self.args.methods
+            if not has_baseline() or "pytorch" not in self.args.methods
             else {
                 "steps": self.steps(),
                 "published": self.suite.published_steps,
@@ -205,10 +217,15 @@ class Run:
             for method in classical.methods(config)
             if not classical.installed(method)
         ]
-        if not fits.has_baseline():
+        if not has_baseline():
             lines.append("Not measured: PyTorch, which is not installed.")
         left = [name for name in METHODS if name not in self.args.methods]
         return [*lines, f"Left out: {', '.join(left)}."] if left else lines
+
+
+def has_baseline() -> bool:
+    """Whether PyTorch is installed."""
+    return importlib.util.find_spec("torch") is not None
 
 
 def damage_in_words(suite: Suite, config: Config) -> str:

@@ -15,7 +15,7 @@ from dip_jax import metrics
 
 Entry = dict[str, Any]
 Images = dict[str, Pixels]
-FIGURES = ("psnr", "ssim", "oracle_psnr", "oracle_ssim", "seconds")
+FIGURES = ("psnr", "ssim", "oracle_psnr", "oracle_ssim", "seconds", "steps")
 
 
 def ssim(x: Pixels, clean: Pixels) -> float:
@@ -24,7 +24,13 @@ def ssim(x: Pixels, clean: Pixels) -> float:
 
 
 def entry(
-    method: str, kind: str, x: Pixels, oracle: Pixels, clean: Pixels, seconds: float
+    method: str,
+    kind: str,
+    x: Pixels,
+    oracle: Pixels,
+    clean: Pixels,
+    seconds: float | None = None,
+    steps: float | None = None,
 ) -> Entry:
     """The figures of a method on a picture.
 
@@ -34,9 +40,10 @@ def entry(
         x: what it gives without the clean picture.
         oracle: the best that the clean picture could have picked.
         clean: the clean picture.
-        seconds: for `x`.
+        seconds: for `x`, where they are known.
+        steps: for `x`, where it has any.
     """
-    return mean_entry(method, kind, [x], [oracle], clean, seconds)
+    return mean_entry(method, kind, [x], [oracle], clean, seconds, steps)
 
 
 def mean_entry(
@@ -45,7 +52,8 @@ def mean_entry(
     xs: Sequence[Pixels],
     oracles: Sequence[Pixels],
     clean: Pixels,
-    seconds: float,
+    seconds: float | None = None,
+    steps: float | None = None,
 ) -> Entry:
     """The same for several images, of which the figures are averaged."""
     return {
@@ -56,6 +64,7 @@ def mean_entry(
         "oracle_psnr": statistics.mean(psnr(x, clean) for x in oracles),
         "oracle_ssim": statistics.mean(ssim(x, clean) for x in oracles),
         "seconds": seconds,
+        "steps": steps,
     }
 
 

@@ -1,11 +1,10 @@
-"""The fits of `quality`: this project's, and those of the PyTorch baseline.
+"""The fits of `quality` by this project.
 
-Both keep, besides what they would give, the best image of the same fit as the clean picture tells.
-It is judged as a person gets it, so that in the masked tasks it is the best composite.
+Besides what they would give they keep the best image of the same fit as the clean picture tells. It
+is judged as a person gets it, so that in the masked tasks it is the best composite.
 """
 
-import importlib.util
-import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -13,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.ensemble_figures import groups
-from benchmarks.quality_figures import Entry, Images, entry, mean_entry
+from benchmarks.quality_figures import Entry, Images, mean_entry
 from benchmarks.quality_plan import Config, Picture, Pixels
-from dip_jax import metrics, tasks
+from dip_jax import composite, metrics, tasks
+from dip_jax.ensembles import shown
 from dip_jax.lane_jobs import LaneJob, Restoration
 from dip_jax.observation import observe
 from dip_jax.restoring import fit_lanes
@@ -45,23 +45,25 @@ class Kept(NamedTuple):
     x: jax.Array
 
 
-def sees_clean(criterion: Criterion, composite: bool) -> Criterion:
+def sees_clean(
+    criterion: Criterion, clean: Pixels, given: Callable[[jax.Array], jax.Array]
+) -> Criterion:
     """The same criterion, which also keeps the best output and the best average by the oracle.
 
     Args:
         criterion: decides as before.
-        composite: whether the images are judged with the known values put in.
+        clean: the clean picture.
+        given: makes what a person gets of the network's image, which is judged and kept.
     """
+    h, w, _ = clean.shape
 
     def init(lane: Any) -> Any:
-        none = Kept(jnp.float32(-jnp.inf), jnp.zeros_like(lane.y))
+        none = Kept(jnp.float32(-jnp.inf), jnp.zeros(clean.shape))
         return criterion.init(lane), none, none
 
-    def better(kept: Kept, x: jax.Array, lane: Any) -> Kept:
-        if composite:
-            known = lane.fit + lane.held
-            x = known * lane.y + (1 - known) * x
-        psnr = metrics.psnr(x, lane.true, lane.inside)
+    def better(kept: Kept, x: jax.Array) -> Kept:
+        x = given(x[:h, :w])
+        psnr = metrics.psnr(x, jnp.asarray(clean), jnp.ones((h, w, 1)))
         return jax.tree.map(
             lambda new, old: jnp.where(psnr > kept.psnr, new, old), Kept(psnr, x), kept
         )
@@ -69,8 +71,7 @@ def sees_clean(criterion: Criterion, composite: bool) -> Criterion:
     def update(carry: Any, view: View) -> Any:
         inner, out, avg = carry
         inner, judgement = criterion.update(inner, view)
-        lane = view.lane
-        return (inner, better(out, view.x_out, lane), better(avg, view.x_avg, lane)), judgement
+        return (inner, better(out, view.x_out), better(avg, view.x_avg)), judgement
 
     return Criterion(init, update)
 
@@ -92,7 +93,7 @@ class _Watched:
 def fit_members(picture: Picture, config: Config, seeds: int) -> Members:
     """Fits a picture with so many seeds, each of which stops by itself."""
     observation, _ = observe(picture.y, picture.fill)
-    criterion = sees_clean(tasks.criterion(config), composite=picture.fill is not None)
+    criterion = sees_clean(tasks.criterion(config), picture.clean, giving(picture, config))
     watched = [_Watched() for _ in range(seeds)]
     results: dict[int, Restoration] = {}
     fit_lanes(
@@ -112,19 +113,34 @@ def fit_members(picture: Picture, config: Config, seeds: int) -> Members:
         checkpoint_every=config["num_steps"],
     )
     found = [results[seed] for seed in range(seeds)]
-    h, w, _ = picture.y.shape
-    best = [(w_.out, w_.avg) for w_ in watched]
+    best = [(w.out, w.avg) for w in watched]
     oracle = {
-        OUT: np.stack([out.x[:h, :w] for out, _ in best]),
-        AVG: np.stack([avg.x[:h, :w] for _, avg in best]),
-        RESULT: np.stack([max(pair, key=lambda kept: kept.psnr).x[:h, :w] for pair in best]),
+        OUT: np.stack([out.x for out, _ in best]),
+        AVG: np.stack([avg.x for _, avg in best]),
+        RESULT: np.stack([max(pair, key=lambda kept: kept.psnr).x for pair in best]),
     }
+    seamless = picture.fill is not None and config["seamless"]
+
+    def given(images: list[Pixels]) -> Pixels:
+        return picture.given(np.stack([shown(x, observation, seamless=seamless) for x in images]))
+
     stopped = {
-        RESULT: picture.given(np.stack([r.x for r in found])),
-        OUT: picture.given(np.stack([r.x_out for r in found])),
-        AVG: picture.given(np.stack([r.x_avg for r in found])),
+        RESULT: given([r.x for r in found]),
+        OUT: given([r.x_out for r in found]),
+        AVG: given([r.x_avg for r in found]),
     }
     return Members(stopped, oracle, found)
+
+
+def giving(picture: Picture, config: Config) -> Callable[[jax.Array], jax.Array]:
+    """What makes of the network's image, inside the step, what a person gets."""
+    if picture.fill is None:
+        return lambda x: x
+    observation, _ = observe(picture.y, picture.fill)
+    if config["seamless"]:
+        return lambda x: composite.seamless(x, observation)
+    y, known = observation
+    return lambda x: jnp.where(known > 0, y, x)
 
 
 def ours(
@@ -132,21 +148,15 @@ def ours(
 ) -> tuple[list[Entry], Images, dict[str, Any]]:
     """One fit of all seeds, and from it the means of 1, 2, 4, ... of them."""
     members = fit_members(picture, config, seeds)
-    # A step's time, of all but the first: programs are compiled once, and kept.
-    seconds = np.mean(
-        [
-            r.steps / r.steps_per_second if r.steps_per_second > 0 else r.seconds
-            for r in members.results
-        ]
-    )
+    steps = float(np.mean([r.steps for r in members.results]))
     details = {
         name: [getattr(r, name) for r in members.results]
         for name in ("steps", "chosen_step", "chosen_image", "stop_reason", "rollbacks")
     }
-    return *means_of_members(members, picture.clean, float(seconds)), details
+    return *means_of_members(members, picture.clean, steps), details
 
 
-def means_of_members(members: Members, clean: Pixels, seconds: float) -> tuple[list[Entry], Images]:
+def means_of_members(members: Members, clean: Pixels, steps: float) -> tuple[list[Entry], Images]:
     """The figures of the means of 1, 2, 4, ... members, and the images of the first of them.
 
     Of less than all members the figures are averaged over their disjoint groups.
@@ -154,7 +164,7 @@ def means_of_members(members: Members, clean: Pixels, seconds: float) -> tuple[l
     Args:
         members: of one picture.
         clean: the clean picture.
-        seconds: of one member.
+        steps: of one member.
     """
     seeds = len(members.stopped[RESULT])
     entries, pictures = [], {}
@@ -165,7 +175,7 @@ def means_of_members(members: Members, clean: Pixels, seconds: float) -> tuple[l
                 [x[group].mean(axis=0) for group in groups(seeds, n)]
                 for x in (members.stopped[kind], members.oracle[kind])
             ]
-            entries.append(mean_entry(method, kind, *means, clean, n * seconds))
+            entries.append(mean_entry(method, kind, *means, clean, steps=n * steps))
             pictures[f"{method}|{kind}"] = means[0][0]
     return entries, pictures
 
@@ -173,79 +183,3 @@ def means_of_members(members: Members, clean: Pixels, seconds: float) -> tuple[l
 def ensembles(seeds: int) -> list[int]:
     """The sizes of the means: 1, 2, 4, ... up to all seeds."""
     return [n for n in (1, 2, 4, 8, 16, 32) if n <= seeds]
-
-
-def has_baseline() -> bool:
-    """Whether PyTorch is installed."""
-    return importlib.util.find_spec("torch") is not None
-
-
-def baseline(
-    picture: Picture, config: Config, steps: int, seed: int = 0
-) -> tuple[list[Entry], Images, dict[str, Any]]:
-    """The PyTorch baseline after so many steps, with all known pixels fitted, as published."""
-    import torch
-
-    from benchmarks import pytorch_baseline
-
-    settings = tasks.fit_settings(config)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    h, w, channels = picture.y.shape
-    size = settings.architecture.padded(h, w)
-    pad = (0, size[1] - w, 0, size[0] - h)
-    torch.manual_seed(seed)
-    model = pytorch_baseline.Hourglass(settings.architecture, settings.input_depth, channels)
-    z = settings.input_scale * torch.rand(1, settings.input_depth, *size)
-    if settings.input_kind == "meshgrid":
-        rows, columns = (torch.linspace(0, 1, length) for length in size)
-        z = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))[None]
-    y = pytorch_baseline.to_nchw(picture.y)
-    known = torch.ones(1, 1, h, w)
-    if picture.fill is not None:
-        known[0, 0] = torch.from_numpy(~picture.fill).float()
-    clean = pytorch_baseline.to_nchw(picture.clean).to(device)
-    put_in = (
-        known.to(device) if picture.fill is not None else torch.zeros(1, 1, h, w, device=device)
-    )
-    seen = y.to(device)
-    best = {
-        kind: [torch.full((), torch.inf, device=device), torch.zeros_like(clean)]
-        for kind in (OUT, AVG)
-    }
-
-    def keep_best(step: int, out: torch.Tensor, avg: torch.Tensor, loss: torch.Tensor) -> None:
-        for kind, image in ((OUT, out), (AVG, avg)):
-            x = put_in * seen + (1 - put_in) * image[..., :h, :w]
-            error = (x - clean).square().mean()
-            best[kind] = [
-                torch.where(error < best[kind][0], new, old)
-                for new, old in zip((error, x), best[kind], strict=True)
-            ]
-
-    begin = time.perf_counter()
-    fit = pytorch_baseline.fit(
-        model.to(device),
-        z,
-        torch.nn.functional.pad(y, pad),
-        torch.nn.functional.pad(known, pad),
-        steps,
-        settings.learning_rate,
-        settings.input_noise,
-        seed,
-        settings.average,
-        keep_best,
-        channels_last=True,
-    )
-    last = {
-        kind: picture.given(pytorch_baseline.to_hwc(x)[:h, :w])
-        for kind, x in ((OUT, fit.out), (AVG, fit.avg))
-    }
-    seconds = time.perf_counter() - begin
-    method = f"PyTorch, {steps} steps"
-    entries = [
-        entry(
-            method, kind, last[kind], pytorch_baseline.to_hwc(best[kind][1]), picture.clean, seconds
-        )
-        for kind in (OUT, AVG)
-    ]
-    return entries, {f"{method}|{kind}": last[kind] for kind in (OUT, AVG)}, {"device": device}

@@ -37,12 +37,15 @@ def about(results: Results) -> list[str]:
     measured = [*results["pictures"], *results["rows"]]
     commits = {found["commit"] for picture in measured for found in picture["details"].values()}
     network = config["network"]
+    seamless = results["masked"] and config["seamless"]
     lines = [
         f"`{results['command']}`, {results['device']}; {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['system']}; {installed}; measured at commit {', '.join(sorted(commits))}.",
         "",
         f"{results['damage']} PSNR in dB and SSIM over the whole picture, of floats"
-        + (", with the known pixels put in." if results["masked"] else ".")
+        + (", with the known pixels put in, by `dip_jax` without a seam." if seamless else "")
+        + (", with the known pixels put in." if results["masked"] and not seamless else "")
+        + ("" if results["masked"] else ".")
         + " All methods see the same damaged pictures.",
         "",
         "- **Self-stopped**: without the clean picture. `dip_jax` stops by itself; PyTorch is "
@@ -73,8 +76,8 @@ def about(results: Results) -> list[str]:
         )
     lines += [f"- {line}" for line in results["missing"]]
     lines += [
-        "- Seconds per picture: of `dip_jax` without compilation, of classical methods with the "
-        "parameters chosen.",
+        "- Seconds per picture: of the fits those of a step, timed in turns for the table, by the "
+        "steps, compilation apart; of the classical methods with the parameters chosen.",
         "",
     ]
     return lines

@@ -93,11 +93,14 @@ def self_stopped(side: int = 512) -> dict[str, dict[str, float]]:
 
 
 def _start(folder: Path, work: Path, config: str, *options: str) -> subprocess.Popen:
+    """Starts the command, with compiled programs kept in `folder`, as they are for a person."""
     command = [sys.executable, "-m", "dip_jax.main", f"--config={config}", f"--workdir={work}"]
+    # With a cache of its own, JAX would keep less of a program than the command does.
+    environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
     return subprocess.Popen(
         [*command, *options],
         cwd=_ROOT,
-        env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(folder / "programs")},
+        env=environment | {"XDG_CACHE_HOME": str(folder)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

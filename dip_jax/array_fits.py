@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from dip_jax import guidance, images, tasks
 from dip_jax.array_options import OF_FILES, OF_MASKS, changes_of, seeds_of
 from dip_jax.arrays import Layout, read_array, read_mask_array
-from dip_jax.ensembles import figures_of_means, uncertainty
+from dip_jax.ensembles import figures_of_means, members, uncertainty
 from dip_jax.errors import FitError, InputError
 from dip_jax.lane_jobs import Log, Restoration, check_size
 from dip_jax.observation import Observation, observe
@@ -120,7 +120,7 @@ class ArrayFit:
 
     def _options(self) -> dict[str, Any]:
         """What of the configuration an array has."""
-        without = OF_FILES if self.task != "denoise" else (*OF_FILES, *OF_MASKS)
+        without = OF_FILES if self.task != "denoise" else (*OF_FILES, *OF_MASKS, "seamless")
         return {name: value for name, value in self.config.items() if name not in without}
 
     def run(
@@ -163,14 +163,16 @@ class ArrayFit:
                 progress.stop()
         if not results:
             raise FitError(next(iter(failed.values())))
-        restored = layout.pixels(np.mean([result.x for result in results], axis=0))
+        seamless = self.keep_known and config["seamless"]
+        given = members(results, self.observation, seamless=seamless)
+        restored = layout.pixels(given.mean(axis=0))
         judged = None
         if self.keep_known:
             restored = np.where(layout.like_array(self.known), self.before, restored)
             judged = np.logical_not(self.known.all(axis=-1))
         spread, figures = None, results[0].figures
         if len(results) > 1:
-            spread = uncertainty(results, judged) * layout.width
+            spread = uncertainty(given, judged) * layout.width
             figures = figures_of_means(results, self.observation, None)
         asked = any(result.stop_reason == "asked" for result in results)
         longest = max(results, key=lambda result: result.steps)

@@ -7,17 +7,38 @@ standard deviation says where not to trust it.
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
-from dip_jax import images, metrics
+from dip_jax import composite, images, metrics
 from dip_jax.lane_jobs import Restoration
 from dip_jax.observation import Observation
 
 Image = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]
+Images = Float[np.ndarray, "n h w c"]
+
+_seamless = jax.jit(composite.seamless)
+
+
+def members(results: Sequence[Restoration], observation: Observation, *, seamless: bool) -> Images:
+    """What each seed gives, whose mean is the result.
+
+    Args:
+        results: of the seeds.
+        observation: what they were fitted to.
+        seamless: whether known values are put in, and what is filled is corrected to meet them, as
+            `composite.seamless` does; else it is the network's image.
+    """
+    return np.stack([shown(result.x, observation, seamless=seamless) for result in results])
+
+
+def shown(x: Image, observation: Observation, *, seamless: bool) -> Image:
+    """A network's image as `members` gives it."""
+    return np.asarray(_seamless(jnp.asarray(x), observation)) if seamless else x
 
 
 def composited(
@@ -62,17 +83,15 @@ def figures_of_means(
     return figures
 
 
-def uncertainty(
-    results: Sequence[Restoration], judged: Mask | None = None
-) -> Float[np.ndarray, "h w"]:
+def uncertainty(members: Images, judged: Mask | None = None) -> Float[np.ndarray, "h w"]:
     """The standard deviation over seeds, root mean square over channels, in [0, 1].
 
     Args:
-        results: of two seeds or more.
+        members: what two seeds or more give.
         judged: where the picture comes from the network; known pixels that are kept are certain,
             so elsewhere it is 0. None for everywhere.
     """
-    spread = np.sqrt(np.mean(np.var([result.x for result in results], axis=0), axis=-1))
+    spread = np.sqrt(np.mean(np.var(members, axis=0), axis=-1))
     return spread if judged is None else np.where(judged, spread, 0.0)
 
 

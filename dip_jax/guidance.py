@@ -133,8 +133,8 @@ def check_memory(
     observation: Observation,
     clean: Float[np.ndarray, "h w c"] | None = None,
     available: float | None = None,
-) -> None:
-    """Refuses fits that the memory is too small for.
+) -> float:
+    """Refuses fits that the memory is too small for, and gives the bytes that they take.
 
     Args:
         config: as `tasks.defaults` gives it.
@@ -150,7 +150,7 @@ def check_memory(
         available = device_bytes(jax.local_devices()[0])
     needed = memory_of(config, observation, clean)
     if available is None or needed <= available:
-        return
+        return needed
     h, w, _ = observation.y.shape
     architecture = tasks.fit_settings(config).architecture
     share = max(0.0, 0.9 * (available - _process_bytes()) / (needed - _process_bytes()))
@@ -185,6 +185,7 @@ def advice(
     observation: Observation,
     clean: Float[np.ndarray, "h w c"] | None = None,
     *,
+    memory: float | None = None,
     how: str = "--config.stop.criterion=wmv --config.num_steps=3000",
 ) -> list[str]:
     """What a person should know before the fits start, in lines: time, memory, and a hint.
@@ -193,9 +194,12 @@ def advice(
         config: as `tasks.defaults` gives it.
         observation: what is fitted.
         clean: the clean image of an experiment, or None.
+        memory: bytes that the fits take, where `memory_of` is known.
         how: how the criterion that the hint is about is asked for.
     """
-    line = f"about {_gigabytes(memory_of(config, observation, clean))} of memory"
+    if memory is None:
+        memory = memory_of(config, observation, clean)
+    line = f"about {_gigabytes(memory)} of memory"
     seconds = seconds_of(config, observation.y.shape)
     if seconds is not None:
         line = f"{_duration(*seconds)} for all steps, and {line}; a rough estimate"

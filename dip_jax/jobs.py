@@ -209,5 +209,5 @@ def remarks(job: Job, config: Config, not_finite: int) -> list[str]:
     if not_finite:
         lines.append(f"{not_finite} values are NaN or infinite: taken as unknown")
     observation, _ = observe(job.y, job.fill)
-    guidance.check_memory(config, observation, job.clean)
-    return lines + guidance.advice(config, observation, job.clean)
+    memory = guidance.check_memory(config, observation, job.clean)
+    return lines + guidance.advice(config, observation, memory=memory)

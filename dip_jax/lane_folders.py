@@ -15,11 +15,12 @@ import numpy as np
 
 from dip_jax import images, reporting
 from dip_jax.checkpoints import Checkpoints
-from dip_jax.ensembles import composited
+from dip_jax.ensembles import composited, shown
 from dip_jax.errors import InputError
 from dip_jax.files import write_atomically
 from dip_jax.jobs import Job
 from dip_jax.lane_jobs import Log, Restoration
+from dip_jax.observation import Observation
 from dip_jax.progress import Progress
 
 Config = Mapping[str, Any]
@@ -95,6 +96,7 @@ class LaneFolder:
     def open(
         self,
         job: Job,
+        observation: Observation,
         config: Config,
         mark: str,
         should_stop: Callable[[], bool],
@@ -104,8 +106,9 @@ class LaneFolder:
         Raises:
             InputError: if that cannot be used, or nothing can be written.
         """
-        self._job, self._mark = job, mark
+        self._job, self._observation, self._mark = job, observation, mark
         self._kept_around = job.fill if config["keep_known"] else None
+        self._seamless = self._kept_around is not None and config["seamless"]
         self._should_stop = should_stop
         if self.is_finished:
             self.read(mark)
@@ -148,7 +151,8 @@ class LaneFolder:
 
     def on_preview(self, step: int, x_avg: np.ndarray) -> None:
         data_range = self._job.degraded.data_range
-        pixels = composited(x_avg, self._job.degraded.pixels, self._kept_around, data_range)
+        x = shown(x_avg, self._observation, seamless=self._seamless)
+        pixels = composited(x, self._job.degraded.pixels, self._kept_around, data_range)
         path = self._folder / "preview" / f"step_{step:06d}.png"
         if pixels.dtype not in (np.uint8, np.uint16):  # PNG holds no other values
             x = images.to_float(pixels, data_range)

@@ -15,7 +15,6 @@ from dip_jax.jobs import Job, prepare, remarks
 from dip_jax.lane_folders import Overall, lane_folders
 from dip_jax.lane_jobs import LaneJob, LaterJob, Restoration, check_size, fingerprint
 from dip_jax.observation import Observation, observe
-from dip_jax.results import write_results
 from dip_jax.workdirs import check_workdir, finished_summary, make_workdir
 
 Config = Mapping[str, Any]
@@ -157,7 +156,7 @@ class PictureRun:
             self.failure = str(error)
             raise
         assert self._job is not None and self._observation is not None
-        lane.open(self._job, self.config, self._mark, self._should_stop)
+        lane.open(self._job, self._observation, self.config, self._mark, self._should_stop)
         return LaneJob(
             self._observation,
             lane.seed,
@@ -230,6 +229,9 @@ class PictureRun:
         if len(self.lanes) > 1:
             rows = [{"seed": lane.seed} | row for lane in self.lanes for row in lane.rows]
             reporting.write_metrics(self.folder / "metrics.jsonl", rows)
+        # Imported only now: what draws takes longer to import than a fit to start.
+        from dip_jax.results import write_results
+
         self.summary = write_results(
             self.folder, self.config, self._job, results, rows, self._mark, failed, self._command
         )

@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from dip_jax import images, reporting
-from dip_jax.ensembles import against_clean, composited, figures_of_means, uncertainty
+from dip_jax import images, plots, reporting
+from dip_jax.ensembles import against_clean, composited, figures_of_means, members, uncertainty
 from dip_jax.jobs import Job
 from dip_jax.lane_jobs import Restoration
 from dip_jax.observation import observe
@@ -49,9 +49,10 @@ def write_results(
     interrupted |= any(result.stop_reason == "asked" for result in ended)
     only = ended[0] if len(results) == 1 else None
     kept = job.fill if config["keep_known"] else None  # else nothing is kept, all is given
-    mean = np.mean([r.x for r in ended], axis=0)
+    observation, _ = observe(job.y, job.fill)
+    given = members(ended, observation, seamless=kept is not None and config["seamless"])
     data_range = job.degraded.data_range
-    pixels = composited(mean, job.degraded.pixels, kept, data_range)
+    pixels = composited(given.mean(axis=0), job.degraded.pixels, kept, data_range)
     # Without loss, so that known pixels stay what they were; PNG holds these two types alone.
     tiff = job.degraded.file_format == "TIFF" or pixels.dtype not in (np.uint8, np.uint16)
     suffix = ".tif" if tiff else ".png"
@@ -60,7 +61,6 @@ def write_results(
         images.write(folder / f"degraded{suffix}", job.degraded.pixels, job.degraded)
 
     restored = images.to_float(pixels, data_range)
-    observation, _ = observe(job.y, job.fill)
     figures = dict(only.figures) if only else figures_of_means(ended, observation, job.clean)
     chosen = figures[only.chosen_image] if only else figures.pop("mean")
     figures["restored"] = dict(chosen) if kept is None else {}
@@ -79,7 +79,7 @@ def write_results(
         judged = np.ones(job.y.shape[:2], bool)
         if kept is not None:
             judged = kept | ~np.isfinite(job.y).all(axis=-1)
-        spread = uncertainty(ended, judged)
+        spread = uncertainty(given, judged)
         # White is the 99.5th percentile over the pixels that were not kept.
         white = float(np.percentile(spread[judged], 99.5))
         spread_figures = {"white": white, "mean": float(spread[judged].mean())}
@@ -93,7 +93,7 @@ def write_results(
     chosen_step = only.chosen_step if only else None
     reporting.write_picture(
         folder / "curves.png",
-        reporting.curves(
+        plots.curves(
             rows,
             chosen_step,
             name,

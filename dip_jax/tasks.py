@@ -66,6 +66,7 @@ _BASE: dict[str, Any] = {
     },
     "stability": {"jump": 5.0, "snapshot_every": 100, "max_failures": 5},
     "keep_known": True,
+    "seamless": True,
     "log_every": 50,
     "preview_every": 200,
     "checkpoint_every": 500,

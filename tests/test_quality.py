@@ -103,7 +103,7 @@ def test_the_oracle_of_a_fit_is_its_best_step_by_the_clean_picture():
         assert best >= psnr(members.stopped[kind][0], picture.clean) - 1e-3
 
 
-def test_twice_the_members_cost_twice_the_time_and_halve_independent_errors():
+def test_twice_the_members_cost_twice_the_steps_and_halve_independent_errors():
     rng = np.random.default_rng(0)
     clean = np.full((32, 32, 3), 0.5, np.float32)
     images = {
@@ -117,7 +117,7 @@ def test_twice_the_members_cost_twice_the_time_and_halve_independent_errors():
         assert [e["image"] for e in found] == ["result", "output", "average"]
         for e in found:
             assert e["psnr"] == pytest.approx(20 + 10 * np.log10(n), abs=0.2)
-            assert e["psnr"] == e["oracle_psnr"] and e["seconds"] == 7.0 * n
+            assert e["psnr"] == e["oracle_psnr"] and e["steps"] == 7.0 * n and e["seconds"] is None
     np.testing.assert_array_equal(shown["dip_jax, 1 seed|result"], images["result"][0])
 
 
@@ -133,12 +133,14 @@ def test_what_a_person_gets_has_the_known_pixels_as_they_are():
 @pytest.mark.parametrize("name", ["denoise", "hole"])
 def test_the_baseline_is_taken_at_its_last_step_and_its_oracle_at_the_best(name):
     pytest.importorskip("torch")
+    from benchmarks import quality_baseline
+
     changes = {name: value for name, value in TINY.items() if name != "input.depth"}
     suite = quality_plan.SUITES[name]
     config = quality_plan.configuration(suite, "cpu", changes)
     (picture,) = quality_plan.samples(suite, ["coffee"], config, 32)
     base = quality_plan.baseline_configuration(suite, config)
-    entries, images, _ = quality_fits.baseline(picture, base, 8)
+    entries, images, _ = quality_baseline.baseline(picture, base, 8)
     for e in entries:
         x = images[f"{e['method']}|{e['image']}"]
         assert e["psnr"] == pytest.approx(psnr(x, picture.clean))
@@ -148,7 +150,7 @@ def test_the_baseline_is_taken_at_its_last_step_and_its_oracle_at_the_best(name)
 
 
 def figures(method, image, value):
-    names = ("psnr", "ssim", "oracle_psnr", "oracle_ssim", "seconds")
+    names = ("psnr", "ssim", "oracle_psnr", "oracle_ssim", "seconds", "steps")
     return {"method": method, "image": image} | dict.fromkeys(names, value)
 
 
@@ -172,6 +174,36 @@ def test_a_mean_leaves_out_what_not_every_picture_has():
     second = [figures("wavelet", "", 20.0) | {"oracle_psnr": None}]
     (mean,) = means([first, second])
     assert mean["psnr"] == 25 and mean["oracle_psnr"] is None
+
+
+@pytest.mark.slow
+def test_a_fits_seconds_are_its_steps_by_those_of_a_step(tmp_path):
+    settings = [f"--set={name}={value}" for name, value in TINY.items()]
+    run(
+        tmp_path, "--suite=reconstruct", "--pictures=1", "--seeds=2", "--methods=dip_jax", *settings
+    )
+    results = json.loads((tmp_path / "quality_reconstruct.json").read_text())
+    (picture,) = results["pictures"]
+    a_step = picture["details"]["times"]["dip_jax"]
+    assert 0 < a_step < 5
+    found = [e for e in picture["entries"] if e["method"].startswith("dip_jax")]
+    assert {e["method"] for e in found} == {"dip_jax, 1 seed", "dip_jax, 2 seeds"}
+    for e in found:
+        assert e["seconds"] == pytest.approx(e["steps"] * a_step)
+        assert e["steps"] == 25 * int(e["method"].split()[1])
+
+
+@pytest.mark.slow
+def test_the_oracle_of_a_masked_task_is_of_what_a_person_gets():
+    config, picture = tiny("reconstruct")
+    members = quality_fits.fit_members(picture, config, 1)
+    for images in (members.stopped, members.oracle):
+        for kind in (quality_fits.RESULT, quality_fits.OUT, quality_fits.AVG):
+            known = ~picture.fill
+            np.testing.assert_array_equal(images[kind][0][known], picture.y[known])
+    for kind in (quality_fits.OUT, quality_fits.AVG):
+        best = psnr(members.oracle[kind][0], picture.clean)
+        assert best >= psnr(members.stopped[kind][0], picture.clean) - 1e-3
 
 
 def test_a_crop_shows_what_was_filled():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_jax import files, reporting
+from dip_jax import files, plots, reporting
 from dip_jax.errors import InputError
 
 
@@ -214,7 +214,7 @@ def test_curves_are_a_valid_png_for_whole_partial_and_short_histories(
 ) -> None:
     path = tmp_path / "curves.png"
     title = "denoise: a_$file^{name$.png" + " which is long" * 12
-    reporting.write_picture(path, reporting.curves(rows, chosen_step, "heldout", title))
+    reporting.write_picture(path, plots.curves(rows, chosen_step, "heldout", title))
     with Image.open(io.BytesIO(path.read_bytes())) as picture:
         picture.load()
         assert picture.format == "PNG" and picture.mode == "RGB"
@@ -222,8 +222,8 @@ def test_curves_are_a_valid_png_for_whole_partial_and_short_histories(
 
 
 def test_the_ssim_axes_are_left_out_where_there_is_no_ssim() -> None:
-    both = reporting.curves(history(9), 100, "heldout", "x")
-    one = reporting.curves(history(9, without=("ssim",)), 100, "heldout", "x")
+    both = plots.curves(history(9), 100, "heldout", "x")
+    one = plots.curves(history(9, without=("ssim",)), 100, "heldout", "x")
     assert one.height < both.height
 
 
@@ -235,14 +235,14 @@ def has_colour(picture: Image.Image, colour: str) -> bool:
 @pytest.mark.parametrize("present", ["true", "heldout", "observed"])
 def test_each_reference_is_drawn_in_its_own_colour(present: str) -> None:
     absent = tuple(f"psnr_{other}" for other in reporting.REFERENCES if other != present)
-    picture = reporting.curves(history(30, without=("ssim", *absent)), 500, "heldout", "x")
+    picture = plots.curves(history(30, without=("ssim", *absent)), 500, "heldout", "x")
     for reference, colour in reporting.REFERENCES.items():
         assert has_colour(picture, colour) == (reference == present)
 
 
 def test_the_oracle_is_marked_only_where_the_truth_is_known() -> None:
-    known = reporting.curves(history(30, without=("ssim",)), 700, "heldout", "x")
-    unknown = reporting.curves(history(30, without=("ssim", "psnr_true")), 700, "heldout", "x")
+    known = plots.curves(history(30, without=("ssim",)), 700, "heldout", "x")
+    unknown = plots.curves(history(30, without=("ssim", "psnr_true")), 700, "heldout", "x")
     assert has_colour(known, reporting.ORACLE_COLOUR)
     assert not has_colour(unknown, reporting.ORACLE_COLOUR)
 
@@ -255,7 +255,7 @@ def test_the_bad_values_of_the_first_steps_do_not_squash_the_rest() -> None:
         worse[0][key] -= 10.0
 
     def heights(rows: list[dict[str, Any]]) -> int:
-        picture = np.asarray(reporting.curves(rows, None, "x", "x"))
+        picture = np.asarray(plots.curves(rows, None, "x", "x"))
         curve = (picture == [0x00, 0x9E, 0x73]).all(-1)
         lines = np.nonzero(curve[:, : picture.shape[1] * 3 // 4].any(1))[0]
         return int(lines.max() - lines.min())
