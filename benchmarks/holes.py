@@ -4,8 +4,9 @@
 
 The average changes nothing in a fit, so averages of many lengths are taken beside the same fit, and
 each is judged by what held-out pixels would have chosen among its own steps, and of them alone.
-PSNRs are against the clean picture, of the composite with the known pixels. The loss is against the
-best of all steps of the same fit: of that average and the output, and of that average alone.
+PSNRs are against the clean picture, of the seamless composite with the known pixels. The loss is
+against the best of all steps of the same fit: of that average and the output, and of that average
+alone.
 
 Resumable: each finished fit is kept in a file of its own, and only what is missing is run.
 """
@@ -19,10 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.tables import kept, row, write_report
-from dip_jax import degrade, images, metrics, startup, tasks
+from dip_jax import composite, degrade, images, metrics, startup, tasks
 from dip_jax.fit_state import Lane
 from dip_jax.fitting import make_chunk, make_fit
-from dip_jax.observation import observe
+from dip_jax.observation import Observation, observe
 from dip_jax.stopping import Criterion, Judgement, View
 
 AVERAGES = {  # weight of the past, share of the steps
@@ -56,12 +57,14 @@ CASES = (
 )
 
 
-def watch_averages(steps: int) -> Criterion:
+def watch_averages(observation: Observation, clean: np.ndarray, steps: int) -> Criterion:
     """A criterion that never stops, and notes two PSNRs in dB of every step.
 
     They are of the composite against the clean picture and of the image itself on held-out pixels;
     for the output and for each of `AVERAGES`.
     """
+    h, w, _ = clean.shape
+    everywhere = jnp.ones((h, w, 1))
     past, share = (jnp.array(column) for column in zip(*AVERAGES.values(), strict=True))
 
     def init(lane: Lane):
@@ -73,13 +76,11 @@ def watch_averages(steps: int) -> Criterion:
         averages, length, curves = carry
         length = jnp.maximum(past * length + 1, length + share / (1 - share))
         averages += (view.x_out - averages) / length[:, None, None, None]
-        lane = view.lane
-        known = lane.fit + lane.held
 
         def psnrs(x):
-            composite = known * lane.y + (1 - known) * x
-            true = metrics.psnr(composite, lane.true, lane.inside)
-            return jnp.stack([true, metrics.psnr(x, lane.y, lane.held)])
+            given = composite.seamless(x[:h, :w], observation)
+            true = metrics.psnr(given, jnp.asarray(clean), everywhere)
+            return jnp.stack([true, metrics.psnr(x, view.lane.y, view.lane.held)])
 
         row = jnp.stack([psnrs(view.x_out), *(psnrs(averages[i]) for i in range(len(AVERAGES)))])
         curves = curves.at[view.step - 1].set(row)
@@ -97,9 +98,10 @@ def fit_case(case: Case) -> dict[str, Any]:
     h, w, channels = clean.shape
     rng = np.random.default_rng(case.holes)
     fill = degrade.holes_mask((h, w), rng, config["damage"]["share"])
-    fit = make_fit(tasks.fit_settings(config), watch_averages(steps), channels)
-    lane_key, state_key = jax.random.split(jax.random.key(case.seed))
     observation, _ = observe(degrade.erase(clean, fill, 0.0), fill)
+    criterion = watch_averages(observation, clean, steps)
+    fit = make_fit(tasks.fit_settings(config), criterion, channels)
+    lane_key, state_key = jax.random.split(jax.random.key(case.seed))
     lane = jax.jit(fit.make_lane)(lane_key, observation, clean)
     state = jax.tree.map(jnp.copy, jax.jit(fit.init)(state_key, lane))
     state, _ = make_chunk(fit.step, steps)(state, lane, jnp.int32(steps))

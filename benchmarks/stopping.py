@@ -31,7 +31,7 @@ import numpy as np  # noqa: E402
 
 from benchmarks.samples import damaged  # noqa: E402
 from benchmarks.tables import header, kept, row, write_report  # noqa: E402
-from dip_jax import metrics, stopping, tasks  # noqa: E402
+from dip_jax import composite, metrics, stopping, tasks  # noqa: E402
 from dip_jax.fit_state import RUNNING  # noqa: E402
 from dip_jax.fitting import make_chunk, make_fit  # noqa: E402
 from dip_jax.observation import observe  # noqa: E402
@@ -132,12 +132,13 @@ def fit_case(case: Case, side: int, changes: dict[str, Any]) -> dict[str, Any]:
     settings = tasks.fit_settings(config)
     clean, y, fill = damaged(config, case.picture, side)
     h, w, channels = clean.shape
-    keep = jnp.zeros((h, w, 1)) if fill is None else jnp.asarray(~fill[..., None], jnp.float32)
+    observation, _ = observe(y, fill)
 
     def psnr_of(x):
-        given = keep * jnp.asarray(y) + (1 - keep) * x[:h, :w]
+        x = x[:h, :w]
+        given = x if fill is None else composite.seamless(x, observation)
         everywhere = jnp.ones((h, w, 1))
-        return [metrics.psnr(image, jnp.asarray(clean), everywhere) for image in (given, x[:h, :w])]
+        return [metrics.psnr(image, jnp.asarray(clean), everywhere) for image in (given, x)]
 
     criteria: dict[str, Criterion] = {}
     if config["heldout"]["share"]:
@@ -149,7 +150,6 @@ def fit_case(case: Case, side: int, changes: dict[str, Any]) -> dict[str, Any]:
         criteria[f"wmv {patience}"] = stopping.wmv(patience=patience)
     fit = make_fit(settings, watch_all(criteria, psnr_of, case.steps), channels)
     lane_key, state_key = jax.random.split(jax.random.key(case.seed))
-    observation, _ = observe(y, fill)
     lane = jax.jit(fit.make_lane)(lane_key, observation, clean)
     state = jax.tree.map(jnp.copy, jax.jit(fit.init)(state_key, lane))
     chunk = make_chunk(fit.step, 100)

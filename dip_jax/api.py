@@ -166,8 +166,9 @@ def inpaint(  # noqa: D417 (the others are explained by `denoise`)
         mask: True where the picture is to be filled: bool, or 0 and 1, or 0 and 255; `(h, w)`, or
             of the shape of `image` for every value by itself.
         mask_polarity: "fill", or "keep" for a mask that is true where the picture is good.
-        keep_known: whether known pixels come back exactly as they are. If not, all of the result
-            comes from the network.
+        keep_known: whether known pixels come back exactly as they are, and what is filled is
+            corrected to meet them without a seam (`composite.seamless`; the option "seamless",
+            False, pastes it in as it is). If not, all of the result comes from the network.
 
     Returns:
         As `denoise` does.

@@ -86,7 +86,7 @@ _TASKS: dict[str, dict[str, Any]] = {
             "degrade": "noise",
             "sample": {"name": "chelsea"},
             "input": {"noise": 1 / 30},
-            "num_steps": 1200,
+            "num_steps": 2400,
         },
         "quick": {"sample": {"side": 128}, "num_steps": 500},
         "paper": {**_PUBLISHED, "num_steps": 3000},
@@ -124,7 +124,7 @@ _TASKS: dict[str, dict[str, Any]] = {
         },
     },
     "reconstruct": {
-        "": {"degrade": "missing", "num_steps": 1200},
+        "": {"degrade": "missing", "num_steps": 2400},
         "quick": {"sample": {"side": 128}, "num_steps": 500},
         "paper": {**_PUBLISHED, "learning_rate": 0.001, "num_steps": 11000},
     },
