@@ -128,7 +128,7 @@ def units(
     names: Sequence[str], sizes: Sequence[int], lanes: Sequence[int], platform: str
 ) -> list[Unit]:
     """All of them, what the targets speak of first and then the quick ones first."""
-    first = [(256, 1)] if platform == "cpu" else [(512, 1), (256, 1), (256, 8)]
+    first = [(256, 1), (512, 1)] if platform == "cpu" else [(512, 1), (256, 1), (256, 8)]
 
     def key(pair: tuple[int, int]) -> tuple[bool, int, int]:
         size, count = pair
