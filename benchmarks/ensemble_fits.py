@@ -20,6 +20,7 @@ from benchmarks.ensemble_figures import (
 )
 from benchmarks.samples import damaged
 from dip_jax import stopping, tasks
+from dip_jax.ensembles import shown
 from dip_jax.fitting import make_fit
 from dip_jax.lanes import Slots
 from dip_jax.observation import Observation, hold_out, observe
@@ -62,10 +63,9 @@ class Problem:
         return np.ones(self.y.shape[:2], bool) if self.fill is None else self.fill
 
     def given(self, members: Images) -> Images:
-        """What a person gets of images of the network, `(…, h, w, c)`."""
-        if self.fill is None:
-            return members
-        return np.where(self.fill[..., None], members, self.y)
+        """What a person gets of images of the network, `(n, h, w, c)`."""
+        seamless = self.fill is not None and self.config["seamless"]
+        return np.stack([shown(x, self.observation, seamless=seamless) for x in members])
 
 
 def each_stops_itself(case: Case, args: argparse.Namespace) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def common_split(case: Case, args: argparse.Namespace) -> dict[str, Any]:
         for group in groups(args.seeds, n):
             means = recorded[:, group].astype(np.float32).mean(axis=1)
             best, last = stopped_by_mean([heldout_psnr(x) for x in means], steps, patience)
-            true = [psnr(problem.given(x), problem.clean) for x in means]
+            true = [psnr(x, problem.clean) for x in problem.given(means)]
             psnrs.append(true[best])
             oracles.append(max(true))
             chosen.append(steps[best])

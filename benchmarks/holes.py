@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.quality_plan import digest
 from benchmarks.tables import kept, row, write_report
 from dip_jax import composite, degrade, images, metrics, startup, tasks
 from dip_jax.fit_state import Lane
@@ -125,8 +126,9 @@ def table(work: Path) -> str:
     names = ["picture", "seed", "holes", *AVERAGES]
     lines = [row(names), row(["---"] * len(names))]
     columns: dict[str, list[list[float]]] = {label: [] for label in AVERAGES}
+    of_config = digest([tasks.defaults("hole_fill"), list(AVERAGES)])
     for case in CASES:
-        name = f"holes {case.picture} {case.side} {case.seed} {case.holes}"
+        name = f"holes {case.picture} {case.side} {case.seed} {case.holes} {of_config}"
         result = kept(work, name, lambda c=case: fit_case(c))
         h, w, _ = result["shape"]
         cells = [f"{case.picture} {w}×{h}", str(case.seed), str(case.holes)]

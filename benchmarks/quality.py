@@ -10,7 +10,7 @@ of clean pictures, or has one for each suite; `NAME_mask.png` beside `NAME.png` 
 where the picture is known (`--mask-polarity=fill`: where it is to be filled), and a picture without
 one is damaged as the task's sample is.
 
-`--scale=cpu` (default): three pictures of 128 pixels, 4 seeds; 10 to 30 minutes a suite on two
+`--scale=cpu` (default): three pictures of 128 pixels, 4 seeds; 10 to 45 minutes a suite on two
 cores. `--scale=full`: the published protocols, all pictures in full size, published width, 8 seeds;
 for an accelerator. What is set by hand goes before what the scale says.
 

@@ -29,12 +29,14 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
+from benchmarks.quality_plan import digest  # noqa: E402
 from benchmarks.samples import damaged  # noqa: E402
 from benchmarks.tables import header, kept, row, write_report  # noqa: E402
 from dip_jax import composite, metrics, stopping, tasks  # noqa: E402
 from dip_jax.fit_state import RUNNING  # noqa: E402
 from dip_jax.fitting import make_chunk, make_fit  # noqa: E402
 from dip_jax.observation import observe  # noqa: E402
+from dip_jax.overrides import override  # noqa: E402
 from dip_jax.stopping import Criterion, Judgement, View  # noqa: E402
 
 HELDOUT_PATIENCES = (50, 100, 150, 200, 300, 500)
@@ -120,15 +122,14 @@ def watch_all(criteria: dict[str, Criterion], psnr_of: Any, steps: int) -> Crite
     return Criterion(init, update)
 
 
+def case_config(case: Case, changes: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a case: the task's defaults with its changes."""
+    return override(tasks.defaults(case.task), dict(case.changes) | changes)
+
+
 def fit_case(case: Case, side: int, changes: dict[str, Any]) -> dict[str, Any]:
     """Fits one case for its steps; gives what every criterion would have chosen."""
-    config = tasks.defaults(case.task)
-    for path, value in (dict(case.changes) | changes).items():
-        *sections, name = path.split(".")
-        section = config
-        for part in sections:
-            section = section[part]
-        section[name] = value
+    config = case_config(case, changes)
     settings = tasks.fit_settings(config)
     clean, y, fill = damaged(config, case.picture, side)
     h, w, channels = clean.shape
@@ -212,7 +213,8 @@ def fits(
     for case in cases:
         for label, changes in variants.items():
             side = case.side or args.side
-            name = f"{case.task} {case.picture} {label} {side}"
+            config = case_config(case, changes)
+            name = f"{case.task} {case.picture} {label} {side} {digest([config, case.steps])}"
             yield (
                 case,
                 label,

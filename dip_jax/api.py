@@ -73,7 +73,7 @@ def denoise(
     Args:
         image: `(h, w)`, or three axes with any number of channels; sides of 32 pixels or more. It
             is not changed.
-        num_steps: the largest number of steps; None for the default of the task (some 1000).
+        num_steps: the largest number of steps; None for the default of the task (600 to 2400).
         seeds: how many fits, each with its own random numbers, the result is the mean of; or the
             seeds themselves. Each takes the same time again, and a little noise away. One that
             falls apart is left out, with a warning (`FitInfo.failed`).

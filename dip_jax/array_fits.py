@@ -59,8 +59,9 @@ class FitInfo:
     """How a picture was restored.
 
     Attributes:
-        figures: PSNRs in dB and SSIMs: of the output ("out") and the moving average ("avg") of one
-            seed at its chosen step, or of their means over seeds and of the result ("mean").
+        figures: PSNRs in dB and SSIMs of the network's images: of the output ("out") and the moving
+            average ("avg") of one seed at its chosen step, or of the means of these over seeds, and
+            of that of the images that the seeds chose ("mean").
         chosen_steps: for each seed, the step that its picture comes from, counted from 1.
         uncertainty: the standard deviation over seeds, `(h, w)` in the image's values; 0 where
             known pixels were kept; None for one seed.
@@ -217,6 +218,8 @@ def prepare(
             "the mask is None; expected an array, true where the image is to be filled: was its "
             "file found?"
         )
+    if mask is None and "seamless" in (options or {}):
+        raise InputError("'seamless' is for known pixels that are kept, and denoising keeps none")
     before, layout = read_array(image, channel_axis, data_range)
     chosen = seeds_of(seeds, rng)
     config = override(tasks.defaults(task, preset), changes_of(num_steps, criterion, options))
@@ -224,6 +227,7 @@ def prepare(
     config["data_range"] = layout.data_range or ()
     if mask is not None:
         config |= {"mask_polarity": mask_polarity, "keep_known": keep_known}
+        config["seamless"] = keep_known and config["seamless"]
     y = layout.image(before)
     finite = np.isfinite(y)
     fill = np.zeros(y.shape[:2], bool)

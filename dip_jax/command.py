@@ -189,7 +189,7 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="the largest number of steps of a fit, which often stops by itself before. More take "
-        "longer and follow the picture more closely, damage included. Default: some 1000, by task",
+        "longer and follow the picture more closely, damage included. Default: 600 to 2400",
     )
     fit.add_argument(
         "--criterion",

@@ -9,6 +9,10 @@ guidance field.
 
 The Laplacian is that of a pixel's four neighbours, without flow over the picture's border. So no
 correction is larger than the largest around it, and there is none where the network is right.
+
+The known values are taken at their word: their own noise, and the rim of a damage that the mask
+does not wholly cover, are continued into the unknown ones as well, ever more smoothly with the
+distance. For such pictures pasting may be better.
 """
 
 import jax
@@ -40,7 +44,8 @@ def harmonic(r: Float[Array, "h w c"], known: Float[Array, "h w c"]) -> Float[Ar
     """What is `r` where that is known, and a weighted mean of the known values around elsewhere.
 
     The solution of Laplace's equation with the known values as its boundary, by conjugate gradients
-    to a relative residual of 1e-5; 0 in a channel of which nothing is known.
+    until the residual that they carry along is 1e-5 of the first; 0 in a channel of which nothing
+    is known.
 
     Args:
         r: of any range; what it is at unknown places does not matter.

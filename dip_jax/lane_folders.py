@@ -73,6 +73,7 @@ class LaneFolder:
         self.rows: list[dict[str, Any]] = []
         self.failure = ""
         self.steps = 0
+        self._previewed: tuple[Job, Observation] | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -106,7 +107,7 @@ class LaneFolder:
         Raises:
             InputError: if that cannot be used, or nothing can be written.
         """
-        self._job, self._observation, self._mark = job, observation, mark
+        self._previewed, self._mark = (job, observation), mark
         self._kept_around = job.fill if config["keep_known"] else None
         self._seamless = self._kept_around is not None and config["seamless"]
         self._should_stop = should_stop
@@ -150,16 +151,17 @@ class LaneFolder:
         return self._should_stop()
 
     def on_preview(self, step: int, x_avg: np.ndarray) -> None:
-        data_range = self._job.degraded.data_range
-        x = shown(x_avg, self._observation, seamless=self._seamless)
-        pixels = composited(x, self._job.degraded.pixels, self._kept_around, data_range)
+        assert self._previewed is not None
+        (job, observation), data_range = self._previewed, self._previewed[0].degraded.data_range
+        x = shown(x_avg, observation, seamless=self._seamless)
+        pixels = composited(x, job.degraded.pixels, self._kept_around, data_range)
         path = self._folder / "preview" / f"step_{step:06d}.png"
         if pixels.dtype not in (np.uint8, np.uint16):  # PNG holds no other values
             x = images.to_float(pixels, data_range)
             pixels = images.from_float(x, np.uint8, pixels.ndim)
             images.write(path, pixels)
         else:
-            images.write(path, pixels, self._job.degraded)
+            images.write(path, pixels, job.degraded)
 
     def on_done(self, result: Restoration) -> None:
         self.result = result
@@ -194,8 +196,8 @@ class LaneFolder:
         self._overall.progress.message(f"{self._name}{text}")
 
     def forget(self) -> None:
-        """Drops its images and rows, which are on disk."""
-        self.result, self.rows = None, []
+        """Drops its images and rows, which are on disk, and the picture."""
+        self.result, self.rows, self._previewed = None, [], None
 
     def close(self) -> None:
         """Lets go of its checkpoints."""

@@ -15,6 +15,7 @@ from dip_jax.jobs import Job, prepare, remarks
 from dip_jax.lane_folders import Overall, lane_folders
 from dip_jax.lane_jobs import LaneJob, LaterJob, Restoration, check_size, fingerprint
 from dip_jax.observation import Observation, observe
+from dip_jax.results import write_results
 from dip_jax.workdirs import check_workdir, finished_summary, make_workdir
 
 Config = Mapping[str, Any]
@@ -229,9 +230,6 @@ class PictureRun:
         if len(self.lanes) > 1:
             rows = [{"seed": lane.seed} | row for lane in self.lanes for row in lane.rows]
             reporting.write_metrics(self.folder / "metrics.jsonl", rows)
-        # Imported only now: what draws takes longer to import than a fit to start.
-        from dip_jax.results import write_results
-
         self.summary = write_results(
             self.folder, self.config, self._job, results, rows, self._mark, failed, self._command
         )

@@ -9,12 +9,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from dip_jax import images, plots, reporting
+from dip_jax import images, reporting
 from dip_jax.ensembles import against_clean, composited, figures_of_means, members, uncertainty
 from dip_jax.jobs import Job
 from dip_jax.lane_jobs import Restoration
 from dip_jax.observation import observe
-from dip_jax.report import write_report
 
 Config = Mapping[str, Any]
 
@@ -57,6 +56,10 @@ def write_results(
     tiff = job.degraded.file_format == "TIFF" or pixels.dtype not in (np.uint8, np.uint16)
     suffix = ".tif" if tiff else ".png"
     images.write(folder / f"restored{suffix}", pixels, job.degraded)
+    # Only now: what draws takes longer to import than a fit to start, and the picture comes first.
+    from dip_jax import plots
+    from dip_jax.report import write_report
+
     if job.damaged_here:
         images.write(folder / f"degraded{suffix}", job.degraded.pixels, job.degraded)
 

@@ -6,6 +6,7 @@ import sys
 import typing
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 
 import dip_jax
 from dip_jax import images, overrides, progress, tasks
+from dip_jax.composite import seamless
+from dip_jax.errors import InputError
+from dip_jax.observation import observe
 from dip_jax.runs import run
 
 # One network for all tasks, so that they share compiled programs.
@@ -166,7 +170,7 @@ def two_seeds():
 
 
 def test_the_info_of_several_seeds(two_seeds):
-    _, mask, after, info = two_seeds
+    before, mask, after, info = two_seeds
     assert [result.seed for result in info.results] == [5, 6] == list(info.chosen_steps)
     assert info.steps == 12 and info.stop_reason == "num_steps" and info.seconds > 0
     assert [row["step"] for row in info.history] == [1, 2, 4, 6] * 2
@@ -178,12 +182,14 @@ def test_the_info_of_several_seeds(two_seeds):
     assert info.uncertainty.shape == (12, 10)
     assert (info.uncertainty[~mask] == 0).all() and (info.uncertainty[mask] > 0).all()
     # Of two values, the standard deviation is half of their difference.
-    half = np.abs(info.results[0].x - info.results[1].x) / 2 * 4
+    observation, _ = observe((before + 1) / 4, mask)
+    given_by = np.stack([seamless(jnp.asarray(r.x), observation) for r in info.results])
+    half = np.abs(given_by[0] - given_by[1]) / 2 * 4
     np.testing.assert_allclose(
         info.uncertainty[mask], np.sqrt((half**2).mean(-1))[mask], rtol=1e-4, atol=1e-6
     )
-    mean = np.mean([result.x for result in info.results], axis=0)
-    np.testing.assert_allclose(after[mask], -1 + 4 * mean[mask], rtol=1e-5)
+    np.testing.assert_allclose(after[mask], -1 + 4 * given_by.mean(axis=0)[mask], rtol=1e-4)
+    assert info.config["seamless"] is True
 
 
 def test_a_seed_is_the_same_however_it_is_asked_for(two_seeds):
@@ -198,20 +204,25 @@ def test_a_seed_is_the_same_however_it_is_asked_for(two_seeds):
     assert by_list.uncertainty is None
 
 
+def test_denoising_keeps_no_pixels_that_could_be_met():
+    with pytest.raises(InputError, match="'seamless' is for known pixels"):
+        dip_jax.denoise(np.zeros((40, 40)), options={"seamless": False})
+
+
 def test_all_comes_from_the_network_if_asked(two_seeds):
-    before, mask, after, _ = two_seeds
-    raw = dip_jax.inpaint(
-        before,
-        ~mask,
-        mask_polarity="keep",
-        keep_known=False,
-        seeds=[5, 6],
-        data_range=(-1, 3),
-        num_steps=6,
-        options=TINY,
+    before, mask, after, info = two_seeds
+    how = dict(seeds=[5, 6], data_range=(-1, 3), num_steps=6, return_info=True)
+    raw, its = dip_jax.inpaint(
+        before, ~mask, mask_polarity="keep", keep_known=False, options=TINY, **how
     )
-    np.testing.assert_array_equal(raw[mask], after[mask])
-    assert (raw[~mask] != before[~mask]).all()
+    mean = np.mean([result.x for result in info.results], axis=0)
+    np.testing.assert_allclose(raw, -1 + 4 * mean, rtol=1e-5, atol=1e-5)
+    assert its.config["seamless"] is False
+    # Pasted in, the network's pixels are those of the raw result.
+    pasted, _ = dip_jax.inpaint(before, mask, options=TINY | {"seamless": False}, **how)
+    np.testing.assert_array_equal(pasted[mask], raw[mask])
+    np.testing.assert_array_equal(pasted[~mask], before[~mask])
+    assert (pasted[mask] != after[mask]).all()
 
 
 def test_a_seed_that_fails_is_left_out_with_a_warning():

@@ -5,13 +5,16 @@ import json
 import os
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from dip_jax import images, tasks
+from dip_jax.composite import seamless
 from dip_jax.errors import InputError
+from dip_jax.observation import observe
 from dip_jax.progress import PlainProgress
 from dip_jax.runs import run
 
@@ -484,6 +487,28 @@ def test_an_interrupted_ensemble_keeps_its_finished_seeds(three_seeds, tmp_path)
     assert (tmp_path / "run/restored.png").read_bytes() == (whole / "restored.png").read_bytes()
     again, said = go(config, tmp_path / "run")
     assert again["stop_reason"] == "num_steps" and "nothing to do" in said
+
+
+@pytest.mark.parametrize("seamlessly", [True, False])
+def test_what_is_filled_meets_the_known_pixels_unless_pasted(seamlessly, tmp_path):
+    config = config_of("hole_fill", seeds=2, num_steps=1, preview_every=1, seamless=seamlessly)
+    folder = tmp_path / "run"
+    go(config, folder)
+    before = np.asarray(Image.open(folder / "degraded.png"), np.float32) / 255
+    fill = (before == 0).all(axis=-1)
+    observation, _ = observe(before, fill)
+    members = [member(folder, seed) for seed in (0, 1)]
+
+    def given(x):
+        return np.asarray(seamless(jnp.asarray(x), observation)) if seamlessly else x
+
+    restored = np.asarray(Image.open(folder / "restored.png"), np.float32) / 255
+    mean = np.mean([given(images["x"]) for images in members], axis=0)
+    np.testing.assert_allclose(restored[fill], mean[fill], atol=0.6 / 255)
+    preview = Image.open(folder / "seeds" / "0" / "preview" / "step_000001.png")
+    shown = np.asarray(preview, np.float32) / 255
+    np.testing.assert_allclose(shown[fill], given(members[0]["x_avg"])[fill], atol=0.6 / 255)
+    np.testing.assert_array_equal(shown[~fill], before[~fill])
 
 
 def test_known_pixels_are_certain(tmp_path):
