@@ -48,8 +48,8 @@ def main(argv: list[str]) -> int:
     from dip_jax.signals import Stopping
 
     startup.keep_compiled_programs()
-    # Orbax and JAX log in lines that would tear up the progress display.
-    for name in ("absl", "jax"):
+    # Orbax, JAX and Matplotlib log in lines that would tear up the progress display.
+    for name in ("absl", "jax", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
     if argv[1:]:
         return _refuse(f"unexpected argument {argv[1]!r}: options look like --config.num_steps=500")

@@ -231,7 +231,8 @@ def test_a_seed_that_fails_is_left_out_with_a_warning():
     # them, which the seed decides, nothing is left to fit.
     mask = np.ones((10, 9), bool)
     mask[0, [0, 1, 8]] = False
-    how = dict(num_steps=2, options=TINY | {"heldout.share": 0.67, "heldout.block": 5})
+    changes = {"heldout.share": 0.67, "heldout.block": 5, "seamless": False}
+    how = dict(num_steps=2, options=TINY | changes)
     with pytest.warns(RuntimeWarning, match="of 6 seeds failed") as warned:
         after, info = dip_jax.reconstruct(before, mask, seeds=6, return_info=True, **how)
     assert warned[0].filename == __file__
