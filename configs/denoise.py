@@ -2,15 +2,14 @@
 
     python -m dip_jax.main --config=configs/denoise.py
 
-Measured from a cold start on two CPU cores, compilation included, against the clean picture
-(`:quick` at commit 51d565e, before a step became faster):
+Measured at commit 5e36df5 from a cold start on two CPU cores, compilation included, against
+the clean picture:
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
-    none      300 x 200   2 min 48 s     1200 (1197)         20.22 dB degraded, 30.05 dB restored
-    :quick    128 x 85    41 s           500 (500)           20.26 dB degraded, 28.61 dB restored
+    none      300 x 200   4 min 41 s     1955 (1755)         20.22 dB degraded, 30.42 dB restored
 
-Peak memory 2.7 GB. `:paper` is the published setting, for an accelerator; it has
-not been measured.
+Peak memory 2.5 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
+accelerator, has not been measured.
 Any field can be overridden, as in --config.num_steps=500; `dip_jax/tasks.py` lists them all.
 """
 

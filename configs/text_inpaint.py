@@ -2,14 +2,14 @@
 
     python -m dip_jax.main --config=configs/text_inpaint.py
 
-Measured at commit 51d565e, before a step became faster, from a cold start on two CPU cores,
-compilation included, against the clean picture:
+Measured at commit 5e36df5 from a cold start on two CPU cores, compilation included, against
+the clean picture:
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
-    none      256 x 256   3 min 11 s     1000 (999)          12.46 dB degraded, 31.40 dB restored
-    :quick    128 x 128   47 s           500 (500)           12.77 dB degraded, 31.20 dB restored
+    none      256 x 256   3 min 8 s      1000 (1000)         12.46 dB degraded, 32.08 dB restored
 
-Peak memory 1.6 GB. `:paper` is the published setting for an accelerator; it has not been measured.
+Peak memory 2.3 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
+accelerator, has not been measured.
 Any field can be overridden, as in --config.num_steps=500; `dip_jax/tasks.py` lists them all.
 """
 
