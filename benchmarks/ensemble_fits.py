@@ -64,8 +64,11 @@ class Problem:
 
     def given(self, members: Images) -> Images:
         """What a person gets of images of the network, `(n, h, w, c)`."""
-        seamless = self.fill is not None and self.config["seamless"]
-        return np.stack([shown(x, self.observation, seamless=seamless) for x in members])
+        if self.fill is None:
+            return members
+        seamless = self.config["seamless"]
+        filled = np.stack([shown(x, self.observation, seamless=seamless) for x in members])
+        return np.where(self.fill[..., None], filled, self.y)
 
 
 def each_stops_itself(case: Case, args: argparse.Namespace) -> dict[str, Any]:

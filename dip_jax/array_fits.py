@@ -164,8 +164,7 @@ class ArrayFit:
                 progress.stop()
         if not results:
             raise FitError(next(iter(failed.values())))
-        seamless = self.keep_known and config["seamless"]
-        given = members(results, self.observation, seamless=seamless)
+        given = members(results, self.observation, seamless=config["seamless"])
         restored = layout.pixels(given.mean(axis=0))
         judged = None
         if self.keep_known:
@@ -227,7 +226,8 @@ def prepare(
     config["data_range"] = layout.data_range or ()
     if mask is not None:
         config |= {"mask_polarity": mask_polarity, "keep_known": keep_known}
-        config["seamless"] = keep_known and config["seamless"]
+    keep_known = keep_known and mask is not None
+    config["seamless"] = keep_known and config["seamless"]
     y = layout.image(before)
     finite = np.isfinite(y)
     fill = np.zeros(y.shape[:2], bool)
@@ -250,7 +250,7 @@ def prepare(
         layout=layout,
         observation=observation,
         known=known,
-        keep_known=keep_known and mask is not None,
+        keep_known=keep_known,
         config=config,
         seeds=chosen,
     )

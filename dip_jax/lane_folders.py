@@ -152,7 +152,8 @@ class LaneFolder:
 
     def on_preview(self, step: int, x_avg: np.ndarray) -> None:
         assert self._previewed is not None
-        (job, observation), data_range = self._previewed, self._previewed[0].degraded.data_range
+        job, observation = self._previewed
+        data_range = job.degraded.data_range
         x = shown(x_avg, observation, seamless=self._seamless)
         pixels = composited(x, job.degraded.pixels, self._kept_around, data_range)
         path = self._folder / "preview" / f"step_{step:06d}.png"
