@@ -2,17 +2,19 @@
 
     python -m benchmarks.step_profile --task=text_inpaint --size=256
 
-Prints and writes benchmarks/results/step_profile_<task>.md. XLA runs pieces that do not depend on
-each other at the same time, so the pieces' times add up to more than that of the step.
+Prints and writes benchmarks/results/step_profile_<task>_<size>.md. XLA runs pieces that do not
+depend on each other at the same time, so their times add up to more than that of the step.
 """
 
 import argparse
 import collections
 import gzip
 import json
+import re
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from dip_jax import startup
 
@@ -22,28 +24,48 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 
 from benchmarks.samples import damaged  # noqa: E402
-from benchmarks.tables import commit, table, write_report  # noqa: E402
+from benchmarks.tables import commit, machine, table, write_report  # noqa: E402
 from dip_jax import tasks  # noqa: E402
 from dip_jax.fitting import make_chunk, make_fit  # noqa: E402
 from dip_jax.observation import observe  # noqa: E402
 
 STEPS = 3
-KINDS = (  # the first word that a piece's name begins with
-    ("matrix products and sums over pixels", ("ynn", "dot", "convolution")),
-    ("one pass over memory: norms, activations, transforms", ("",)),
+LIBRARY = ("ynn", "dot", "convolution")
+"""How the names of pieces begin that XLA leaves to a library; all others are its own loops."""
+
+PARTS = (  # what a piece's origin in the program contains: the first that fits
+    ("norms and activations", ("_activate", "moments")),
+    ("convolution after upsampling and its join", ("_join",)),
+    ("other convolutions", ("_convolved", "_block", "_pointwise")),
+    ("rest of the network", ("Hourglass",)),
+    ("noise, loss, Adam, average, criterion", ("",)),
 )
-"""`ynn_fusion` and `dot` are pieces that XLA leaves to a library; all others are its own loops."""
+ORIGIN = re.compile(r"^\s*(?:ROOT )?%?([\w.-]+) = .*op_name=\"([^\"]*)\"", re.MULTILINE)
 
 
-def events(task: str, size: int) -> tuple[collections.Counter, float]:
-    """Milliseconds per step of every piece, and of the whole step."""
+class Profile(NamedTuple):
+    """Milliseconds per step.
+
+    Attributes:
+        pieces: of every piece of the program, by its name.
+        origins: where in the network each piece comes from.
+        whole: of the step, which is less than the sum, as pieces run at the same time.
+    """
+
+    pieces: collections.Counter[str]
+    origins: dict[str, str]
+    whole: float
+
+
+def profile(task: str, size: int) -> Profile:
+    """Runs a few steps of a task's published network under JAX's profiler."""
     config = tasks.defaults(task, "paper")
     _, y, fill = damaged(config, "astronaut", size)
     observation, _ = observe(y, fill)
     fit = make_fit(tasks.fit_settings(config), tasks.criterion(config), y.shape[2])
     lane = jax.jit(fit.make_lane)(jax.random.key(0), observation)
     state = jax.tree.map(jnp.copy, jax.jit(fit.init)(jax.random.key(1), lane))
-    chunk = make_chunk(fit.step, STEPS)
+    chunk = make_chunk(fit.step, STEPS).lower(state, lane, jnp.int32(2)).compile()
     state, _ = chunk(state, lane, jnp.int32(2))
     jax.block_until_ready(state)
     with tempfile.TemporaryDirectory() as folder:
@@ -54,13 +76,25 @@ def events(task: str, size: int) -> tuple[collections.Counter, float]:
             whole = 1e3 * (time.perf_counter() - begin) / STEPS
         path = next(Path(folder).rglob("perfetto_trace.json.gz"))
         traced = json.loads(gzip.decompress(path.read_bytes()))["traceEvents"]
-    found: collections.Counter = collections.Counter()
+    pieces: collections.Counter[str] = collections.Counter()
     for event in traced:
         # A piece is named `kind.number`; Python's frames and the executor's own have other names.
         name = event.get("name", "")
         if event.get("ph") == "X" and name.split(".")[-1].isdigit() and " " not in name:
-            found[name] += event["dur"] / 1e3 / STEPS
-    return found, whole
+            pieces[name] += event["dur"] / 1e3 / STEPS
+    return Profile(pieces, dict(ORIGIN.findall(chunk.as_text())), whole)
+
+
+def by_part(found: Profile) -> dict[str, tuple[float, float]]:
+    """For each of `PARTS`, the milliseconds in libraries and in XLA's own loops."""
+    sums = {part: [0.0, 0.0] for part, _ in PARTS}
+    for name, spent in found.pieces.items():
+        if name.startswith(("while", "call", "conditional")):
+            continue  # its pieces are counted
+        origin = found.origins.get(name, "")
+        part = next(part for part, words in PARTS if any(word in origin for word in words))
+        sums[part][not name.startswith(LIBRARY)] += spent
+    return {part: (library, loops) for part, (library, loops) in sums.items()}
 
 
 def main() -> None:
@@ -72,26 +106,34 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="side in pixels (256)")
     args = parser.parse_args()
     startup.keep_compiled_programs()
-    found, whole = events(args.task, args.size)
-    sums = dict.fromkeys((kind for kind, _ in KINDS), 0.0)
-    for name, spent in found.items():
-        sums[next(kind for kind, words in KINDS if name.startswith(words))] += spent
+    found = profile(args.task, args.size)
+    parts = by_part(found)
+    library, loops = (sum(column) for column in zip(*parts.values(), strict=True))
     lines = [
         f"# Profile of a step: {args.task}, {args.size}²",
         "",
-        f"Published network on a CPU, commit {commit()}. The step takes {whole:.0f} ms; pieces run "
-        f"at the same time where they can, so they add up to {sum(sums.values()):.0f} ms.",
-        "",
-        *table(["kind", "ms"], [[kind, f"{spent:.0f}"] for kind, spent in sums.items()]),
+        f"Published network on a CPU, {machine()['cpu']}, commit {commit()}. The step takes "
+        f"{found.whole:.0f} ms; pieces run at the same time where they can, so they add up to "
+        f"{library + loops:.0f} ms. Products are matrix products and sums over pixels, which XLA "
+        "leaves to a library; passes are its own loops over memory.",
         "",
         *table(
-            ["the longest pieces", "ms"],
-            [[name, f"{spent:.1f}"] for name, spent in found.most_common(15)],
+            ["part", "products, ms", "passes, ms"],
+            [[part, f"{a:.0f}", f"{b:.0f}"] for part, (a, b) in parts.items()]
+            + [["all", f"{library:.0f}", f"{loops:.0f}"]],
+        ),
+        "",
+        *table(
+            ["the longest pieces", "from", "ms"],
+            [
+                [name, found.origins.get(name, "").split("body/")[-1].replace("|", ""), f"{ms:.1f}"]
+                for name, ms in found.pieces.most_common(20)
+            ],
         ),
         "",
     ]
     print("\n".join(lines))
-    write_report(f"step_profile_{args.task}.md", "\n".join(lines))
+    write_report(f"step_profile_{args.task}_{args.size}.md", "\n".join(lines))
 
 
 if __name__ == "__main__":

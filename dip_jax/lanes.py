@@ -88,9 +88,9 @@ class Slots:
             pick = jax.lax.dynamic_index_in_dim
             return jax.tree.map(lambda a: pick(a, i, 0, keepdims=False), places)
 
-        everywhere = jax.jit(repeated, out_shardings=sharding)
-        self._lanes: Lane = everywhere(lane)
-        self._states: LaneState = everywhere(state._replace(status=jnp.int32(STOPPED)))
+        self._filled = jax.jit(repeated, out_shardings=sharding)
+        self._lanes: Lane = self._filled(lane)
+        self._states: LaneState = self._filled(state._replace(status=jnp.int32(STOPPED)))
         self._put = jax.jit(put, donate_argnums=0, out_shardings=sharding)
         self._get = jax.jit(get)
         self._home = devices[0]
@@ -106,6 +106,9 @@ class Slots:
         self._steps[i] = int(state.step)
         # What comes from a checkpoint is bound to one device, and the places are on all of them.
         lane, state = jax.device_put((lane, state), self._everywhere)
+        if self.count == 1:  # all places at once: one program less to trace before the first step
+            self._lanes, self._states = self._filled(lane), self._filled(state)
+            return
         self._lanes = self._put(self._lanes, lane, index)
         self._states = self._put(self._states, state, index)
 

@@ -136,7 +136,7 @@ def _surroundings() -> tuple[Any, ...]:
     source = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         source.update(path.read_bytes())
-    packages = ("jax", "jaxlib", "flax", "optax", "numpy")
+    packages = ("jax", "jaxlib", "flax", "optax", "numpy", "dm-pix")
     devices = jax.local_devices()
     return (
         source.hexdigest(),

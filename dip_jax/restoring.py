@@ -184,6 +184,7 @@ class _Loop:
         """Begins with lanes of another shape."""
         self._fit, self._shape, self._at_once = fit, shape, at_once
         self._make_lane = jax.jit(fit.make_lane)
+        self._ssims = programs.kept(jax.jit(_ssims), "ssims")
         self._init = programs.kept(jax.jit(fit.init), fit.label and f"init {fit.label}")
         self._slots: Slots | None = None
         self.running: dict[int, _Running] = {}
@@ -404,7 +405,7 @@ class _Loop:
         )
 
     def _measure(self, lane: Lane, x_out: Array, x_avg: Array) -> dict[str, float]:
-        return {name: float(value) for name, value in _ssims(x_out, x_avg, lane).items()}
+        return {name: float(value) for name, value in self._ssims(x_out, x_avg, lane).items()}
 
     def _figures(self, lane: Lane, best) -> dict[str, dict[str, float]]:
         figures: dict[str, dict[str, float]] = {}
@@ -422,7 +423,6 @@ class _Loop:
         return figures
 
 
-@jax.jit
 def _ssims(x_out: Array, x_avg: Array, lane: Lane) -> dict[str, Array]:
     """The SSIMs of a logged step: too dear for every step, so they are a program of their own."""
     values, known = {}, lane.fit + lane.held

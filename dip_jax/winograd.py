@@ -66,9 +66,9 @@ def correlate(
     x: Float[Array, "h+2 w+2 c_in"], kernel: Float[Array, "3 3 c_in c_out"], tile: int
 ) -> Float[Array, "h w c_out"]:
     """The unpadded correlation; h and w must be multiples of `tile`, which is 2 or 4."""
-    products = _matmul(_windows(x, tile), _transformed(kernel, tile), ((2,), (1,)))
     n, h, w = tile + 2, x.shape[0] - 2, x.shape[1] - 2
-    return _outputs(products.reshape(n, n, h // tile, w // tile, -1), tile)
+    products = _matmul(_windows(x, tile), _transformed(kernel, tile), ((2,), (1,)))
+    return _outputs([row.reshape(n, h // tile, w // tile, -1) for row in products], tile)
 
 
 def gradients(
@@ -78,17 +78,20 @@ def gradients(
     tile: int,
 ) -> tuple[Float[Array, "h+2 w+2 c_in"], Float[Array, "3 3 c_in c_out"]]:
     """The gradients of `sum(g · correlate(x, kernel, tile))` with respect to `x` and `kernel`."""
-    h, w, c_out = g.shape
-    n, c_in = tile + 2, x.shape[2]
-    g = _outputs_transposed(g, tile)
-    d_windows = _matmul(g, _transformed(kernel, tile), ((2,), (2,)))
-    d_kernel = _matmul(_windows(x, tile), g, ((1,), (1,))).reshape(n, n, c_in, c_out)
-    d_x = _windows_transposed(d_windows.reshape(n, n, h // tile, w // tile, c_in), tile)
+    n, (h, w, _), c_in = tile + 2, g.shape, x.shape[2]
+    rows = _outputs_transposed(g, tile)
+    d_windows = _matmul(rows, _transformed(kernel, tile), ((2,), (2,)))
+    d_kernel = jnp.stack(_matmul(_windows(x, tile), rows, ((1,), (1,))))
+    d_x = _windows_transposed([d.reshape(n, h // tile, w // tile, c_in) for d in d_windows], tile)
     return d_x, jnp.einsum("ia,jb,ijcd->abcd", *_kernel_matrices(tile, g.dtype), d_kernel)
 
 
-def _matmul(a, b, contracted):
-    return lax.dot_general(a, b, (contracted, ((0,), (0,))))
+def _matmul(rows, others, contracted):
+    """One batched product for each row of positions: a row is made in one pass over memory."""
+    return [
+        lax.dot_general(a, b, (contracted, ((0,), (0,))))
+        for a, b in zip(rows, others, strict=True)
+    ]
 
 
 def _kernel_matrices(tile, dtype):
@@ -97,9 +100,8 @@ def _kernel_matrices(tile, dtype):
 
 
 def _transformed(kernel, tile):
-    """G · kernel · Gᵀ, as `(n², c_in, c_out)`."""
-    transformed = jnp.einsum("ia,jb,abcd->ijcd", *_kernel_matrices(tile, kernel.dtype), kernel)
-    return transformed.reshape(-1, *kernel.shape[2:])
+    """G · kernel · Gᵀ, as n times `(n, c_in, c_out)`."""
+    return list(jnp.einsum("ia,jb,abcd->ijcd", *_kernel_matrices(tile, kernel.dtype), kernel))
 
 
 def _transposed(matrix):
@@ -122,18 +124,20 @@ def _times(weight, part):
 
 
 def _windows(x, tile):
-    """Bᵀ · window · B of all windows, `(n², tiles, c)`."""
+    """Bᵀ · window · B of all windows, as n times `(n, tiles, c)`."""
     n, b_t = tile + 2, _TRANSFORMS[tile].b_t
     h, w, c = (x.shape[0] - 2) // tile, (x.shape[1] - 2) // tile, x.shape[2]
-    windows = []
-    for row in _apply(b_t, [x[i : i + tile * (h - 1) + 1 : tile] for i in range(n)]):
-        columns = [row[:, j : j + tile * (w - 1) + 1 : tile] for j in range(n)]
-        windows += [_row(weights, columns) for weights in b_t]
-    return jnp.stack(windows).reshape(n * n, h * w, c)
+
+    def columns(row):
+        parts = [row[:, j : j + tile * (w - 1) + 1 : tile] for j in range(n)]
+        return jnp.stack([_row(weights, parts) for weights in b_t]).reshape(n, h * w, c)
+
+    rows = _apply(b_t, [x[i : i + tile * (h - 1) + 1 : tile] for i in range(n)])
+    return [columns(row) for row in rows]
 
 
 def _windows_transposed(d, tile):
-    """`(n, n, h, w, c)` to an image `(m·h + 2, m·w + 2, c)`: overlapping windows are added."""
+    """n times `(n, h, w, c)` to an image `(m·h + 2, m·w + 2, c)`: overlapping windows are added."""
     rows = lax.optimization_barrier([_overlapped(part, tile, 1) for part in d])
     return _overlapped(rows, tile, 0)
 
@@ -153,19 +157,22 @@ def _overlapped(d, tile, axis):
 
 
 def _outputs(products, tile):
-    """Aᵀ · products · A, `(n, n, h, w, c)` to an image `(m·h, m·w, c)`."""
+    """Aᵀ · products · A, n times `(n, h, w, c)` to an image `(m·h, m·w, c)`."""
     a_t = _TRANSFORMS[tile].a_t
-    _, _, h, w, c = products.shape
-    rows = _apply(a_t, list(products))
+    _, h, w, c = products[0].shape
+    rows = _apply(a_t, products)
     outputs = [jnp.stack([_row(weights, list(row)) for weights in a_t], 2) for row in rows]
     return jnp.stack(outputs, 1).reshape(tile * h, tile * w, c)
 
 
 def _outputs_transposed(g, tile):
-    """An image `(m·h, m·w, c)` to `(n², tiles, c)`."""
+    """An image `(m·h, m·w, c)` to n times `(n, tiles, c)`."""
     a = _transposed(_TRANSFORMS[tile].a_t)
     h, w, c = g.shape
     g = g.reshape(h // tile, tile, w // tile, tile, c)
-    rows = _apply(a, [g[:, i] for i in range(tile)])
-    products = [_row(weights, [row[:, :, j] for j in range(tile)]) for row in rows for weights in a]
-    return jnp.stack(products).reshape((tile + 2) ** 2, -1, c)
+
+    def columns(row):
+        parts = [row[:, :, j] for j in range(tile)]
+        return jnp.stack([_row(weights, parts) for weights in a]).reshape(tile + 2, -1, c)
+
+    return [columns(row) for row in _apply(a, [g[:, i] for i in range(tile)])]
