@@ -20,6 +20,8 @@ from pathlib import Path
 
 from dip_jax import startup
 
+if __name__ == "__main__":
+    startup.restart_with_huge_pages()
 startup.keep_freed_memory()  # before JAX takes memory for the first time
 
 from benchmarks.ensemble_fits import (  # noqa: E402

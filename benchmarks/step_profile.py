@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 from dip_jax import startup
 
+if __name__ == "__main__":
+    startup.restart_with_huge_pages()
 startup.keep_freed_memory()
 
 import jax  # noqa: E402

@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 
 from dip_jax import startup
 
+if __name__ == "__main__":
+    startup.restart_with_huge_pages()
 startup.keep_freed_memory()
 
 import jax  # noqa: E402

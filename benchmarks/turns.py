@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from dip_jax import startup
+
 Message = dict[str, Any]
 
 
@@ -53,7 +55,7 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[1],
-            env=environment,
+            env=startup.huge_pages(environment),
         )
         self._send({"cores": sorted(os.sched_getaffinity(0))[:threads], **variant})
         self.described = self._receive()
@@ -134,8 +136,6 @@ def serve(main: Callable[[Pipe, Message], None]) -> None:
         main: `main(pipe, variant)` answers the variant and then every request, until there are no
             more.
     """
-    from dip_jax import startup
-
     requests = os.fdopen(os.dup(0), "r")
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the frameworks print is no answer

@@ -217,8 +217,15 @@ def _add_rest(command: argparse.ArgumentParser) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command, and gives its exit code."""
+    """Runs the command, and gives its exit code.
+
+    Args:
+        argv: what follows the command's name; by default that of this process, which is then
+            started anew with huge pages.
+    """
     arguments = make_parser().parse_args(argv)
+    if argv is None:
+        startup.restart_with_huge_pages()
     startup.keep_freed_memory()  # before JAX takes memory for the first time
     from dip_jax.one_off import restore_file
 

@@ -13,6 +13,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
@@ -23,7 +24,7 @@ from dip_jax.correlation import correlate
 def conv(
     x: Float[Array, "h w c_in"],
     kernel: Float[Array, "k k c_in c_out"],
-    bias: Float[Array, " c_out"],
+    bias: Float[Array, " c_out"] | None = None,
     *,
     stride: int = 1,
 ) -> Float[Array, "h_out w_out c_out"]:
@@ -32,7 +33,7 @@ def conv(
     Args:
         x: the image; each side must be larger than the padding.
         kernel: an odd number k of taps in each direction.
-        bias: added to each output channel.
+        bias: added to each output channel; None adds nothing.
         stride: 1 or more; `h_out = ceil(h / stride)`.
 
     Raises:
@@ -45,7 +46,9 @@ def conv(
         out = _pointwise(x[::stride, ::stride], kernel[0, 0])
     else:
         out = correlate(reflect_pad(x, k // 2), kernel, stride)
-    return settle_gradient(checkpoint_name(out + bias[None, None], CONVOLVED))
+    if bias is not None:
+        out = out + bias[None, None]
+    return settle_gradient(checkpoint_name(out, CONVOLVED))
 
 
 CONVOLVED = "convolved"  # what `jax.checkpoint` may keep, to compute the rest again
@@ -64,9 +67,15 @@ def _pointwise_bwd(residuals, g):
     """With the image on the left: the left factor is transposed, and it is at hand as it is."""
     x, kernel = residuals
     flat_x, flat_g = (a.reshape(-1, a.shape[2]) for a in (x, g))
-    d_kernel = lax.dot_general(flat_x, flat_g, (((0,), (0,)), ((), ())))
+    if flat_g.shape[1] <= _FEW_CHANNELS:  # a product of few rows is fast, one of few columns is not
+        transposed = lax.optimization_barrier(flat_g.T) @ flat_x
+        d_kernel = lax.optimization_barrier(transposed).T
+    else:
+        d_kernel = lax.dot_general(flat_x, flat_g, (((0,), (0,)), ((), ())))
     return lax.dot_general(g, kernel, (((2,), (1,)), ((), ()))), d_kernel
 
+
+_FEW_CHANNELS = 8
 
 _pointwise.defvjp(_pointwise_fwd, _pointwise_bwd)
 
@@ -103,44 +112,39 @@ def reflect_pad(x: Float[Array, "h w c"], p: int) -> Float[Array, "h+2p w+2p c"]
         raise ValueError(
             f"image is {x.shape[0]}×{x.shape[1]}, reflecting {p} needs {p + 1}×{p + 1}"
         )
-    return _reflect_axis(_reflect_axis(x, p, 0), p, 1)
+    return _reflect(x, p)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def _reflect_axis(x, p, axis):
-    n = x.shape[axis]
-    before = jnp.flip(lax.slice_in_dim(x, 1, p + 1, axis=axis), axis)
-    after = jnp.flip(lax.slice_in_dim(x, n - p - 1, n - 1, axis=axis), axis)
-    return jnp.concatenate([before, x, after], axis=axis)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _reflect(x, p):
+    """One gather: on a CPU twice as fast as putting the border around, one axis after the other."""
+    rows, columns = (np.pad(np.arange(n), p, mode="reflect") for n in x.shape[:2])
+    return x.at[rows[:, None], columns[None]].get(mode="promise_in_bounds")
 
 
-def _reflect_axis_fwd(x, p, axis):
-    return _reflect_axis(x, p, axis), None
+def _reflect_fwd(x, p):
+    return _reflect(x, p), None
 
 
-def _reflect_axis_bwd(p, axis, _, g):
-    """Folds the two borders of the cotangent back; touches only the strips that they land on."""
+def _reflect_bwd(p, _, g):
+    return (_folded(_folded(g, p, 0), p, 1),)
+
+
+_reflect.defvjp(_reflect_fwd, _reflect_bwd)
+
+
+def _folded(g, p, axis):
+    """Adds the two borders of a cotangent to the pixels that they mirror, along one axis.
+
+    As a sum over the whole image, because that is one pass: where the border lands is selected.
+    """
     n = g.shape[axis] - 2 * p
-
-    def part(start, stop):
-        return lax.slice_in_dim(g, p + start, p + stop, axis=axis)
-
-    before = jnp.flip(lax.slice_in_dim(g, 0, p, axis=axis), axis)
-    after = jnp.flip(lax.slice_in_dim(g, n + p, n + 2 * p, axis=axis), axis)
-    if n < 2 * p + 2:  # the two strips overlap
-        pad = [(0, 0)] * g.ndim
-        pad[axis] = (1, n - p - 1)
-        low = jnp.pad(before, pad)
-        pad[axis] = (n - p - 1, 1)
-        return (part(0, n) + low + jnp.pad(after, pad),)
-    pieces = [
-        part(0, 1),
-        part(1, p + 1) + before,
-        part(p + 1, n - p - 1),
-        part(n - p - 1, n - 1) + after,
-        part(n - 1, n),
-    ]
-    return (jnp.concatenate(pieces, axis=axis),)
-
-
-_reflect_axis.defvjp(_reflect_axis_fwd, _reflect_axis_bwd)
+    position = lax.broadcasted_iota(
+        jnp.int32, (n if axis == 0 else 1, n if axis == 1 else 1, 1), axis
+    )
+    total = lax.slice_in_dim(g, p, p + n, axis=axis)
+    for i in range(1, p + 1):
+        for border, lands in ((p - i, i), (p + n - 1 + i, n - 1 - i)):
+            strip = lax.slice_in_dim(g, border, border + 1, axis=axis)
+            total = total + jnp.where(position == lands, strip, 0)
+    return total

@@ -22,7 +22,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
 from dip_jax.convolution import CONVOLVED, conv, settle_gradient
-from dip_jax.upsampling import UPSAMPLINGS, upsample_conv, upsampled_moments
+from dip_jax.upsampling import UPSAMPLINGS, upsample_conv, upsampled_variance
 
 Params = Any
 
@@ -187,18 +187,12 @@ class NormParams(nn.Module):
         return scale, self.param("offset", nn.initializers.zeros, (channels,))
 
 
-def affine(
-    mean: Float[Array, " c"],
-    variance: Float[Array, " c"],
-    scale: Float[Array, " c"],
-    offset: Float[Array, " c"],
-) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
-    """Batch normalisation as `gain · x + shift` per channel, eps 1e-5.
+def norm_gain(scale: Float[Array, " c"], variance: Float[Array, " c"]) -> Float[Array, " c"]:
+    """What batch normalisation multiplies each channel by, eps 1e-5.
 
     Source: Ioffe, Szegedy, "Batch Normalization", ICML 2015, algorithm 1.
     """
-    gain = scale * jax.lax.rsqrt(variance + 1e-5)
-    return gain, offset - mean * gain
+    return scale * jax.lax.rsqrt(variance + 1e-5)
 
 
 def moments(x: Float[Array, "h w c"]) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
@@ -223,25 +217,30 @@ class Hourglass(nn.Module):
     def __call__(self, z: Float[Array, "h w d"]) -> Float[Array, "h w channels"]:
         x = self._scale(z.astype(self.dtype), 0)
         kernel, bias = ConvParams(self.channels, name="out")(x.shape[2])
-        return nn.sigmoid(self._convolved(x, kernel, bias).astype(self.norm_dtype))
+        out = self._convolved(x, kernel) + bias.astype(self.dtype)[None, None]
+        return nn.sigmoid(out.astype(self.norm_dtype))
 
-    def _convolved(self, x, kernel, bias, stride: int = 1):
+    def _convolved(self, x, kernel, stride: int = 1):
         if self.is_initializing():  # which needs shapes alone, and would trace all of it in vain
             return jnp.zeros((x.shape[0] // stride, x.shape[1] // stride, kernel.shape[3]), x.dtype)
-        return conv(x, kernel.astype(self.dtype), bias.astype(self.dtype), stride=stride)
+        return conv(x, kernel.astype(self.dtype), stride=stride)
 
     def _block(self, x, name: str, features: int, taps: int, stride: int = 1):
-        kernel, bias = ConvParams(features, taps, name=f"{name}_conv")(x.shape[2])
-        return self._activate(self._convolved(x, kernel, bias, stride), name)
+        """Convolution, norm, activation. The norm takes away what a bias adds, so none is added.
+
+        It is still among the parameters, as in the published network, and has no gradient.
+        """
+        kernel, _ = ConvParams(features, taps, name=f"{name}_conv")(x.shape[2])
+        return self._activate(self._convolved(x, kernel, stride), name)
 
     def _activate(self, x, name: str):
-        params = NormParams(name=f"{name}_norm")(x.shape[2])
+        scale, offset = NormParams(name=f"{name}_norm")(x.shape[2])
         if self.is_initializing():
             return x
         x = x.astype(self.norm_dtype)
         mean, variance = moments(x)
-        gain, _ = affine(mean, variance, *params)
-        normalised = (x - mean[None, None]) * gain[None, None] + params[1][None, None]
+        gain = norm_gain(scale, variance)
+        normalised = (x - mean[None, None]) * gain[None, None] + offset[None, None]
         return nn.leaky_relu(normalised, 0.2).astype(self.dtype)
 
     def _scale(self, x, i: int):
@@ -260,25 +259,24 @@ class Hourglass(nn.Module):
 
         A norm acts on each channel alone and a convolution adds over channels, so the two branches
         need never be put together. And the norm is an affine map of each channel, which neither
-        upsampling nor reflection padding disturbs, so it becomes part of the kernel and the bias.
+        upsampling nor reflection padding disturbs: its gain becomes part of the kernel, and what it
+        shifts, as a bias does, the norm after the convolution takes away.
         """
         a, n = self.architecture, self.architecture.skip[i]
-        params = NormParams(name=f"join{i}_norm")(n + deep.shape[2])
-        kernel, bias = ConvParams(a.up[i], a.up_kernel[i], name=f"up{i}_conv")(n + deep.shape[2])
+        scale, _ = NormParams(name=f"join{i}_norm")(n + deep.shape[2])
+        kernel, _ = ConvParams(a.up[i], a.up_kernel[i], name=f"up{i}_conv")(n + deep.shape[2])
         skip = self._block(x, f"skip{i}", n, a.skip_kernel[i]) if n else None
         if self.is_initializing():
             return self._activate(jnp.zeros((*x.shape[:2], a.up[i]), x.dtype), f"up{i}")
-        mean, variance = upsampled_moments(deep.astype(self.norm_dtype), a.upsampling[i])
+        variance = upsampled_variance(deep.astype(self.norm_dtype), a.upsampling[i])
         if skip is not None:
-            skip_mean, skip_variance = moments(skip.astype(self.norm_dtype))
-            mean = jnp.concatenate([skip_mean, mean])
+            _, skip_variance = moments(skip.astype(self.norm_dtype))
             variance = jnp.concatenate([skip_variance, variance])
-        gain, shift = affine(mean, variance, *params)
-        bias = (bias + jnp.einsum("abio,i->o", kernel, shift)).astype(self.dtype)
+        gain = norm_gain(scale, variance)
         kernel = (kernel * gain[None, None, :, None]).astype(self.dtype)
-        joined = upsample_conv(deep, kernel[:, :, n:], a.upsampling[i]) + bias[None, None]
+        joined = upsample_conv(deep, kernel[:, :, n:], a.upsampling[i])
         if skip is not None:
-            joined = joined + conv(skip, kernel[:, :, :n], jnp.zeros_like(bias))
+            joined = joined + conv(skip, kernel[:, :, :n])
         return self._activate(settle_gradient(checkpoint_name(joined, CONVOLVED)), f"up{i}")
 
 

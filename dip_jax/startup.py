@@ -7,11 +7,12 @@ import contextlib
 import ctypes
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
-_MADV_HUGEPAGE = 14
-_HUGE = 2**21  # bytes of a huge page of x86 and of most ARM systems
+_HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+_TUNABLE = "glibc.malloc.hugetlb"
 
 
 def keep_freed_memory() -> bool:
@@ -20,8 +21,6 @@ def keep_freed_memory() -> bool:
     A fit allocates and frees the same large buffers in every step. By default glibc gives each back
     to the system and takes fresh pages for the next one, which are then faulted in one by one:
     several times slower than the arithmetic that they are for. `mallopt` is glibc's own switch.
-    Where the system lets a program ask for huge pages, memory is asked for in those: fewer of a
-    step's accesses wait for an address to be looked up.
 
     Returns:
         Whether it took effect: False where the C library is not glibc.
@@ -29,33 +28,44 @@ def keep_freed_memory() -> bool:
     if not sys.platform.startswith("linux"):
         return False
     with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL("libc.so.6", use_errno=True)
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
         # Not a single arena: its lock costs a third of the speed once the compiler has used it.
         options = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_TOP_PAD, 2**26))
-        took_effect = all([libc.mallopt(name, value) == 1 for name, value in options])
-        if took_effect:
-            _ask_for_huge_pages(libc)
-        return took_effect
+        return all([mallopt(name, value) == 1 for name, value in options])
     return False
 
 
-def _ask_for_huge_pages(libc: ctypes.CDLL) -> None:
-    """Lets the heap grow at once to half of the memory, in addresses only, and marks them.
+def huge_pages(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process whose memory is asked for in huge pages.
 
-    A page is the process' only once it is written to. Where the addresses cannot be had, as under
-    `ulimit -v`, nothing changes.
+    Fewer accesses to large images then wait for an address to be looked up. glibc reads this from
+    the environment alone, when a process starts.
+
+    Args:
+        environment: of a process.
+
+    Returns:
+        The same, with glibc's tunable where the system gives huge pages to those who ask. Where it
+        gives them to all or to none, or the tunable is set, nothing is added.
     """
-    libc.malloc.restype = ctypes.c_void_p
-    libc.malloc.argtypes = [ctypes.c_size_t]
-    libc.free.argtypes = [ctypes.c_void_p]
-    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    block = libc.malloc(size)
-    if block is None:
-        return
-    first = -(-block // _HUGE) * _HUGE
-    libc.madvise(first, (block + size - first) // _HUGE * _HUGE, _MADV_HUGEPAGE)
-    libc.free(block)
+    tunables = environment.get("GLIBC_TUNABLES", "")
+    with contextlib.suppress(OSError):
+        if "[madvise]" in _HUGE_PAGES.read_text() and _TUNABLE not in tunables:
+            together = ":".join(filter(None, [tunables, f"{_TUNABLE}=1"]))
+            return {**environment, "GLIBC_TUNABLES": together}
+    return dict(environment)
+
+
+def restart_with_huge_pages() -> None:
+    """Starts this command anew, as the same process, in the environment of `huge_pages`.
+
+    To be called first of all, by a command and never by a library: nothing that was done before is
+    left. Does nothing if the environment is so already, or the command cannot be started anew.
+    """
+    environment = huge_pages(os.environ)
+    if environment != dict(os.environ) and sys.executable and sys.orig_argv:
+        with contextlib.suppress(OSError):
+            os.execve(sys.executable, sys.orig_argv, environment)
 
 
 def keep_compiled_programs(folder: str | os.PathLike[str] | None = None) -> None:

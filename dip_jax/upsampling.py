@@ -53,17 +53,14 @@ def upsample(x: Float[Array, "h w c"], method: str) -> Float[Array, "2h 2w c"]:
     return x
 
 
-def upsampled_moments(
-    x: Float[Array, "h w c"], method: str
-) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
-    """Mean and biased variance, per channel, of `upsample(x, method)`.
+def upsampled_variance(x: Float[Array, "h w c"], method: str) -> Float[Array, " c"]:
+    """The biased variance, per channel, of `upsample(x, method)`.
 
-    Nearest upsampling changes neither. Bilinear upsampling is a matrix U along each axis; its
+    Nearest upsampling does not change it. Bilinear upsampling is a matrix U along each axis; its
     columns sum to 2, which leaves the mean, and UᵀU/2 is the filter [3 10 3]/16 with clamped edges,
     so the variance is the mean of the product of the centred image and the filtered one.
     """
-    mean = jnp.mean(x, axis=(0, 1))
-    centred = filtered = x - mean[None, None]
+    centred = filtered = x - jnp.mean(x, axis=(0, 1))[None, None]
     if method == "bilinear":
         for axis in (0, 1):
             n = x.shape[axis]
@@ -72,7 +69,7 @@ def upsampled_moments(
             padded = jnp.pad(filtered, widths, mode="edge")
             around = _part(padded, 0, n, axis) + _part(padded, 2, n + 2, axis)
             filtered = 0.1875 * around + 0.625 * filtered
-    return mean, jnp.mean(centred * filtered, axis=(0, 1))
+    return jnp.mean(centred * filtered, axis=(0, 1))
 
 
 def upsample_conv(
@@ -86,7 +83,7 @@ def upsample_conv(
         method: "nearest" or "bilinear".
     """
     if kernel.shape[:2] != (3, 3) or min(x.shape[:2]) < 2:
-        return conv(upsample(x, method), kernel, jnp.zeros(kernel.shape[3], x.dtype))
+        return conv(upsample(x, method), kernel)
     return _upsample_conv3(x, kernel, method)
 
 

@@ -89,8 +89,7 @@ def gradients(
 def _matmul(rows, others, contracted):
     """One batched product for each row of positions: a row is made in one pass over memory."""
     return [
-        lax.dot_general(a, b, (contracted, ((0,), (0,))))
-        for a, b in zip(rows, others, strict=True)
+        lax.dot_general(a, b, (contracted, ((0,), (0,)))) for a, b in zip(rows, others, strict=True)
     ]
 
 
@@ -100,7 +99,7 @@ def _kernel_matrices(tile, dtype):
 
 
 def _transformed(kernel, tile):
-    """G · kernel · Gᵀ, as n times `(n, c_in, c_out)`."""
+    """G · kernel · Gᵀ, as n rows of `(n, c_in, c_out)`."""
     return list(jnp.einsum("ia,jb,abcd->ijcd", *_kernel_matrices(tile, kernel.dtype), kernel))
 
 
@@ -124,7 +123,7 @@ def _times(weight, part):
 
 
 def _windows(x, tile):
-    """Bᵀ · window · B of all windows, as n times `(n, tiles, c)`."""
+    """Bᵀ · window · B of all windows, as n rows of `(n, tiles, c)`."""
     n, b_t = tile + 2, _TRANSFORMS[tile].b_t
     h, w, c = (x.shape[0] - 2) // tile, (x.shape[1] - 2) // tile, x.shape[2]
 
@@ -137,7 +136,7 @@ def _windows(x, tile):
 
 
 def _windows_transposed(d, tile):
-    """n times `(n, h, w, c)` to an image `(m·h + 2, m·w + 2, c)`: overlapping windows are added."""
+    """Rows of `(n, h, w, c)` to an image `(m·h + 2, m·w + 2, c)`: overlapping windows are added."""
     rows = lax.optimization_barrier([_overlapped(part, tile, 1) for part in d])
     return _overlapped(rows, tile, 0)
 
@@ -157,7 +156,7 @@ def _overlapped(d, tile, axis):
 
 
 def _outputs(products, tile):
-    """Aᵀ · products · A, n times `(n, h, w, c)` to an image `(m·h, m·w, c)`."""
+    """Aᵀ · products · A, rows of `(n, h, w, c)` to an image `(m·h, m·w, c)`."""
     a_t = _TRANSFORMS[tile].a_t
     _, h, w, c = products[0].shape
     rows = _apply(a_t, products)
@@ -166,7 +165,7 @@ def _outputs(products, tile):
 
 
 def _outputs_transposed(g, tile):
-    """An image `(m·h, m·w, c)` to n times `(n, tiles, c)`."""
+    """An image `(m·h, m·w, c)` to n rows of `(n, tiles, c)`."""
     a = _transposed(_TRANSFORMS[tile].a_t)
     h, w, c = g.shape
     g = g.reshape(h // tile, tile, w // tile, tile, c)

@@ -1,7 +1,9 @@
 """The settings of the process."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import pytest
@@ -44,3 +46,38 @@ def test_compiled_programs_are_kept_where_the_user_says(tmp_path, monkeypatch):
         assert jax.config.jax_compilation_cache_dir == before
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_huge_pages_are_asked_for_where_the_system_leaves_it_to_the_program(tmp_path, monkeypatch):
+    setting = tmp_path / "enabled"
+    monkeypatch.setattr(startup, "_HUGE_PAGES", setting)
+    given = {"HOME": "/", "GLIBC_TUNABLES": "glibc.malloc.check=0"}
+    assert startup.huge_pages(given) == given  # no such file
+    setting.write_text("always [madvise] never\n")
+    asked = startup.huge_pages(given)
+    assert asked == given | {"GLIBC_TUNABLES": "glibc.malloc.check=0:glibc.malloc.hugetlb=1"}
+    assert startup.huge_pages({}) == {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+    assert startup.huge_pages(asked) == asked
+    setting.write_text("[always] madvise never\n")
+    assert startup.huge_pages(given) == given
+
+
+def test_a_command_starts_anew_once_and_with_its_arguments(tmp_path):
+    setting, program = tmp_path / "enabled", tmp_path / "program.py"
+    setting.write_text("always [madvise] never\n")
+    program.write_text(
+        "import os, sys\nfrom pathlib import Path\nfrom dip_jax import startup\n"
+        "startup._HUGE_PAGES = Path(sys.argv[1])\n"
+        "print(os.getpid(), sys.argv[2:], os.environ.get('GLIBC_TUNABLES'), flush=True)\n"
+        "startup.restart_with_huge_pages()\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "GLIBC_TUNABLES"}
+    done = subprocess.run(
+        [sys.executable, program, setting, "--a b", "c"],
+        capture_output=True,
+        text=True,
+        env=environment | {"PYTHONPATH": str(Path(startup.__file__).parents[1])},
+    )
+    first, second = done.stdout.splitlines()
+    assert first.endswith("['--a b', 'c'] None")
+    assert second == first.replace("None", "glibc.malloc.hugetlb=1")
