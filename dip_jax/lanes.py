@@ -97,7 +97,7 @@ class Slots:
         self._everywhere = NamedSharding(mesh, PartitionSpec())
         going_on = _side_by_side if form == "vmap" and per_device > 1 else _one_after_another
         program = _on_every_device(going_on(fit, length), mesh)
-        label = f"{going_on.__name__} {length} {fit.label}" if fit.label and mesh.size == 1 else ""
+        label = _label(going_on, fit, length) if mesh.size == 1 else ""
         self._program = programs.kept(program, label)
 
     def put(self, i: int, lane: Lane, state: LaneState) -> None:
@@ -142,6 +142,21 @@ class Slots:
             rollbacks=np.asarray(states.rollbacks),
             history=jax.tree.map(np.asarray, history),
         )
+
+
+def expect(fit: Fit, length: int, form: str) -> None:
+    """Begins to load the program of the `Slots` that are soon made with the same arguments.
+
+    It is most of what a second start waits for. Only that of the form "loop" on a single device,
+    whose number of places does not matter.
+    """
+    devices = jax.local_devices()
+    if len(devices) == 1 and (form == "loop" or (form == "auto" and devices[0].platform == "cpu")):
+        programs.expect(_label(_one_after_another, fit, length))
+
+
+def _label(going_on, fit: Fit, length: int) -> str:
+    return f"{going_on.__name__} {length} {fit.label}" if fit.label else ""
 
 
 @dataclasses.dataclass(frozen=True)

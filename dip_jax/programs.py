@@ -14,6 +14,7 @@ import hashlib
 import os
 import pickle
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -26,10 +27,12 @@ from jax.experimental.compilation_cache import compilation_cache
 from dip_jax.files import write_bytes
 
 _SUFFIX = ".program"
+_LATEST = ".latest"  # of each label: the name of its last program's file, and the devices' ids
 _MOST = 24  # files, of some 10 MB each; the least recently used ones are removed
 _DIGEST = 32  # bytes of SHA-256
 
 _folder: Path | None = None
+_expected: dict[Path, "_Loading"] = {}
 
 
 def keep_in(folder: str | os.PathLike[str] | None) -> None:
@@ -51,6 +54,41 @@ def kept(function: Callable, label: str) -> Callable:
     return _Kept(function, label, _folder)
 
 
+def expect(label: str) -> None:
+    """Begins to load the program that a label had last, beside what else is being done.
+
+    Args:
+        label: that of a function whose `kept` form is about to be called, with arguments that
+            `_key` cannot be made from yet. If they turn out to be others, nothing but time is lost.
+    """
+    _expected.clear()  # what was loaded in vain
+    if _folder is None or not label:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        name, *ids = _latest(_folder, label).read_text().split()
+        here = {str(device.id): device for device in jax.local_devices()}
+        path = _folder / name
+        if path.exists() and all(i in here for i in ids):
+            _expected[path] = _Loading(path, [here[i] for i in ids])
+
+
+class _Loading(threading.Thread):
+    """Loads the program of a file."""
+
+    def __init__(self, path: Path, devices: list[jax.Device]) -> None:
+        super().__init__()
+        self._path, self._devices = path, devices
+        self._program: Callable | None = None
+        self.start()
+
+    def run(self) -> None:
+        self._program = _loaded(self._path, self._devices)
+
+    def result(self) -> Callable | None:
+        self.join()
+        return self._program
+
+
 class _Kept:
     def __init__(self, function: Callable, label: str, folder: Path) -> None:
         self._function, self._label, self._folder = function, label, folder
@@ -60,7 +98,10 @@ class _Kept:
         if self._program is None:
             devices = _devices(args)
             path = self._folder / f"{_key(self._label, args, devices)}{_SUFFIX}"
-            self._program = _loaded(path, devices) or self._compiled(path, args)
+            loading = _expected.pop(path, None)
+            loaded = _loaded(path, devices) if loading is None else loading.result()
+            self._program = loaded or self._compiled(path, args)
+            self._remember(path, devices)
         return self._program(*args)
 
     def _compiled(self, path: Path, args: tuple) -> Callable:
@@ -74,6 +115,13 @@ class _Kept:
             write_bytes(path, hashlib.sha256(data).digest() + data)
             _remove_oldest(path.parent)
         return program
+
+    def _remember(self, path: Path, devices: list[jax.Device]) -> None:
+        text = " ".join([path.name, *(str(device.id) for device in devices)])
+        latest = _latest(self._folder, self._label)
+        with contextlib.suppress(OSError):
+            if not latest.exists() or latest.read_text() != text:
+                write_bytes(latest, text.encode())
 
 
 @contextlib.contextmanager
@@ -111,9 +159,15 @@ def _loaded(path: Path, devices: list[jax.Device]) -> Callable | None:
 
 
 def _remove_oldest(folder: Path) -> None:
-    paths = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime)
-    for path in paths[:-_MOST]:
-        path.unlink(missing_ok=True)
+    for suffix in (_SUFFIX, _LATEST):
+        paths = sorted(folder.glob(f"*{suffix}"), key=lambda path: path.stat().st_mtime)
+        for path in paths[:-_MOST]:
+            path.unlink(missing_ok=True)
+
+
+def _latest(folder: Path, label: str) -> Path:
+    text = repr((_surroundings(), _settings(), label))
+    return folder / f"{hashlib.sha256(text.encode()).hexdigest()}{_LATEST}"
 
 
 def _key(label: str, args: tuple, devices: list[jax.Device]) -> str:

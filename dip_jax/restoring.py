@@ -21,7 +21,7 @@ from dip_jax.errors import InputError
 from dip_jax.fit_state import AVG, DIVERGED, RUNNING, Best, Lane, LaneState
 from dip_jax.fitting import Fit, FitSettings, make_fit
 from dip_jax.lane_jobs import LaneJob, LaterJob, Log, Restoration, Row, check_size, fingerprint
-from dip_jax.lanes import Advance, Slots, device_bytes, lane_bytes, memory_exhausted
+from dip_jax.lanes import Advance, Slots, device_bytes, expect, lane_bytes, memory_exhausted
 from dip_jax.observation import Observation
 from dip_jax.stopping import Criterion
 
@@ -168,6 +168,7 @@ class _Loop:
         self._settings, self._criterion, self._num_steps = settings, criterion, num_steps
         self._log_every, self._preview_every = log_every, preview_every
         self._checkpoint_every, self._form, self._say = checkpoint_every, form, say
+        self._length = min(log_every, num_steps)
         self._begin = time.perf_counter()
         self.failure: InputError | None = None
 
@@ -183,6 +184,7 @@ class _Loop:
     def use(self, fit: Fit, at_once: int, shape: _Shape | None = None) -> None:
         """Begins with lanes of another shape."""
         self._fit, self._shape, self._at_once = fit, shape, at_once
+        expect(fit, self._length, self._form)
         self._make_lane = jax.jit(fit.make_lane)
         self._ssims = programs.kept(jax.jit(_ssims), "ssims")
         self._init = programs.kept(jax.jit(fit.init), fit.label and f"init {fit.label}")
@@ -307,7 +309,7 @@ class _Loop:
             state,
             per_device=self._at_once,
             devices=devices,
-            length=min(self._log_every, self._num_steps),
+            length=self._length,
             form=self._form,
         )
 

@@ -49,6 +49,21 @@ def test_a_kept_program_is_not_traced_again_and_computes_the_same(folder):
     assert (jax.random.key_data(found["key"]) == jax.random.key_data(expected["key"])).all()
 
 
+@pytest.mark.parametrize("n, traced", [(4, 0), (5, 1)])
+def test_what_is_expected_is_loaded_before_it_is_called(folder, monkeypatch, n, traced):
+    programs.kept(Traced().function, "sums")(arguments())
+    programs.expect("sums")
+    programs.expect("never seen")
+    assert not programs._expected
+    programs.expect("sums")
+    (loading,) = programs._expected.values()
+    loading.join()
+    monkeypatch.setattr(programs, "_loaded", lambda *_: None)  # from now on nothing can be read
+    again = Traced()
+    found = programs.kept(again.function, "sums")(arguments(n))
+    assert again.count == traced and found["x"].shape == (n,)
+
+
 @pytest.mark.parametrize("label, n", [("others", 4), ("sums", 5)])
 def test_another_label_or_shape_is_another_program(folder, label, n):
     first, other = Traced(), Traced()
