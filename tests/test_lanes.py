@@ -102,7 +102,9 @@ def test_a_lane_that_stops_makes_room_for_the_next(form):
     for result in order:
         one = apart[result.seed]
         assert (result.steps, result.stop_reason) == (one.steps, one.stop_reason)
-        np.testing.assert_allclose(result.x, one.x, atol=1e-5)
+        # Side by side the products round otherwise, by 1e-6 after a step; one of the three fits is
+        # at a point from where that grows a hundredfold within 20 steps.
+        np.testing.assert_allclose(result.x, one.x, atol=1e-5 if form == "loop" else 1e-3)
 
 
 def test_every_lane_logs_as_it_does_alone():
