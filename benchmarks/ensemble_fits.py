@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.beginning import begin
 from benchmarks.ensemble_figures import (
     Images,
     groups,
@@ -135,12 +136,9 @@ def record(
     """The moving averages of all seeds at every `args.every` steps, `(records, seeds, h, w, c)`."""
     h, w, channels = problem.y.shape
     fit = make_fit(settings, stopping.none(), channels)
-    make_lane, init = jax.jit(fit.make_lane), jax.jit(fit.init)
     slots = None
     for seed in range(args.seeds):
-        lane_key, state_key = jax.random.split(jax.random.key(seed))
-        lane = make_lane(lane_key, observation)
-        state = init(state_key, lane)
+        lane, state = begin(fit, observation, seed)
         if slots is None:
             devices = jax.local_devices()[:1]
             slots = Slots(
@@ -167,8 +165,7 @@ def lanes_cost(side: int, form: str, args: argparse.Namespace) -> dict[str, Any]
     _, y, _ = damaged(config, "astronaut", side)
     observation, _ = observe(y)
     fit = make_fit(tasks.fit_settings(config), tasks.criterion(config), y.shape[2])
-    lane = jax.jit(fit.make_lane)(jax.random.key(0), observation)
-    state = jax.jit(fit.init)(jax.random.key(1), lane)
+    lane, state = begin(fit, observation)
     steps, rounds = 20 if side <= 128 else 10, 5  # in chunks, as the command makes them
     places, times = {}, {1: [], 4: []}
     for count in times:
@@ -181,9 +178,9 @@ def lanes_cost(side: int, form: str, args: argparse.Namespace) -> dict[str, Any]
         places[count].advance(np.full(count, 1))
     for turn in range(rounds):
         for count, slots in places.items():
-            begin = time.perf_counter()
+            start = time.perf_counter()
             slots.advance(np.full(count, 1 + (turn + 1) * steps))
-            times[count].append((time.perf_counter() - begin) / steps)
+            times[count].append((time.perf_counter() - start) / steps)
     ratios = [four / one for one, four in zip(times[1], times[4], strict=True)]
     return {
         "one": statistics.median(times[1]),

@@ -21,17 +21,16 @@ from pathlib import Path
 from dip_jax import startup
 
 if __name__ == "__main__":
-    startup.restart_with_huge_pages()
-startup.keep_freed_memory()  # before JAX takes memory for the first time
+    startup.prepare_memory(restart=True)  # before JAX takes memory
 
-from benchmarks.ensemble_fits import (  # noqa: E402
+from benchmarks.ensemble_fits import (
     Case,
     common_split,
     counts,
     each_stops_itself,
     lanes_cost,
 )
-from benchmarks.tables import header, kept, table, write_report  # noqa: E402
+from benchmarks.tables import header, kept, table, write_report
 
 CASES = (
     Case("denoise", "chelsea", 1500),

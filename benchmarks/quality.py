@@ -30,8 +30,7 @@ from typing import Any
 from dip_jax import startup
 
 if __name__ == "__main__":
-    startup.restart_with_huge_pages()
-    startup.keep_freed_memory()  # before JAX takes memory for the first time
+    startup.prepare_memory(restart=True)  # before JAX takes memory
 
 import jax
 import numpy as np

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
+from benchmarks.beginning import begin
 from benchmarks.quality_plan import Config, Picture
 from dip_jax import tasks
 from dip_jax.fitting import make_chunk, make_fit
@@ -44,19 +44,17 @@ def step_seconds(
     found: dict[str, list[float]] = {name: [] for name in turns}
     for i in range(rounds + 1):
         for name, turn in turns.items():
-            begin = time.perf_counter()
+            start = time.perf_counter()
             turn()
             if i:  # the first one compiles, and takes memory
-                found[name].append((time.perf_counter() - begin) / steps)
+                found[name].append((time.perf_counter() - start) / steps)
     return {name: statistics.median(values) for name, values in found.items()}
 
 
 def _ours(picture: Picture, config: Config, steps: int) -> Callable[[], None]:
     fit = make_fit(tasks.fit_settings(config), tasks.criterion(config), picture.y.shape[2])
     observation, _ = observe(picture.y, picture.fill)
-    lane_key, state_key = jax.random.split(jax.random.key(0))
-    lane = jax.jit(fit.make_lane)(lane_key, observation)
-    state = jax.tree.map(jnp.copy, jax.jit(fit.init)(state_key, lane))
+    lane, state = begin(fit, observation)
     chunk = make_chunk(fit.step, steps)
 
     def turn() -> None:

@@ -24,7 +24,7 @@ from dip_jax.reporting import write_json
 
 
 class Crew:
-    """The workers of the variants; on an accelerator, new ones for each unit give memory back."""
+    """The workers of the variants, new ones for each unit: what is left in memory slows others."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
@@ -86,16 +86,14 @@ def measure(
             i = (turn + k) % len(found)
             if answer := ask(i, "turn", steps=steps):
                 results[i]["seconds"].append(answer["seconds"] / unit.lanes)
-                results[i]["peak"] = answer["peak"]
                 results[i]["rest"] = answer["rest"]
     for i, result in enumerate(results):
-        ask(i, "release")
-        if "error" not in result:
+        if answer := ask(i, "peak"):
+            result["peak"] = answer["peak"]
             # The first step is of the first lane only.
             a_step = statistics.median(result["seconds"])
             result["compile"] = max(0.0, result["first_step"] - a_step)
-    if platform != "cpu":
-        crew.dismiss()
+    crew.dismiss()
     return results
 
 
@@ -171,6 +169,7 @@ class Report:
             known = self.rates.setdefault(variant.side, {})
             for precision, value in found["matmul"].items():
                 known[precision] = max(known.get(precision, 0.0), value)
+        crew.dismiss()
 
     def leave_out(self, unit: Unit, variants: Sequence[Variant], why: str) -> None:
         """Enters programs that are not timed."""
@@ -238,11 +237,13 @@ Published networks ({channels} channels) on pictures of that many pixels a side.
 it: noise on the input, network and gradient, Adam, moving average; that of `dip_jax` with its
 default held-out criterion, best image and snapshot. Programs take turns round by round, each in a
 process of its own with the same cores and the same settings of the C library's memory (freed memory
-is kept); a step that is not timed comes before each turn. Median over rounds. `dip_jax` runs chunks
+is kept, and huge pages are asked for where the system leaves that to the program); a step that is
+not timed comes before each turn. Median over rounds. `dip_jax` runs chunks
 of steps as the command does, unless it says single steps. PyTorch makes several lanes one after
 another, so its figure for one lane holds for all. GFLOP/s are those of the arithmetic as published,
 and what share of the rate of a matrix product of the same precision that is, measured in this run.
-Peak memory is the process' on a CPU, and that of the device's allocator on a GPU. Compile: from a
+Peak memory is that of a step after the timed ones, the process' on a CPU (freed
+memory is given back before) and that of the device's allocator on a GPU. Compile: from a
 cold start to the first step, less a step."""
 _FLOOR = """\
 Arithmetic as published over the rate of a matrix product; least memory traffic (each convolution

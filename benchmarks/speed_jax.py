@@ -36,12 +36,10 @@ def main(pipe: turns.Pipe, variant: turns.Message) -> None:
                 pipe.answer(first_step=time.perf_counter() - begin)
             elif request["do"] == "turn":
                 assert prepared is not None
-                pipe.answer(**turn(prepared, request["steps"], device), rest=pipe.busy_at_rest)
-            elif request["do"] == "release":
-                prepared = None
-                jax.clear_caches()
-                turns.forget_peak()
-                pipe.answer()
+                pipe.answer(seconds=turn(prepared, request["steps"]), rest=pipe.busy_at_rest)
+            elif request["do"] == "peak":
+                assert prepared is not None
+                pipe.answer(peak=peak(prepared, device))
             else:
                 pipe.answer(**rates(device, request["side"], request["values"]))
         except Exception as error:
@@ -52,10 +50,10 @@ def main(pipe: turns.Pipe, variant: turns.Message) -> None:
 def prepare(request: turns.Message, variant: turns.Message) -> Prepared:
     """Compiles a configuration and makes its first step."""
     import jax
-    import jax.numpy as jnp
     import numpy as np
 
     from benchmarks import speed_plan
+    from benchmarks.beginning import begin
     from dip_jax import tasks
     from dip_jax.fitting import make_fit
     from dip_jax.lanes import Slots
@@ -67,15 +65,9 @@ def prepare(request: turns.Message, variant: turns.Message) -> Prepared:
     observation, _ = observe(y, fill)
     fit = make_fit(settings, tasks.criterion(config), y.shape[2])
 
-    def begin(seed: int) -> tuple[Any, Any]:
-        lane_key, state_key = jax.random.split(jax.random.key(seed))
-        lane = jax.jit(fit.make_lane)(lane_key, observation)
-        return lane, jax.jit(fit.init)(state_key, lane)
-
-    lane, state = begin(0)
+    lane, current = begin(fit, observation)
     if variant["form"] == "single":
         step = jax.jit(fit.step, donate_argnums=0)
-        current = jax.tree.map(jnp.copy, state)
 
         def singles(count: int, only_first: bool) -> None:
             nonlocal current
@@ -90,14 +82,14 @@ def prepare(request: turns.Message, variant: turns.Message) -> Prepared:
     slots = Slots(
         fit,
         lane,
-        state,
+        current,
         per_device=lanes,
         devices=jax.local_devices()[:1],
         length=request["length"],
     )
-    slots.put(0, lane, state)
+    slots.put(0, lane, current)
     for seed in range(1, lanes):
-        slots.put(seed, *begin(seed))
+        slots.put(seed, *begin(fit, observation, seed))
     until = np.zeros(lanes, np.int64)
 
     def chunk(count: int, only_first: bool) -> None:
@@ -108,18 +100,21 @@ def prepare(request: turns.Message, variant: turns.Message) -> Prepared:
     return Prepared(chunk)
 
 
-def turn(prepared: Prepared, steps: int, device: Any) -> dict[str, Any]:
+def turn(prepared: Prepared, steps: int) -> float:
     """Seconds per step of all lanes, after a step of the first one that is not timed."""
-    turns.forget_peak()
     prepared.advance(1, True)
     begin = time.perf_counter()
     prepared.advance(steps, False)
-    seconds = (time.perf_counter() - begin) / steps
-    peak = turns.peak_bytes()
-    if device.platform != "cpu":
-        peak = (device.memory_stats() or {}).get("peak_bytes_in_use")
+    return (time.perf_counter() - begin) / steps
+
+
+def peak(prepared: Prepared, device: Any) -> int | None:
+    """The most memory, in bytes, during a step of all lanes."""
     turns.forget_peak()
-    return {"seconds": seconds, "peak": peak}
+    prepared.advance(1, False)
+    if device.platform == "cpu":
+        return turns.peak_bytes()
+    return (device.memory_stats() or {}).get("peak_bytes_in_use")
 
 
 def rates(device: Any, side: int, values: int) -> dict[str, Any]:

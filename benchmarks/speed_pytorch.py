@@ -16,11 +16,15 @@ class _Released(Exception):
 
 
 class _Turns:
-    """The callback: one step that is not timed, then those of the turn, then the next request."""
+    """The callback: makes the steps that a request asks for, then waits for the next one.
+
+    For a turn those are one that is not timed and so many that are; for the memory, one.
+    """
 
     def __init__(self, pipe: turns.Pipe, device: str, begin: float) -> None:
         self._pipe, self._device, self._begin = pipe, device, begin
         self._steps = self._left = 0
+        self._warming = self._timed = False
 
     def __call__(self, step: int, out: Any, avg: Any, loss: Any) -> None:
         if step == 1:
@@ -34,25 +38,28 @@ class _Turns:
             self._left -= 1
             if not self._left:
                 settle(self._device)
-                seconds = (time.perf_counter() - self._begin) / self._steps
-                self._pipe.answer(seconds=seconds, peak=self._peak(), rest=self._pipe.busy_at_rest)
-                turns.forget_peak()
+                self._answer()
                 self._next()
+
+    def _answer(self) -> None:
+        if self._timed:
+            seconds = (time.perf_counter() - self._begin) / self._steps
+            self._pipe.answer(seconds=seconds, rest=self._pipe.busy_at_rest)
+        elif self._device == "cpu":
+            self._pipe.answer(peak=turns.peak_bytes())
+        else:
+            import torch
+
+            self._pipe.answer(peak=torch.cuda.max_memory_allocated())
 
     def _next(self) -> None:
         request = self._pipe.receive()
-        if request is None or request["do"] != "turn":
+        if request is None:
             raise _Released
-        turns.forget_peak()
-        self._steps = self._left = request["steps"]
-        self._warming = True
-
-    def _peak(self) -> int | None:
-        if self._device == "cpu":
-            return turns.peak_bytes()
-        import torch
-
-        return torch.cuda.max_memory_allocated()
+        self._timed = self._warming = request["do"] == "turn"
+        self._steps = self._left = request.get("steps", 1)
+        if not self._timed:
+            turns.forget_peak()
 
 
 def settle(device: str) -> None:
@@ -76,14 +83,8 @@ def main(pipe: turns.Pipe, variant: turns.Message) -> None:
         try:
             if request["do"] == "prepare":
                 fit_in_turns(pipe, request, variant, device)
-                torch.compiler.reset()
-                turns.forget_peak()
-                if device != "cpu":
-                    torch.cuda.empty_cache()
-                    torch.cuda.reset_peak_memory_stats()
-                pipe.answer()
-            else:
-                pipe.answer(**rates(device, request["side"]))
+                return
+            pipe.answer(**rates(device, request["side"]))
         except Exception as error:
             text = str(error).strip() or "no message"
             pipe.answer(error=f"{type(error).__name__}: {text.splitlines()[0][:200]}")
@@ -101,7 +102,7 @@ def set_precision(precision: str) -> None:
 def fit_in_turns(
     pipe: turns.Pipe, request: turns.Message, variant: turns.Message, device: str
 ) -> None:
-    """The loop of the baseline on a configuration, until it is released."""
+    """The loop of the baseline on a configuration, until there are no more requests."""
     import torch
 
     from benchmarks import pytorch_baseline as baseline

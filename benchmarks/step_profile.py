@@ -19,17 +19,17 @@ from typing import NamedTuple
 from dip_jax import startup
 
 if __name__ == "__main__":
-    startup.restart_with_huge_pages()
-startup.keep_freed_memory()
+    startup.prepare_memory(restart=True)  # before JAX takes memory
 
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
+import jax
+import jax.numpy as jnp
 
-from benchmarks.samples import damaged  # noqa: E402
-from benchmarks.tables import commit, machine, table, write_report  # noqa: E402
-from dip_jax import tasks  # noqa: E402
-from dip_jax.fitting import make_chunk, make_fit  # noqa: E402
-from dip_jax.observation import observe  # noqa: E402
+from benchmarks.beginning import begin
+from benchmarks.samples import damaged
+from benchmarks.tables import commit, machine, table, write_report
+from dip_jax import tasks
+from dip_jax.fitting import make_chunk, make_fit
+from dip_jax.observation import observe
 
 STEPS = 3
 LIBRARY = ("ynn", "dot", "convolution")
@@ -65,17 +65,16 @@ def profile(task: str, size: int) -> Profile:
     _, y, fill = damaged(config, "astronaut", size)
     observation, _ = observe(y, fill)
     fit = make_fit(tasks.fit_settings(config), tasks.criterion(config), y.shape[2])
-    lane = jax.jit(fit.make_lane)(jax.random.key(0), observation)
-    state = jax.tree.map(jnp.copy, jax.jit(fit.init)(jax.random.key(1), lane))
+    lane, state = begin(fit, observation)
     chunk = make_chunk(fit.step, STEPS).lower(state, lane, jnp.int32(2)).compile()
     state, _ = chunk(state, lane, jnp.int32(2))
     jax.block_until_ready(state)
     with tempfile.TemporaryDirectory() as folder:
         with jax.profiler.trace(folder, create_perfetto_trace=True):
-            begin = time.perf_counter()
+            start = time.perf_counter()
             state, _ = chunk(state, lane, state.step + STEPS)
             jax.block_until_ready(state)
-            whole = 1e3 * (time.perf_counter() - begin) / STEPS
+            whole = 1e3 * (time.perf_counter() - start) / STEPS
         path = next(Path(folder).rglob("perfetto_trace.json.gz"))
         traced = json.loads(gzip.decompress(path.read_bytes()))["traceEvents"]
     pieces: collections.Counter[str] = collections.Counter()

@@ -24,22 +24,22 @@ from typing import Any, NamedTuple
 from dip_jax import startup
 
 if __name__ == "__main__":
-    startup.restart_with_huge_pages()
-startup.keep_freed_memory()
+    startup.prepare_memory(restart=True)  # before JAX takes memory
 
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
+import jax
+import jax.numpy as jnp
+import numpy as np
 
-from benchmarks.quality_plan import digest  # noqa: E402
-from benchmarks.samples import damaged  # noqa: E402
-from benchmarks.tables import header, kept, row, write_report  # noqa: E402
-from dip_jax import composite, metrics, stopping, tasks  # noqa: E402
-from dip_jax.fit_state import RUNNING  # noqa: E402
-from dip_jax.fitting import make_chunk, make_fit  # noqa: E402
-from dip_jax.observation import observe  # noqa: E402
-from dip_jax.overrides import override  # noqa: E402
-from dip_jax.stopping import Criterion, Judgement, View  # noqa: E402
+from benchmarks.beginning import begin
+from benchmarks.quality_plan import digest
+from benchmarks.samples import damaged
+from benchmarks.tables import header, kept, row, write_report
+from dip_jax import composite, metrics, stopping, tasks
+from dip_jax.fit_state import RUNNING
+from dip_jax.fitting import make_chunk, make_fit
+from dip_jax.observation import observe
+from dip_jax.overrides import override
+from dip_jax.stopping import Criterion, Judgement, View
 
 HELDOUT_PATIENCES = (50, 100, 150, 200, 300, 500)
 WMV_PATIENCES = (300, 1000)
@@ -152,15 +152,13 @@ def fit_case(case: Case, side: int, changes: dict[str, Any]) -> dict[str, Any]:
     for patience in WMV_PATIENCES:
         criteria[f"wmv {patience}"] = stopping.wmv(patience=patience)
     fit = make_fit(settings, watch_all(criteria, psnr_of, case.steps), channels)
-    lane_key, state_key = jax.random.split(jax.random.key(case.seed))
-    lane = jax.jit(fit.make_lane)(lane_key, observation, clean)
-    state = jax.tree.map(jnp.copy, jax.jit(fit.init)(state_key, lane))
+    lane, state = begin(fit, observation, case.seed, clean)
     chunk = make_chunk(fit.step, 100)
     state, _ = chunk(state, lane, jnp.int32(1))
-    begin = time.perf_counter()
+    start = time.perf_counter()
     while int(state.step) < case.steps and int(state.status) == RUNNING:
         state, _ = chunk(state, lane, jnp.int32(case.steps))
-    seconds = (time.perf_counter() - begin) / max(1, int(state.step) - 1)
+    seconds = (time.perf_counter() - start) / max(1, int(state.step) - 1)
     tracks, curves = state.criterion
     curves = np.asarray(curves)
     best = int(np.nanargmax(np.fmax(curves[:, 0], curves[:, 1])))
@@ -355,8 +353,7 @@ def cost_table(args: argparse.Namespace) -> str:
     programs, memory, times = {}, {}, {}
     for name in ("none", "heldout", "wmv"):
         fit = make_fit(settings, stopping.CRITERIA[name](patience=0), 3)
-        lane = jax.jit(fit.make_lane)(jax.random.key(0), observation)
-        state = jax.tree.map(jnp.copy, jax.jit(fit.init)(jax.random.key(1), lane))
+        lane, state = begin(fit, observation)
         chunk = make_chunk(fit.step, steps)
         sizes = chunk.lower(state, lane, jnp.int32(0)).compile().memory_analysis()
         memory[name] = sizes.temp_size_in_bytes + sizes.argument_size_in_bytes
@@ -364,10 +361,10 @@ def cost_table(args: argparse.Namespace) -> str:
         programs[name], times[name] = (chunk, lane, state), []
     for _ in range(rounds):
         for name, (chunk, lane, state) in programs.items():
-            begin = time.perf_counter()
+            start = time.perf_counter()
             state, _ = chunk(state, lane, state.step + steps)
             jax.block_until_ready(state)
-            times[name].append((time.perf_counter() - begin) / steps)
+            times[name].append((time.perf_counter() - start) / steps)
             programs[name] = (chunk, lane, state)
     lines = [
         f"Median of {rounds} rounds of {steps} steps, taking turns; memory is what the compiled "

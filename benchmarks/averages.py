@@ -1,0 +1,180 @@
+"""How long the moving average of a task should be.
+
+    python -m benchmarks.averages --task=denoise      makes benchmarks/results/averages_denoise.md
+
+The average changes nothing in a fit, so averages of many lengths are taken beside the same fit, and
+each is judged as the task's own would be: by what held-out pixels choose until they stop the fit.
+PSNRs are against the clean picture, of what a person gets; the loss is against the best of the same
+fit up to its end: of that average and the output, and of that average alone.
+
+Resumable: each finished fit is kept in a file of its own, and only what is missing is run.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dip_jax import startup
+
+if __name__ == "__main__":
+    startup.prepare_memory(restart=True)  # before JAX takes memory
+
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.beginning import begin
+from benchmarks.ensemble_figures import stopped_by_mean
+from benchmarks.quality_fits import giving
+from benchmarks.quality_plan import SUITES, Picture, digest, samples
+from benchmarks.tables import commit, kept, machine, row, write_report
+from dip_jax import metrics, tasks
+from dip_jax.fit_state import Lane
+from dip_jax.fitting import make_chunk, make_fit
+from dip_jax.observation import observe
+from dip_jax.overrides import override, parsed
+from dip_jax.stopping import Criterion, Judgement, View
+
+AVERAGES = {  # weight of the past, share of the steps
+    "0.99": (0.99, 0.0),
+    "0.995": (0.995, 0.0),
+    "0.998": (0.998, 0.0),
+    "share 0.1": (0.99, 0.1),
+    "share 0.2": (0.99, 0.2),
+    "share 0.3": (0.99, 0.3),
+    "share 0.5": (0.99, 0.5),
+}
+SUITE_OF = {suite.task: suite for suite in SUITES.values()}
+
+
+class Case(NamedTuple):
+    """One picture, reduced to `side` pixels, with one seed of the fit, and of the damage."""
+
+    picture: str
+    side: int
+    seed: int
+
+
+def watch_averages(picture: Picture, config: dict[str, Any]) -> Criterion:
+    """A criterion that never stops, and notes two PSNRs in dB of every step.
+
+    They are of what a person gets against the clean picture, and of the image itself on held-out
+    pixels; for the output and for each of `AVERAGES`.
+    """
+    h, w, _ = picture.clean.shape
+    everywhere, given = jnp.ones((h, w, 1)), giving(picture, config)
+    past, share = (jnp.array(column) for column in zip(*AVERAGES.values(), strict=True))
+
+    def init(lane: Lane):
+        n = len(AVERAGES)
+        x = jnp.zeros((n, *lane.y.shape))
+        return x, jnp.zeros(n), jnp.full((config["num_steps"], n + 1, 2), jnp.nan)
+
+    def update(carry, view: View):
+        averages, length, curves = carry
+        length = jnp.maximum(past * length + 1, length + share / (1 - share))
+        averages += (view.x_out - averages) / length[:, None, None, None]
+
+        def psnrs(x):
+            true = metrics.psnr(given(x[:h, :w]), jnp.asarray(picture.clean), everywhere)
+            return jnp.stack([true, metrics.psnr(x, view.lane.y, view.lane.held)])
+
+        row = jnp.stack([psnrs(view.x_out), *(psnrs(averages[i]) for i in range(len(AVERAGES)))])
+        curves = curves.at[view.step - 1].set(row)
+        stay = Judgement(jnp.float32(0), jnp.float32(0), jnp.bool_(False))
+        return (averages, length, curves), stay
+
+    return Criterion(init, update)
+
+
+def fit_case(case: Case, config: dict[str, Any]) -> dict[str, Any]:
+    """Fits one case to its last step; gives what each average would have chosen."""
+    damaged_so = override(config, {"damage.seed": case.seed})
+    (picture,) = samples(SUITE_OF[config["task"]], [case.picture], damaged_so, case.side)
+    criterion, steps = watch_averages(picture, config), config["num_steps"]
+    fit = make_fit(tasks.fit_settings(config), criterion, picture.y.shape[2])
+    observation, _ = observe(picture.y, picture.fill)
+    lane, state = begin(fit, observation, case.seed)
+    state, _ = make_chunk(fit.step, steps)(state, lane, jnp.int32(steps))
+    curves = np.asarray(state.criterion[2])[: int(state.step)]
+    result: dict[str, Any] = {"shape": list(picture.y.shape)}
+    for i, label in enumerate(AVERAGES, start=1):
+        true, heldout = (np.nan_to_num(curves[:, [0, i], k], nan=-np.inf) for k in (0, 1))
+        if config["stop"]["only_avg"]:
+            heldout[:, 0] = -np.inf
+        patience = config["stop"]["patience"] or steps
+        best, last = stopped_by_mean(heldout.max(axis=1), range(len(heldout)), patience)
+        psnr = float(true[best, int(heldout[best].argmax())])
+        result[label] = {
+            "psnr": psnr,
+            "loss": float(true[: last + 1].max()) - psnr,
+            "loss_avg": float(true[: last + 1, 1].max()) - psnr,
+            "steps": last + 1,
+        }
+    return result
+
+
+def table(args: argparse.Namespace, config: dict[str, Any]) -> str:
+    """One row for each case, one column for each average."""
+    lines = [row(["picture", "seed", *AVERAGES]), row(["---"] * (2 + len(AVERAGES)))]
+    names = ("psnr", "loss", "loss_avg", "steps")
+    columns: dict[str, list[list[float]]] = {label: [] for label in AVERAGES}
+    suite = SUITE_OF[args.task]
+    pictures = dict.fromkeys((*suite.samples, *suite.others))
+    for case in (
+        Case(picture, side, seed)
+        for side in args.sides
+        for picture in pictures
+        for seed in range(args.seeds)
+    ):
+        name = f"{args.task} {case.picture} {case.side} {case.seed} "
+        result = kept(
+            args.work, name + digest([config, AVERAGES]), lambda c=case: fit_case(c, config)
+        )
+        h, w, _ = result["shape"]
+        cells = [f"{case.picture} {w}×{h}", str(case.seed)]
+        for label, column in columns.items():
+            column.append([result[label][key] for key in names])
+            cells.append(_cell(column[-1]))
+        lines.append(row(cells))
+    lines.append(row(["mean", "", *(_cell(np.mean(column, 0)) for column in columns.values())]))
+    return "\n".join(lines)
+
+
+def _cell(values: Any) -> str:
+    psnr, loss, loss_avg, steps = values
+    return f"{psnr:.2f} ({loss:.2f}, {loss_avg:.2f}; {steps:.0f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--task", choices=tasks.TASKS, default="denoise", help="(denoise)")
+    add("--sides", type=int, nargs="+", default=[128], help="of the pictures, in pixels (128)")
+    add("--seeds", type=int, default=1, help="of each picture (1)")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="of the settings")
+    add("--work", type=Path, default=Path("runs/benchmarks/averages"), help="what is kept")
+    args = parser.parse_args()
+    startup.keep_compiled_programs()
+    config = override(tasks.defaults(args.task), parsed(args.set))
+    text = [
+        f"# How long the average should be: {args.task}",
+        "",
+        f"Default settings{', '.join(['', *args.set])}; at most {config['num_steps']} steps, "
+        f"patience {config['stop']['patience']}. {machine()['cpu']}, commit {commit()}.",
+        "",
+        "Averages by the weight of the past, or by their mean age as a share of the steps made. "
+        "Each cell: PSNR in dB of what held-out pixels choose; in brackets, what that loses "
+        "against the best of the outputs and averages up to the end of the fit, and against the "
+        "best of the averages alone, and the steps that the fit makes with it.",
+        "",
+        table(args, config),
+        "",
+    ]
+    write_report(f"averages_{args.task}.md", "\n".join(text))
+    print("\n".join(text))
+
+
+if __name__ == "__main__":
+    main()

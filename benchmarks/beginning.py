@@ -1,0 +1,26 @@
+"""The beginning of a fit as the command makes it, for benchmarks that make the steps themselves."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dip_jax.fit_state import Lane, LaneState
+from dip_jax.fitting import Fit
+from dip_jax.observation import Observation
+
+
+def begin(
+    fit: Fit, observation: Observation, seed: int = 0, clean: np.ndarray | None = None
+) -> tuple[Lane, LaneState]:
+    """A lane and its state before the first step, whose buffers may be donated.
+
+    Args:
+        fit: the fit.
+        observation: what is fitted.
+        seed: of the weights, the input and the held-out pixels.
+        clean: the clean picture `(h, w, c)`, for figures against it.
+    """
+    lane_key, state_key = jax.random.split(jax.random.key(seed))
+    lane = jax.jit(fit.make_lane)(lane_key, observation, clean)
+    # Copied, because equal leaves of a jitted function's result may share one buffer.
+    return lane, jax.tree.map(jnp.copy, jax.jit(fit.init)(state_key, lane))
