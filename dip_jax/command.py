@@ -224,9 +224,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             started anew with huge pages.
     """
     arguments = make_parser().parse_args(argv)
-    if argv is None:
-        startup.restart_with_huge_pages()
-    startup.keep_freed_memory()  # before JAX takes memory for the first time
+    startup.prepare_memory(restart=argv is None)  # before JAX takes memory
     from dip_jax.one_off import restore_file
 
     startup.keep_compiled_programs()

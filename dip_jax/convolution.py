@@ -1,7 +1,7 @@
 """Convolution of one image, with reflection padding.
 
-One image is `(h, w, c_in)`, a kernel is `(k, k, c_in, c_out)`, both float32; there is no batch
-axis: several images are `jax.vmap`, as everywhere in this package. `conv` computes
+One image is `(h, w, c_in)`, a kernel is `(k, k, c_in, c_out)`, both of one floating type; there is
+no batch axis: several images are `jax.vmap`, as everywhere in this package. `conv` computes
 
     out[i, j] = bias + sum over (a, b) of pad(x)[s·i + a, s·j + b] @ kernel[a, b],
 
@@ -37,7 +37,8 @@ def conv(
         stride: 1 or more; `h_out = ceil(h / stride)`.
 
     Raises:
-        ValueError: if k is even or the kernel is not square.
+        ValueError: if k is even, the kernel is not square, or a side of the image is not larger
+            than the padding.
     """
     k = kernel.shape[0]
     if kernel.shape[1] != k or k % 2 == 0:
@@ -118,6 +119,8 @@ def reflect_pad(x: Float[Array, "h w c"], p: int) -> Float[Array, "h+2p w+2p c"]
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _reflect(x, p):
     """One gather: on a CPU twice as fast as putting the border around, one axis after the other."""
+    if jax.default_backend() != "cpu":  # where gathers may be slow
+        return jnp.pad(x, ((p, p), (p, p), (0, 0)), mode="reflect")
     rows, columns = (np.pad(np.arange(n), p, mode="reflect") for n in x.shape[:2])
     return x.at[rows[:, None], columns[None]].get(mode="promise_in_bounds")
 

@@ -89,12 +89,13 @@ class Slots:
             return jax.tree.map(lambda a: pick(a, i, 0, keepdims=False), places)
 
         self._filled = jax.jit(repeated, out_shardings=sharding)
+        self._everywhere = NamedSharding(mesh, PartitionSpec())
+        lane, state = jax.device_put((lane, state), self._everywhere)
         self._lanes: Lane = self._filled(lane)
         self._states: LaneState = self._filled(state._replace(status=jnp.int32(STOPPED)))
         self._put = jax.jit(put, donate_argnums=0, out_shardings=sharding)
         self._get = jax.jit(get)
         self._home = devices[0]
-        self._everywhere = NamedSharding(mesh, PartitionSpec())
         going_on = _side_by_side if form == "vmap" and per_device > 1 else _one_after_another
         program = _on_every_device(going_on(fit, length), mesh)
         label = _label(going_on, fit, length) if mesh.size == 1 else ""

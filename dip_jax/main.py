@@ -15,9 +15,7 @@ from ml_collections import config_flags
 
 from dip_jax import startup
 
-if __name__ == "__main__":
-    startup.restart_with_huge_pages()
-startup.keep_freed_memory()  # before JAX takes memory for the first time
+startup.prepare_memory(restart=__name__ == "__main__")  # before JAX takes memory
 
 _EXAMPLE = "configs/hole_fill.py"
 

@@ -222,7 +222,8 @@ class Hourglass(nn.Module):
 
     def _convolved(self, x, kernel, stride: int = 1):
         if self.is_initializing():  # which needs shapes alone, and would trace all of it in vain
-            return jnp.zeros((x.shape[0] // stride, x.shape[1] // stride, kernel.shape[3]), x.dtype)
+            h, w = (-(-side // stride) for side in x.shape[:2])
+            return jnp.zeros((h, w, kernel.shape[3]), x.dtype)
         return conv(x, kernel.astype(self.dtype), stride=stride)
 
     def _block(self, x, name: str, features: int, taps: int, stride: int = 1):

@@ -15,6 +15,7 @@ import os
 import pickle
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -24,15 +25,16 @@ import jax
 from jax.experimental import serialize_executable
 from jax.experimental.compilation_cache import compilation_cache
 
-from dip_jax.files import write_bytes
+from dip_jax.files import is_temporary, write_bytes
 
 _SUFFIX = ".program"
 _LATEST = ".latest"  # of each label: the name of its last program's file, and the devices' ids
 _MOST = 24  # files, of some 10 MB each; the least recently used ones are removed
 _DIGEST = 32  # bytes of SHA-256
+_A_DAY = 24 * 3600  # seconds
 
 _folder: Path | None = None
-_expected: dict[Path, "_Loading"] = {}
+_expected: dict[str, "_Loading"] = {}  # by label
 
 
 def keep_in(folder: str | os.PathLike[str] | None) -> None:
@@ -64,25 +66,26 @@ def expect(label: str) -> None:
     _expected.clear()  # what was loaded in vain
     if _folder is None or not label:
         return
-    with contextlib.suppress(OSError, ValueError):
+    # A damaged file, or no thread to be had: then nothing is loaded beforehand.
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
         name, *ids = _latest(_folder, label).read_text().split()
         here = {str(device.id): device for device in jax.local_devices()}
         path = _folder / name
         if path.exists() and all(i in here for i in ids):
-            _expected[path] = _Loading(path, [here[i] for i in ids])
+            _expected[label] = _Loading(path, [here[i] for i in ids])
 
 
 class _Loading(threading.Thread):
-    """Loads the program of a file."""
+    """Loads the program of the file at `path`."""
 
     def __init__(self, path: Path, devices: list[jax.Device]) -> None:
         super().__init__()
-        self._path, self._devices = path, devices
+        self.path, self._devices = path, devices
         self._program: Callable | None = None
         self.start()
 
     def run(self) -> None:
-        self._program = _loaded(self._path, self._devices)
+        self._program = _loaded(self.path, self._devices)
 
     def result(self) -> Callable | None:
         self.join()
@@ -98,8 +101,9 @@ class _Kept:
         if self._program is None:
             devices = _devices(args)
             path = self._folder / f"{_key(self._label, args, devices)}{_SUFFIX}"
-            loading = _expected.pop(path, None)
-            loaded = _loaded(path, devices) if loading is None else loading.result()
+            loading = _expected.pop(self._label, None)
+            early = loading is not None and loading.path == path
+            loaded = loading.result() if loading and early else _loaded(path, devices)
             self._program = loaded or self._compiled(path, args)
             self._remember(path, devices)
         return self._program(*args)
@@ -117,11 +121,13 @@ class _Kept:
         return program
 
     def _remember(self, path: Path, devices: list[jax.Device]) -> None:
-        text = " ".join([path.name, *(str(device.id) for device in devices)])
+        text = " ".join([path.name, *(str(device.id) for device in devices)]).encode()
         latest = _latest(self._folder, self._label)
         with contextlib.suppress(OSError):
-            if not latest.exists() or latest.read_text() != text:
-                write_bytes(latest, text.encode())
+            if latest.exists() and latest.read_bytes() == text:
+                os.utime(latest)  # it is in use
+            else:
+                write_bytes(latest, text)
 
 
 @contextlib.contextmanager
@@ -159,6 +165,9 @@ def _loaded(path: Path, devices: list[jax.Device]) -> Callable | None:
 
 
 def _remove_oldest(folder: Path) -> None:
+    for path in folder.iterdir():  # of processes that were killed while they wrote
+        if is_temporary(path) and path.stat().st_mtime < time.time() - _A_DAY:
+            path.unlink(missing_ok=True)
     for suffix in (_SUFFIX, _LATEST):
         paths = sorted(folder.glob(f"*{suffix}"), key=lambda path: path.stat().st_mtime)
         for path in paths[:-_MOST]:

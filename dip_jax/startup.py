@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,8 +39,8 @@ def keep_freed_memory() -> bool:
 def huge_pages(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment for a process whose memory is asked for in huge pages.
 
-    Fewer accesses to large images then wait for an address to be looked up. glibc reads this from
-    the environment alone, when a process starts.
+    Fewer accesses to large images then wait for an address to be looked up. glibc (2.35 and newer;
+    others pass it over) reads this from the environment alone, when a process starts.
 
     Args:
         environment: of a process.
@@ -56,16 +57,48 @@ def huge_pages(environment: Mapping[str, str]) -> dict[str, str]:
     return dict(environment)
 
 
+def prepare_memory(*, restart: bool) -> None:
+    """Makes a command's memory fast: huge pages, and freed memory kept. Call it first of all.
+
+    Args:
+        restart: whether this process belongs to the command, which may then start itself anew:
+            `restart_with_huge_pages`.
+    """
+    if restart:
+        restart_with_huge_pages()
+    keep_freed_memory()
+
+
 def restart_with_huge_pages() -> None:
     """Starts this command anew, as the same process, in the environment of `huge_pages`.
 
     To be called first of all, by a command and never by a library: nothing that was done before is
-    left. Does nothing if the environment is so already, or the command cannot be started anew.
+    left. Does nothing if the environment is so already, if this process has been started anew
+    before, or if it cannot be: where the program came from standard input, or the command runs
+    inside another program, such as a debugger.
     """
     environment = huge_pages(os.environ)
-    if environment != dict(os.environ) and sys.executable and sys.orig_argv:
-        with contextlib.suppress(OSError):
-            os.execve(sys.executable, sys.orig_argv, environment)
+    this = str(os.getpid())
+    if environment == dict(os.environ) or os.environ.get(_RESTARTED) == this or _is_a_guest():
+        return
+    with contextlib.suppress(OSError, ValueError):
+        os.execve(sys.executable, sys.orig_argv, {**environment, _RESTARTED: this})
+
+
+_RESTARTED = "DIP_JAX_RESTARTED"  # the process that has been, should the tunable not last
+
+
+def _is_a_guest() -> bool:
+    """Whether this process is not, or not only, the command that its arguments say."""
+    given = sys.argv[1:]
+    return (
+        not sys.executable
+        or sys.argv[0] in ("", "-")
+        or sys.orig_argv[len(sys.orig_argv) - len(given) :] != given
+        or sys.gettrace() is not None
+        or threading.active_count() > 1
+        or not {"IPython", "jax"}.isdisjoint(sys.modules)
+    )
 
 
 def keep_compiled_programs(folder: str | os.PathLike[str] | None = None) -> None:

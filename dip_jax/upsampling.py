@@ -11,7 +11,7 @@ convolutions are one matrix product of 9 products per small pixel in place of 36
 the shifts and the sum are a few additions, done along the columns first and then along the rows.
 The same holds backwards, where one matrix serves both gradients. It is exact, borders included.
 
-Images are `(h, w, c)` float32 without a batch axis, as in `convolution`.
+Images are `(h, w, c)` without a batch axis, as in `convolution`.
 """
 
 import functools
@@ -78,9 +78,12 @@ def upsample_conv(
     """The convolution of `upsample(x, method)`, with reflection padding of (k − 1)/2 and no bias.
 
     Args:
-        x: the small image, of 2 pixels a side or more.
-        kernel: an odd number k of taps in each direction; k = 3 takes the fast form.
+        x: the small image; with 2 pixels a side or more and k = 3 it takes the fast form.
+        kernel: an odd number k of taps in each direction.
         method: "nearest" or "bilinear".
+
+    Raises:
+        ValueError: as `convolution.conv`, of the upsampled image.
     """
     if kernel.shape[:2] != (3, 3) or min(x.shape[:2]) < 2:
         return conv(upsample(x, method), kernel)

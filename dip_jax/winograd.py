@@ -12,7 +12,7 @@ m = 4 some ten times as much, which is still less than 1e-5 of the values. Sourc
 "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, sections 4.1 and 4.3. The gradients
 are the transposes of the three linear maps, and reuse the same products.
 
-Images are `(h, w, c)` float32 without a batch axis; an unpadded correlation, as in `convolution`.
+Images are `(h, w, c)`, float32 or float64, without a batch axis; an unpadded correlation.
 """
 
 import functools
@@ -83,7 +83,8 @@ def gradients(
     d_windows = _matmul(rows, _transformed(kernel, tile), ((2,), (2,)))
     d_kernel = jnp.stack(_matmul(_windows(x, tile), rows, ((1,), (1,))))
     d_x = _windows_transposed([d.reshape(n, h // tile, w // tile, c_in) for d in d_windows], tile)
-    return d_x, jnp.einsum("ia,jb,ijcd->abcd", *_kernel_matrices(tile, g.dtype), d_kernel)
+    matrix = _kernel_matrix(tile, g.dtype)
+    return d_x, jnp.einsum("ia,jb,ijcd->abcd", matrix, matrix, d_kernel)
 
 
 def _matmul(rows, others, contracted):
@@ -93,14 +94,14 @@ def _matmul(rows, others, contracted):
     ]
 
 
-def _kernel_matrices(tile, dtype):
-    g = np.array(_TRANSFORMS[tile].g, dtype)
-    return g, g
+def _kernel_matrix(tile, dtype):
+    return np.array(_TRANSFORMS[tile].g, dtype)
 
 
 def _transformed(kernel, tile):
     """G · kernel · Gᵀ, as n rows of `(n, c_in, c_out)`."""
-    return list(jnp.einsum("ia,jb,abcd->ijcd", *_kernel_matrices(tile, kernel.dtype), kernel))
+    matrix = _kernel_matrix(tile, kernel.dtype)
+    return list(jnp.einsum("ia,jb,abcd->ijcd", matrix, matrix, kernel))
 
 
 def _transposed(matrix):
@@ -122,17 +123,21 @@ def _times(weight, part):
     return part if weight == 1 else -part if weight == -1 else weight * part
 
 
+def _positions(matrix, parts):
+    """A small matrix times a list of images `(h, w, c)`, as one array `(n, h·w, c)`."""
+    products = jnp.stack([_row(weights, parts) for weights in matrix])
+    return products.reshape(len(matrix), -1, parts[0].shape[2])
+
+
 def _windows(x, tile):
     """Bᵀ · window · B of all windows, as n rows of `(n, tiles, c)`."""
     n, b_t = tile + 2, _TRANSFORMS[tile].b_t
-    h, w, c = (x.shape[0] - 2) // tile, (x.shape[1] - 2) // tile, x.shape[2]
-
-    def columns(row):
-        parts = [row[:, j : j + tile * (w - 1) + 1 : tile] for j in range(n)]
-        return jnp.stack([_row(weights, parts) for weights in b_t]).reshape(n, h * w, c)
-
+    h, w = (x.shape[0] - 2) // tile, (x.shape[1] - 2) // tile
     rows = _apply(b_t, [x[i : i + tile * (h - 1) + 1 : tile] for i in range(n)])
-    return [columns(row) for row in rows]
+    return [
+        _positions(b_t, [row[:, j : j + tile * (w - 1) + 1 : tile] for j in range(n)])
+        for row in rows
+    ]
 
 
 def _windows_transposed(d, tile):
@@ -169,9 +174,5 @@ def _outputs_transposed(g, tile):
     a = _transposed(_TRANSFORMS[tile].a_t)
     h, w, c = g.shape
     g = g.reshape(h // tile, tile, w // tile, tile, c)
-
-    def columns(row):
-        parts = [row[:, :, j] for j in range(tile)]
-        return jnp.stack([_row(weights, parts) for weights in a]).reshape(tile + 2, -1, c)
-
-    return [columns(row) for row in _apply(a, [g[:, i] for i in range(tile)])]
+    rows = _apply(a, [g[:, i] for i in range(tile)])
+    return [_positions(a, [row[:, :, j] for j in range(tile)]) for row in rows]

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from dip_jax import programs
+from dip_jax import programs, tasks
+from dip_jax.observation import observe
+from dip_jax.restoring import restore
 
 
 @pytest.fixture
@@ -62,6 +65,67 @@ def test_what_is_expected_is_loaded_before_it_is_called(folder, monkeypatch, n, 
     again = Traced()
     found = programs.kept(again.function, "sums")(arguments(n))
     assert again.count == traced and found["x"].shape == (n,)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"torn", b"\xff\xfe"])
+def test_a_damaged_note_of_the_latest_program_is_written_anew(folder, damaged):
+    programs.kept(Traced().function, "sums")(arguments())
+    (path,) = folder.glob("*.latest")
+    whole = path.read_bytes()
+    path.write_bytes(damaged)
+    programs.expect("sums")
+    assert not programs._expected
+    again = Traced()
+    programs.kept(again.function, "sums")(arguments())
+    assert again.count == 0 and path.read_bytes() == whole
+
+
+def test_what_is_used_stays_and_what_a_killed_process_left_goes(folder, monkeypatch):
+    monkeypatch.setattr(programs, "_MOST", 2)
+    for age, label in ((300, "a"), (200, "b")):
+        programs.kept(Traced().function, label)(arguments())
+        for path in folder.iterdir():
+            past = path.stat().st_mtime - age
+            os.utime(path, (past, past))
+    for name, age in ((".tmp-old", 2), (".tmp-new", 0)):
+        (folder / name).write_bytes(b"half")
+        past = (folder / name).stat().st_mtime - age * 24 * 3600
+        os.utime(folder / name, (past, past))
+    programs.kept(Traced().function, "a")(arguments())
+    programs.kept(Traced().function, "c")(arguments())
+    assert {p.name for p in folder.glob(".tmp-*")} == {".tmp-new"}
+    for label in ("a", "c"):
+        programs.expect(label)
+        assert label in programs._expected
+    programs.expect("b")
+    assert not programs._expected
+
+
+def test_a_second_fit_loads_its_step_beforehand_and_compiles_nothing(folder, monkeypatch):
+    config = tasks.defaults("denoise")
+    config["network"] |= {"scales": 2, "down": (4,), "up": (4,)}
+    observation, _ = observe(np.full((8, 12, 3), 0.5, np.float32))
+
+    def fitted():
+        (result,) = restore(
+            observation,
+            settings=tasks.fit_settings(config),
+            criterion=tasks.criterion(config),
+            num_steps=4,
+        )
+        assert not programs._expected
+        return result.x
+
+    first = fitted()
+    assert len(files(folder)) >= 2  # the step, and the state before it
+    early = []
+    result = programs._Loading.result
+    monkeypatch.setattr(
+        programs._Loading, "result", lambda self: early.append(self.path) or result(self)
+    )
+    monkeypatch.setattr(programs._Kept, "_compiled", None)
+    np.testing.assert_array_equal(fitted(), first)
+    assert len(early) == 1
 
 
 @pytest.mark.parametrize("label, n", [("others", 4), ("sums", 5)])

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from dip_jax import startup
+from dip_jax import programs, startup
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is Linux")
@@ -34,18 +34,27 @@ print(faults() < first / 10)
 
 
 def test_compiled_programs_are_kept_where_the_user_says(tmp_path, monkeypatch):
-    before = jax.config.jax_compilation_cache_dir
+    names = [
+        "jax_compilation_cache_dir",
+        "jax_persistent_cache_min_compile_time_secs",
+        "jax_persistent_cache_min_entry_size_bytes",
+    ]
+    settings = {name: jax.config.values[name] for name in names}
+    before = settings["jax_compilation_cache_dir"]
     try:
         monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         startup.keep_compiled_programs()
         assert jax.config.jax_compilation_cache_dir == str(tmp_path / "dip_jax" / "programs")
+        assert programs._folder == tmp_path / "dip_jax" / "programs" / "whole"
         jax.config.update("jax_compilation_cache_dir", before)
         monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "own"))
         startup.keep_compiled_programs()
         assert jax.config.jax_compilation_cache_dir == before
     finally:
-        jax.config.update("jax_compilation_cache_dir", before)
+        programs.keep_in(None)
+        for name, value in settings.items():
+            jax.config.update(name, value)
 
 
 def test_huge_pages_are_asked_for_where_the_system_leaves_it_to_the_program(tmp_path, monkeypatch):
@@ -62,22 +71,61 @@ def test_huge_pages_are_asked_for_where_the_system_leaves_it_to_the_program(tmp_
     assert startup.huge_pages(given) == given
 
 
-def test_a_command_starts_anew_once_and_with_its_arguments(tmp_path):
+PROGRAM = """
+import os, sys
+from pathlib import Path
+from dip_jax import startup
+startup._HUGE_PAGES = Path(sys.argv[1])
+tunables = os.environ.get("GLIBC_TUNABLES") if "--keep" in sys.argv else None
+print(os.getpid(), [os.fsencode(a) for a in sys.argv[2:]], tunables, flush=True)
+if "--keep" not in sys.argv:
+    os.environ.pop("GLIBC_TUNABLES", None)
+if "--traced" in sys.argv:
+    sys.settrace(lambda *_: None)
+startup.restart_with_huge_pages()
+print("here")
+sys.exit(7)
+"""
+
+
+@pytest.fixture
+def started(tmp_path):
+    """Runs `PROGRAM` where the system leaves huge pages to the program; gives its lines."""
     setting, program = tmp_path / "enabled", tmp_path / "program.py"
     setting.write_text("always [madvise] never\n")
-    program.write_text(
-        "import os, sys\nfrom pathlib import Path\nfrom dip_jax import startup\n"
-        "startup._HUGE_PAGES = Path(sys.argv[1])\n"
-        "print(os.getpid(), sys.argv[2:], os.environ.get('GLIBC_TUNABLES'), flush=True)\n"
-        "startup.restart_with_huge_pages()\n"
-    )
+    program.write_text(PROGRAM)
     environment = {k: v for k, v in os.environ.items() if k != "GLIBC_TUNABLES"}
-    done = subprocess.run(
-        [sys.executable, program, setting, "--a b", "c"],
-        capture_output=True,
-        text=True,
-        env=environment | {"PYTHONPATH": str(Path(startup.__file__).parents[1])},
-    )
-    first, second = done.stdout.splitlines()
-    assert first.endswith("['--a b', 'c'] None")
-    assert second == first.replace("None", "glibc.malloc.hugetlb=1")
+    environment["PYTHONPATH"] = str(Path(startup.__file__).parents[1])
+
+    def start(*arguments, options=(), read_from=None):
+        done = subprocess.run(
+            [sys.executable, *options, read_from or program, setting, *arguments],
+            input=PROGRAM.encode() if read_from else None,
+            capture_output=True,
+            env=environment,
+        )
+        assert done.returncode == 7, done.stderr
+        return [os.fsdecode(line) for line in done.stdout.splitlines()]
+
+    return start
+
+
+def test_a_command_starts_anew_once_and_with_its_arguments(started):
+    options = ["-X", "utf8", "-W", "ignore"]
+    first, second, here = started("--keep", "a b", b"\xff.png", options=options)
+    arguments = str([b"--keep", b"a b", b"\xff.png"])
+    assert first.endswith(f"{arguments} None") and here == "here"
+    assert second == first.removesuffix("None") + "glibc.malloc.hugetlb=1"
+
+
+def test_a_command_that_loses_the_tunable_does_not_start_anew_for_ever(started):
+    first, second, here = started("lost")
+    assert first == second and here == "here"
+
+
+@pytest.mark.parametrize(
+    "how", [{"read_from": "-"}, {"arguments": ["--traced"]}], ids=["standard input", "traced"]
+)
+def test_what_cannot_be_started_anew_goes_on(started, how):
+    lines = started(*how.get("arguments", ()), read_from=how.get("read_from"))
+    assert len(lines) == 2 and lines[1] == "here"
