@@ -29,7 +29,8 @@ from dip_jax.observation import Observation
 _SLOWNESS = (0.3, 83.0)  # and so much over the number of channels
 _SPREAD = (0.65, 1.45)
 _COMPILING = (10.0, 35.0)  # seconds, on two CPU cores
-_PROCESS_BYTES = 0.6e9  # Python, JAX and the compiler
+_PROCESS_BYTES = 0.6e9  # Python and JAX
+_COMPILER_BYTES = 1.3e9  # where nothing is compiled yet: 1.1 to 1.7 in the four samples
 _SIDE_OF_PRODUCT = 512
 _MEASURING = 0.15  # seconds
 
@@ -194,11 +195,14 @@ def advice(
         config: as `tasks.defaults` gives it.
         observation: what is fitted.
         clean: the clean image of an experiment, or None.
-        memory: bytes that the fits take, where `memory_of` is known.
+        memory: bytes that the fits take, where `memory_of` is known. The line names more on a CPU:
+            the compiler's as well, which a second start does not need.
         how: how the criterion that the hint is about is asked for.
     """
     if memory is None:
         memory = memory_of(config, observation, clean)
+    if jax.local_devices()[0].platform == "cpu":
+        memory += _COMPILER_BYTES
     line = f"about {_gigabytes(memory)} of memory"
     seconds = seconds_of(config, observation.y.shape)
     if seconds is not None:
