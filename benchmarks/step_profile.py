@@ -37,8 +37,8 @@ LIBRARY = ("ynn", "dot", "convolution")
 
 PARTS = (  # what a piece's origin in the program contains: the first that fits
     ("norms and activations", ("_activate", "moments")),
+    ("other convolutions", ("_convolved", "_block", "_pointwise")),  # also those before a join
     ("convolution after upsampling and its join", ("_join",)),
-    ("other convolutions", ("_convolved", "_block", "_pointwise")),
     ("rest of the network", ("Hourglass",)),
     ("noise, loss, Adam, average, criterion", ("",)),
 )

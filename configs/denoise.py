@@ -2,13 +2,13 @@
 
     python -m dip_jax.main --config=configs/denoise.py
 
-Measured at commit 5e36df5 from a cold start on two CPU cores, compilation included, against
-the clean picture:
+Measured at commit 5e993e4 from a cold start on two cores of an AMD EPYC, compilation included,
+against the clean picture:
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
-    none      300 x 200   4 min 41 s     1955 (1755)         20.22 dB degraded, 30.42 dB restored
+    none      300 x 200   3 min 25 s     1576 (1376)         20.22 dB degraded, 30.16 dB restored
 
-Peak memory 2.5 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
+Peak memory 2.6 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
 accelerator, has not been measured.
 Any field can be overridden, as in --config.num_steps=500; `dip_jax/tasks.py` lists them all.
 """

@@ -2,13 +2,13 @@
 
     python -m dip_jax.main --config=configs/hole_fill.py
 
-Measured at commit 5e36df5 from a cold start on two CPU cores, compilation included, against
-the clean picture:
+Measured at commit 5e993e4 from a cold start on two cores of an AMD EPYC, compilation included,
+against the clean picture:
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
-    none      300 x 200   1 min 16 s     600 (600)           17.91 dB degraded, 31.63 dB restored
+    none      300 x 200   1 min 4 s      600 (600)           17.91 dB degraded, 32.32 dB restored
 
-Peak memory 2.0 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
+Peak memory 1.9 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
 accelerator, has not been measured.
 Any field can be overridden, as in --config.num_steps=500; `dip_jax/tasks.py` lists them all.
 """
