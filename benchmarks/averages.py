@@ -3,7 +3,7 @@
     python -m benchmarks.averages --task=denoise      makes benchmarks/results/averages_denoise.md
 
 The average changes nothing in a fit, so averages of many lengths are taken beside the same fit, and
-each is judged as the task's own would be: by what held-out pixels choose until they stop the fit.
+each is judged as the task's own is: by what its criterion chooses until it stops the fit.
 PSNRs are against the clean picture, of what a person gets; the loss is against the best of the same
 fit up to its end: of that average and the output, and of that average alone.
 
@@ -55,30 +55,38 @@ class Case(NamedTuple):
 
 
 def watch_averages(picture: Picture, config: dict[str, Any]) -> Criterion:
-    """A criterion that never stops, and notes two PSNRs in dB of every step.
+    """A criterion that never stops, and notes four figures of every step for each of `AVERAGES`.
 
-    They are of what a person gets against the clean picture, and of the image itself on held-out
-    pixels; for the output and for each of `AVERAGES`.
+    They are, of the output and of that average: the PSNR in dB of what a person gets against the
+    clean picture, and the score that the task's own criterion gives.
     """
     h, w, _ = picture.clean.shape
     everywhere, given = jnp.ones((h, w, 1)), giving(picture, config)
     past, share = (jnp.array(column) for column in zip(*AVERAGES.values(), strict=True))
+    own = tasks.criterion(config)
 
     def init(lane: Lane):
         n = len(AVERAGES)
         x = jnp.zeros((n, *lane.y.shape))
-        return x, jnp.zeros(n), jnp.full((config["num_steps"], n + 1, 2), jnp.nan)
+        return x, jnp.zeros(n), jnp.full((config["num_steps"], n, 4), jnp.nan)
 
     def update(carry, view: View):
         averages, length, curves = carry
         length = jnp.maximum(past * length + 1, length + share / (1 - share))
         averages += (view.x_out - averages) / length[:, None, None, None]
 
-        def psnrs(x):
-            true = metrics.psnr(given(x[:h, :w]), jnp.asarray(picture.clean), everywhere)
-            return jnp.stack([true, metrics.psnr(x, view.lane.y, view.lane.held)])
+        def true(x):
+            return metrics.psnr(given(x[:h, :w]), jnp.asarray(picture.clean), everywhere)
 
-        row = jnp.stack([psnrs(view.x_out), *(psnrs(averages[i]) for i in range(len(AVERAGES)))])
+        of_out = true(view.x_out)
+
+        def figures(x_avg):
+            heldout = view.psnr_heldout[0], metrics.psnr(x_avg, view.lane.y, view.lane.held)
+            seen = view._replace(x_avg=x_avg, psnr_heldout=heldout)
+            _, judgement = own.update(own.init(view.lane), seen)
+            return jnp.stack([of_out, true(x_avg), judgement.score_out, judgement.score_avg])
+
+        row = jnp.stack([figures(averages[i]) for i in range(len(AVERAGES))])
         curves = curves.at[view.step - 1].set(row)
         stay = Judgement(jnp.float32(0), jnp.float32(0), jnp.bool_(False))
         return (averages, length, curves), stay
@@ -97,13 +105,11 @@ def fit_case(case: Case, config: dict[str, Any]) -> dict[str, Any]:
     state, _ = make_chunk(fit.step, steps)(state, lane, jnp.int32(steps))
     curves = np.asarray(state.criterion[2])[: int(state.step)]
     result: dict[str, Any] = {"shape": list(picture.y.shape)}
-    for i, label in enumerate(AVERAGES, start=1):
-        true, heldout = (np.nan_to_num(curves[:, [0, i], k], nan=-np.inf) for k in (0, 1))
-        if config["stop"]["only_avg"]:
-            heldout[:, 0] = -np.inf
+    for i, label in enumerate(AVERAGES):
+        true, scores = np.nan_to_num(curves[:, i], nan=-np.inf).reshape(-1, 2, 2).swapaxes(0, 1)
         patience = config["stop"]["patience"] or steps
-        best, last = stopped_by_mean(heldout.max(axis=1), range(len(heldout)), patience)
-        psnr = float(true[best, int(heldout[best].argmax())])
+        best, last = stopped_by_mean(scores.max(axis=1), range(len(scores)), patience)
+        psnr = float(true[best, int(scores[best].argmax())])
         result[label] = {
             "psnr": psnr,
             "loss": float(true[: last + 1].max()) - psnr,

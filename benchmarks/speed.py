@@ -74,7 +74,8 @@ def measure(
         try:
             return crew.worker(found[i]).ask(do, **details)
         except turns.Lost as lost:
-            results[i]["error"] = str(lost)
+            if do != "peak":  # what was timed before stays
+                results[i]["error"] = str(lost)
             crew.dismiss(found[i])
             return None
 
@@ -90,6 +91,7 @@ def measure(
     for i, result in enumerate(results):
         if answer := ask(i, "peak"):
             result["peak"] = answer["peak"]
+        if "error" not in result:
             # The first step is of the first lane only.
             a_step = statistics.median(result["seconds"])
             result["compile"] = max(0.0, result["first_step"] - a_step)
@@ -110,6 +112,7 @@ def _result(unit: Unit, variant: Variant, args: argparse.Namespace) -> dict[str,
         "operations": arithmetic.step_operations(*shape),
         "bytes": arithmetic.step_bytes(*shape),
         "seconds": [],
+        "peak": None,
     }
 
 
@@ -243,8 +246,9 @@ of steps as the command does, unless it says single steps. PyTorch makes several
 another, so its figure for one lane holds for all. GFLOP/s are those of the arithmetic as published,
 and what share of the rate of a matrix product of the same precision that is, measured in this run.
 Peak memory is that of a step after the timed ones, the process' on a CPU (freed
-memory is given back before) and that of the device's allocator on a GPU. Compile: from a
-cold start to the first step, less a step."""
+memory is given back before) and that of the device's allocator on a GPU, where JAX counts
+from the start of the worker. Compile: from a cold start to the first step, less a step;
+`torch.compile` may find what it compiled for another network of the table."""
 _FLOOR = """\
 Arithmetic as published over the rate of a matrix product; least memory traffic (each convolution
 and each norm one pass over its tensors) over the bandwidth. Less arithmetic for the same function

@@ -60,6 +60,10 @@ class _Turns:
         self._steps = self._left = request.get("steps", 1)
         if not self._timed:
             turns.forget_peak()
+            if self._device != "cpu":
+                import torch
+
+                torch.cuda.reset_peak_memory_stats()
 
 
 def settle(device: str) -> None:

@@ -1,8 +1,8 @@
 """Programs that are timed in turns, each in a process of its own.
 
 Two frameworks in one process would share its threads and its memory, and the second to be measured
-would find the machine warm. So each is a worker that lives through the whole run, rests while the
-others have their turn, and is asked by a line of JSON on its input to answer by one on its output.
+would find the machine warm. So each is a worker that rests while the others have their turn, and is
+asked by a line of JSON on its input to answer by one on its output.
 Every worker has the same cores and the same settings of the C library's memory.
 
 A worker is `python -m benchmarks.<module>`, whose `main` calls `serve`.

@@ -201,14 +201,20 @@ def advice(
     """
     if memory is None:
         memory = memory_of(config, observation, clean)
-    if jax.local_devices()[0].platform == "cpu":
+    device = jax.local_devices()[0]
+    if device.platform == "cpu":
         memory += _COMPILER_BYTES
     line = f"about {_gigabytes(memory)} of memory"
     seconds = seconds_of(config, observation.y.shape)
     if seconds is not None:
         line = f"{_duration(*seconds)} for all steps, and {line}; a rough estimate"
+    lines = [line]
+    if (available := device_bytes(device)) is not None and memory > available:
+        lines.append(
+            f"{_gigabytes(available)} of memory are free: the first start, which compiles, may fail"
+        )
     hint = correlation_hint(config, observation, how)
-    return [line] if hint is None else [line, hint]
+    return lines if hint is None else [*lines, hint]
 
 
 def correlation_hint(config: Mapping[str, Any], observation: Observation, how: str) -> str | None:

@@ -11,6 +11,7 @@ A kept program is machine code and a pickle: the folder must be the user's own, 
 import contextlib
 import functools
 import hashlib
+import math
 import os
 import pickle
 import sys
@@ -166,12 +167,18 @@ def _loaded(path: Path, devices: list[jax.Device]) -> Callable | None:
 
 def _remove_oldest(folder: Path) -> None:
     for path in folder.iterdir():  # of processes that were killed while they wrote
-        if is_temporary(path) and path.stat().st_mtime < time.time() - _A_DAY:
+        if is_temporary(path) and _last_used(path) < time.time() - _A_DAY:
             path.unlink(missing_ok=True)
     for suffix in (_SUFFIX, _LATEST):
-        paths = sorted(folder.glob(f"*{suffix}"), key=lambda path: path.stat().st_mtime)
-        for path in paths[:-_MOST]:
+        for path in sorted(folder.glob(f"*{suffix}"), key=_last_used)[:-_MOST]:
             path.unlink(missing_ok=True)
+
+
+def _last_used(path: Path) -> float:
+    """When, in seconds; a file that another process has just removed is in use no more."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime
+    return math.inf
 
 
 def _latest(folder: Path, label: str) -> Path:

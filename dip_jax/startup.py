@@ -5,6 +5,7 @@ Both are settings of the whole process, so the library never makes them by itsel
 
 import contextlib
 import ctypes
+import itertools
 import os
 import sys
 import threading
@@ -61,8 +62,7 @@ def prepare_memory(*, restart: bool) -> None:
     """Makes a command's memory fast: huge pages, and freed memory kept. Call it first of all.
 
     Args:
-        restart: whether this process belongs to the command, which may then start itself anew:
-            `restart_with_huge_pages`.
+        restart: whether the command may start itself anew: `restart_with_huge_pages`.
     """
     if restart:
         restart_with_huge_pages()
@@ -74,8 +74,7 @@ def restart_with_huge_pages() -> None:
 
     To be called first of all, by a command and never by a library: nothing that was done before is
     left. Does nothing if the environment is so already, if this process has been started anew
-    before, or if it cannot be: where the program came from standard input, or the command runs
-    inside another program, such as a debugger.
+    before, or if the command runs inside another program, such as a debugger.
     """
     environment = huge_pages(os.environ)
     this = str(os.getpid())
@@ -89,16 +88,18 @@ _RESTARTED = "DIP_JAX_RESTARTED"  # the process that has been, should the tunabl
 
 
 def _is_a_guest() -> bool:
-    """Whether this process is not, or not only, the command that its arguments say."""
-    given = sys.argv[1:]
-    return (
-        not sys.executable
-        or sys.argv[0] in ("", "-")
-        or sys.orig_argv[len(sys.orig_argv) - len(given) :] != given
-        or sys.gettrace() is not None
-        or threading.active_count() > 1
-        or not {"IPython", "jax"}.isdisjoint(sys.modules)
-    )
+    """Whether this process is not, or not only, a command of this project."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is None:  # a script
+        is_own = Path(sys.argv[0]).stem == "dip-jax" and sys.argv[0] in sys.orig_argv
+    else:  # python -m
+        name = spec.name.removesuffix(".__main__")
+        is_own = name.split(".")[0] in _OWN and ("-m", name) in itertools.pairwise(sys.orig_argv)
+    is_watched = sys.gettrace() is not None or "IPython" in sys.modules
+    return not (is_own and sys.executable) or is_watched or threading.active_count() > 1
+
+
+_OWN = ("dip_jax", "benchmarks")
 
 
 def keep_compiled_programs(folder: str | os.PathLike[str] | None = None) -> None:

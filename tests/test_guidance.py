@@ -78,6 +78,17 @@ def test_the_advice_names_time_and_memory():
     )
 
 
+def test_the_memory_that_is_named_is_more_than_the_fit_takes_and_less_than_free(monkeypatch):
+    config, picture = tasks.defaults("denoise"), noisy(200, 300)
+    fit = guidance.memory_of(config, picture, None)
+    # The peak of the sample's first start was measured: 2.6 GB.
+    monkeypatch.setattr(guidance, "device_bytes", lambda device: int(fit))
+    line, warning = guidance.advice(config, picture)
+    named = float(re.search(r"about ([\d.]+) GB", line)[1])
+    assert named == pytest.approx(2.6, rel=0.3)
+    assert warning.startswith(f"{fit / 1e9:.1f} GB of memory are free")
+
+
 def test_the_hint_is_for_denoising_by_held_out_pixels():
     x = np.asarray(noisy(160, 160).y)
     blocks = np.repeat(np.repeat(x[::8, ::8], 8, axis=0), 8, axis=1) + 0.01 * x

@@ -91,7 +91,9 @@ def test_what_is_used_stays_and_what_a_killed_process_left_goes(folder, monkeypa
         (folder / name).write_bytes(b"half")
         past = (folder / name).stat().st_mtime - age * 24 * 3600
         os.utime(folder / name, (past, past))
+    before = {path: path.stat().st_mtime for path in folder.glob("*.latest")}
     programs.kept(Traced().function, "a")(arguments())
+    assert [path.stat().st_mtime > before[path] for path in before].count(True) == 1
     programs.kept(Traced().function, "c")(arguments())
     assert {p.name for p in folder.glob(".tmp-*")} == {".tmp-new"}
     for label in ("a", "c"):

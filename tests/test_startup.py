@@ -91,16 +91,18 @@ sys.exit(7)
 @pytest.fixture
 def started(tmp_path):
     """Runs `PROGRAM` where the system leaves huge pages to the program; gives its lines."""
-    setting, program = tmp_path / "enabled", tmp_path / "program.py"
+    setting = tmp_path / "enabled"
     setting.write_text("always [madvise] never\n")
-    program.write_text(PROGRAM)
+    for name in ("dip-jax", "host.py"):
+        (tmp_path / name).write_text(PROGRAM)
     environment = {k: v for k, v in os.environ.items() if k != "GLIBC_TUNABLES"}
     environment["PYTHONPATH"] = str(Path(startup.__file__).parents[1])
 
-    def start(*arguments, options=(), read_from=None):
+    def start(*arguments, options=(), program="dip-jax"):
         done = subprocess.run(
-            [sys.executable, *options, read_from or program, setting, *arguments],
-            input=PROGRAM.encode() if read_from else None,
+            [sys.executable, *options, program, setting, *arguments],
+            input=PROGRAM.encode(),
+            cwd=tmp_path,
             capture_output=True,
             env=environment,
         )
@@ -124,8 +126,26 @@ def test_a_command_that_loses_the_tunable_does_not_start_anew_for_ever(started):
 
 
 @pytest.mark.parametrize(
-    "how", [{"read_from": "-"}, {"arguments": ["--traced"]}], ids=["standard input", "traced"]
+    ("program", "arguments"),
+    [("-", []), ("/dev/stdin", []), ("host.py", []), ("dip-jax", ["--traced"])],
 )
-def test_what_cannot_be_started_anew_goes_on(started, how):
-    lines = started(*how.get("arguments", ()), read_from=how.get("read_from"))
+def test_what_is_not_the_command_alone_goes_on(started, program, arguments):
+    lines = started(*arguments, program=program)
     assert len(lines) == 2 and lines[1] == "here"
+
+
+def test_a_module_that_is_a_command_starts_anew(tmp_path):
+    """`python -m dip_jax.main` itself, where this system leaves huge pages to the program."""
+    if "[madvise]" not in startup._HUGE_PAGES.read_text():
+        pytest.skip("this system gives huge pages to all, or to none")
+    traced = tmp_path / "sitecustomize.py"
+    traced.write_text("import os\nprint('tunables', os.environ.get('GLIBC_TUNABLES'), flush=True)")
+    environment = {k: v for k, v in os.environ.items() if k != "GLIBC_TUNABLES"}
+    done = subprocess.run(
+        [sys.executable, "-m", "dip_jax.main", "--config=missing.py"],
+        capture_output=True,
+        text=True,
+        cwd=Path(startup.__file__).parents[1],
+        env=environment | {"PYTHONPATH": str(tmp_path)},
+    )
+    assert done.stdout.splitlines()[:2] == ["tunables None", "tunables glibc.malloc.hugetlb=1"]
