@@ -196,6 +196,7 @@ class Run:
             "masked": config["task"] != "denoise",
             "config": config,
             "changes": self.args.set,
+            "samples": self.folder() is None,
             "seeds": self.seeds if "dip_jax" in self.args.methods else 0,
             "baseline": None
             if not has_baseline() or "pytorch" not in self.args.methods

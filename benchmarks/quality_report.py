@@ -62,8 +62,13 @@ def about(results: Results) -> list[str]:
             + (f", with {', '.join(results['changes'])}" if results["changes"] else "")
             + "; n seeds are the mean of n members that each end so, averaged over the disjoint "
             "groups of the seeds. `result` is what a person gets, the one of the output and the "
-            f"average that each member chose. {at_limit(results['pictures'])} The task's defaults "
-            "were chosen with these photographs among others, not for each of them."
+            f"average that each member chose. {at_limit(results['pictures'])}"
+            + (
+                " The task's defaults were chosen with these photographs among others, not for "
+                "each of them."
+                if results["samples"]
+                else ""
+            )
         )
     if base is not None:
         words = (
