@@ -167,11 +167,10 @@ def test_with_remat_the_gradient_is_the_same_and_less_is_kept_for_it():
     assert kept[True] < 0.5 * kept[False]
 
 
-@pytest.mark.parametrize(("channels", "side"), [(8, 16), (24, 80)])
-def test_bfloat16_is_near_and_its_weights_and_output_are_float32(channels, side):
-    """Also with so many channels and pixels that float32 takes Winograd's form."""
-    architecture = same_everywhere(2, channels, 4, upsampling="bilinear")
-    z = jax.random.uniform(jax.random.key(0), (side, side, 4))
+def test_bfloat16_is_near_and_its_weights_and_output_are_float32():
+    """With so many channels and pixels that float32 takes Winograd's form."""
+    architecture = same_everywhere(2, 24, 4, upsampling="bilinear")
+    z = jax.random.uniform(jax.random.key(0), (80, 80, 4))
     params = hourglass(architecture, 3).init(jax.random.key(1), z)
     low = hourglass(architecture, 3, dtype=jnp.dtype(jnp.bfloat16))
     assert all(
