@@ -26,7 +26,7 @@ from benchmarks.beginning import begin
 from benchmarks.ensemble_figures import stopped_by_mean
 from benchmarks.quality_fits import giving
 from benchmarks.quality_plan import SUITES, Picture, digest, samples
-from benchmarks.tables import commit, kept, machine, row, write_report
+from benchmarks.tables import commit, kept, machine, table, write_report
 from dip_jax import metrics, tasks
 from dip_jax.fit_state import Lane
 from dip_jax.fitting import make_chunk, make_fit
@@ -119,9 +119,9 @@ def fit_case(case: Case, config: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def table(args: argparse.Namespace, config: dict[str, Any]) -> str:
+def comparison(args: argparse.Namespace, config: dict[str, Any]) -> str:
     """One row for each case, one column for each average."""
-    lines = [row(["picture", "seed", *AVERAGES]), row(["---"] * (2 + len(AVERAGES)))]
+    rows = []
     names = ("psnr", "loss", "loss_avg", "steps")
     columns: dict[str, list[list[float]]] = {label: [] for label in AVERAGES}
     suite = SUITE_OF[args.task]
@@ -141,9 +141,9 @@ def table(args: argparse.Namespace, config: dict[str, Any]) -> str:
         for label, column in columns.items():
             column.append([result[label][key] for key in names])
             cells.append(_cell(column[-1]))
-        lines.append(row(cells))
-    lines.append(row(["mean", "", *(_cell(np.mean(column, 0)) for column in columns.values())]))
-    return "\n".join(lines)
+        rows.append(cells)
+    rows.append(["mean", "", *(_cell(np.mean(column, 0)) for column in columns.values())])
+    return "\n".join(table(["picture", "seed", *AVERAGES], rows))
 
 
 def _cell(values: Any) -> str:
@@ -175,7 +175,7 @@ def main() -> None:
         "against the best of the outputs and averages up to the end of the fit, and against the "
         "best of the averages alone, and the steps that the fit makes with it.",
         "",
-        table(args, config),
+        comparison(args, config),
         "",
     ]
     write_report(f"averages_{args.task}.md", "\n".join(text))

@@ -103,8 +103,10 @@ class _Kept:
             devices = _devices(args)
             path = self._folder / f"{_key(self._label, args, devices)}{_SUFFIX}"
             loading = _expected.pop(self._label, None)
-            early = loading is not None and loading.path == path
-            loaded = loading.result() if loading and early else _loaded(path, devices)
+            if loading is not None and loading.path == path:
+                loaded = loading.result()
+            else:
+                loaded = _loaded(path, devices)
             self._program = loaded or self._compiled(path, args)
             self._remember(path, devices)
         return self._program(*args)

@@ -78,7 +78,7 @@ def test_the_advice_names_time_and_memory():
     )
 
 
-def test_the_memory_that_is_named_is_more_than_the_fit_takes_and_less_than_free(monkeypatch):
+def test_the_memory_that_is_named_counts_the_compiler_and_too_little_is_told(monkeypatch):
     config, picture = tasks.defaults("denoise"), noisy(200, 300)
     fit = guidance.memory_of(config, picture, None)
     # The peak of the sample's first start was measured: 2.6 GB.
