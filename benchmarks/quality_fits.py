@@ -17,6 +17,7 @@ from benchmarks.quality_plan import Config, Picture, Pixels
 from dip_jax import composite, metrics, tasks
 from dip_jax.ensembles import shown
 from dip_jax.lane_jobs import LaneJob, Restoration
+from dip_jax.nonlocal_means import suitable_share, with_nonlocal_means
 from dip_jax.observation import observe
 from dip_jax.restoring import fit_lanes
 from dip_jax.stopping import Criterion, View
@@ -114,18 +115,25 @@ def fit_members(picture: Picture, config: Config, seeds: int) -> Members:
     )
     found = [results[seed] for seed in range(seeds)]
     best = [(w.out, w.avg) for w in watched]
+    nlm_share = suitable_share(config["nlm_share"], observation)
     oracle = {
         OUT: np.stack([out.x for out, _ in best]),
         AVG: np.stack([avg.x for _, avg in best]),
-        RESULT: np.stack([max(pair, key=lambda kept: kept.psnr).x for pair in best]),
+        RESULT: np.stack(
+            [
+                with_nonlocal_means(max(pair, key=lambda kept: kept.psnr).x, observation, nlm_share)
+                for pair in best
+            ]
+        ),
     }
     seamless = picture.fill is not None and config["seamless"]
 
-    def given(images: list[Pixels]) -> Pixels:
-        return picture.given(np.stack([shown(x, observation, seamless=seamless) for x in images]))
+    def given(images: list[Pixels], nlm_share: float = 0.0) -> Pixels:
+        made = [shown(x, observation, seamless=seamless, nlm_share=nlm_share) for x in images]
+        return picture.given(np.stack(made))
 
     stopped = {
-        RESULT: given([r.x for r in found]),
+        RESULT: given([r.x for r in found], nlm_share),
         OUT: given([r.x_out for r in found]),
         AVG: given([r.x_avg for r in found]),
     }

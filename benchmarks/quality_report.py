@@ -62,7 +62,14 @@ def about(results: Results) -> list[str]:
             + (f", with {', '.join(results['changes'])}" if results["changes"] else "")
             + "; n seeds are the mean of n members that each end so, averaged over the disjoint "
             "groups of the seeds. `result` is what a person gets, the one of the output and the "
-            f"average that each member chose. {at_limit(results['pictures'])}"
+            "average that each member chose"
+            + (
+                f", with {config['nlm_share']:.0%} of non-local means in it (of the degraded "
+                "picture, by its own estimate of the noise; their seconds are not counted)"
+                if config["nlm_share"]
+                else ""
+            )
+            + f". {at_limit(results['pictures'])}"
             + (
                 " The task's defaults were chosen with these photographs among others, not for "
                 "each of them."

@@ -68,7 +68,9 @@ def denoise(
     """Removes noise from a picture, by the Deep Image Prior.
 
     An untrained network is fitted to the picture, and stopped before it fits the noise. Values that
-    are NaN or infinite are taken as unknown, and filled.
+    are NaN or infinite are taken as unknown, and filled. A quarter of the result is non-local means
+    of the picture, unless its noise seems correlated (`nonlocal_means.with_nonlocal_means`; the
+    option "nlm_share", 0 with the preset "paper").
 
     Args:
         image: `(h, w)`, or three axes with any number of channels; sides of 32 pixels or more. It

@@ -18,6 +18,7 @@ from dip_jax.arrays import Layout, read_array, read_mask_array
 from dip_jax.ensembles import figures_of_means, members, uncertainty
 from dip_jax.errors import FitError, InputError
 from dip_jax.lane_jobs import Log, Restoration, check_size
+from dip_jax.nonlocal_means import suitable_share
 from dip_jax.observation import Observation, observe
 from dip_jax.overrides import override
 from dip_jax.picture import DataRange
@@ -164,7 +165,12 @@ class ArrayFit:
                 progress.stop()
         if not results:
             raise FitError(next(iter(failed.values())))
-        given = members(results, self.observation, seamless=config["seamless"])
+        given = members(
+            results,
+            self.observation,
+            seamless=config["seamless"],
+            nlm_share=suitable_share(config["nlm_share"], self.observation),
+        )
         restored = layout.pixels(given.mean(axis=0))
         judged = None
         if self.keep_known:

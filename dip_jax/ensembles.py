@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dip_jax import composite, images, metrics
 from dip_jax.lane_jobs import Restoration
+from dip_jax.nonlocal_means import with_nonlocal_means
 from dip_jax.observation import Observation
 
 Image = Float[np.ndarray, "h w c"]
@@ -24,7 +25,9 @@ Images = Float[np.ndarray, "n h w c"]
 _seamless = jax.jit(composite.seamless)
 
 
-def members(results: Sequence[Restoration], observation: Observation, *, seamless: bool) -> Images:
+def members(
+    results: Sequence[Restoration], observation: Observation, *, seamless: bool, nlm_share: float
+) -> Images:
     """What each seed gives, whose mean is the result.
 
     Args:
@@ -32,12 +35,16 @@ def members(results: Sequence[Restoration], observation: Observation, *, seamles
         observation: what they were fitted to.
         seamless: whether known values are put in, and what is filled is corrected to meet them, as
             `composite.seamless` does; else it is the network's image.
+        nlm_share: of non-local means in it, as `nonlocal_means.with_nonlocal_means` has it.
     """
-    return np.stack([shown(result.x, observation, seamless=seamless) for result in results])
+    return np.stack(
+        [shown(result.x, observation, seamless=seamless, nlm_share=nlm_share) for result in results]
+    )
 
 
-def shown(x: Image, observation: Observation, *, seamless: bool) -> Image:
+def shown(x: Image, observation: Observation, *, seamless: bool, nlm_share: float = 0.0) -> Image:
     """A network's image as `members` gives it."""
+    x = with_nonlocal_means(x, observation, nlm_share)
     return np.asarray(_seamless(jnp.asarray(x), observation)) if seamless else x
 
 

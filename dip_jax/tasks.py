@@ -67,6 +67,7 @@ _BASE: dict[str, Any] = {
     "stability": {"jump": 5.0, "snapshot_every": 100, "max_failures": 5},
     "keep_known": True,
     "seamless": True,
+    "nlm_share": 0.0,  # of non-local means in the result
     "log_every": 50,
     "preview_every": 200,
     "checkpoint_every": 500,
@@ -87,9 +88,10 @@ _TASKS: dict[str, dict[str, Any]] = {
             "sample": {"name": "chelsea"},
             "input": {"noise": 1 / 30},
             "num_steps": 2400,
+            "nlm_share": 0.25,
         },
         "quick": {"sample": {"side": 128}, "num_steps": 500},
-        "paper": {**_PUBLISHED, "num_steps": 3000},
+        "paper": {**_PUBLISHED, "num_steps": 3000, "nlm_share": 0.0},
     },
     "text_inpaint": {
         "": {
@@ -255,6 +257,7 @@ _RANGES = (
     _Range("learning_rate", 0, open_low=True),
     _Range("average", 0, 1, open_high=True),
     _Range("average_share", 0, 0.5),
+    _Range("nlm_share", 0, 1),
     _Range("heldout.share", 0, 1, open_high=True),
     _Range("heldout.block", 1),
     _Range("stop.patience", 0),

@@ -14,6 +14,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from dip_jax import images, tasks
 from dip_jax.composite import seamless
 from dip_jax.errors import InputError
+from dip_jax.nonlocal_means import with_nonlocal_means
 from dip_jax.observation import observe
 from dip_jax.progress import PlainProgress
 from dip_jax.runs import run
@@ -241,8 +242,13 @@ def test_an_own_noisy_picture_and_its_clean_one(photo, tmp_path):
     summary, _ = go(config_of("denoise", image=path, clean=photo), tmp_path / "with")
     assert 18 < summary["degraded"]["psnr_true"] < 26
     assert "psnr_true" in summary["metrics"]["restored"]
-    summary, _ = go(config_of("denoise", image=path, degrade="none"), tmp_path / "without")
-    assert summary["degraded"] == {}
+    own = {"image": path, "degrade": "none"}
+    summary, _ = go(config_of("denoise", **own), tmp_path / "without")
+    assert summary["degraded"] == {} and summary["nlm_share"] == 0.25
+    # Of these the network's held-out pixels tell nothing: non-local means have seen them.
+    assert "psnr_heldout" not in summary["metrics"]["restored"]
+    summary, _ = go(config_of("denoise", **own, nlm_share=0.0), tmp_path / "alone")
+    assert summary["nlm_share"] is None
     assert "psnr_heldout" in summary["metrics"]["restored"]
 
 
@@ -425,16 +431,21 @@ def member(folder, seed):
 
 def test_several_seeds_give_their_mean_and_how_they_differ(three_seeds):
     folder, summary, said = three_seeds
-    x = np.stack([member(folder, seed)["x"] for seed in (4, 5, 6)])
+    observation, _ = observe(images.to_float(np.asarray(Image.open(folder / "degraded.png"))))
+    x = np.stack(
+        [with_nonlocal_means(member(folder, seed)["x"], observation, 0.25) for seed in (4, 5, 6)]
+    )
     restored = np.asarray(Image.open(folder / "restored.png"))
-    np.testing.assert_array_equal(restored, np.round(255 * x.mean(axis=0)).astype(np.uint8))
+    # Not quite what was fitted to: the degraded picture was rounded when it was written.
+    off = np.abs(restored - np.round(255 * x.mean(axis=0)))
+    assert off.max() <= 1 and off.mean() < 0.05
     shown = np.asarray(Image.open(folder / "uncertainty.png"))
     assert shown.shape == restored.shape[:2] and shown.max() == 65535
     spread = np.sqrt(x.var(axis=0).mean(axis=-1))
     dark = spread < summary["uncertainty"]["white"]
     scaled = shown[dark] / 65535 * summary["uncertainty"]["white"]
-    np.testing.assert_allclose(scaled, spread[dark], atol=2e-6)
-    assert summary["uncertainty"]["mean"] == pytest.approx(spread.mean(), rel=1e-4)
+    np.testing.assert_allclose(scaled, spread[dark], atol=2e-4)
+    assert summary["uncertainty"]["mean"] == pytest.approx(spread.mean(), rel=1e-3)
     assert "seed 5: finished at step 25" in said
     # The first one's, which has compiled the program that the others find.
     first = [lane["seconds_to_first_step"] for lane in summary["lanes"]]
@@ -462,7 +473,7 @@ def test_the_summary_of_several_seeds_has_each_ones_own_figures(three_seeds):
 @pytest.mark.slow
 def test_a_seed_in_an_ensemble_is_the_seed_alone(three_seeds, tmp_path):
     folder, summary, _ = three_seeds
-    alone, _ = go(config_of("denoise", seed=5), tmp_path / "run")
+    alone, _ = go(config_of("denoise", seed=5, nlm_share=0.0), tmp_path / "run")
     assert alone["metrics"]["avg"] == summary["lanes"][1]["metrics"]["avg"]
     pixels = np.asarray(Image.open(tmp_path / "run" / "restored.png"))
     expected = np.round(255 * member(folder, 5)["x"]).astype(np.uint8)

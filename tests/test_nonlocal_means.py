@@ -1,0 +1,94 @@
+"""Non-local means in the result: nearer to the clean picture, and no harm where they do any."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from dip_jax import images
+from dip_jax.ensembles import against_clean
+from dip_jax.nonlocal_means import deviation, suitable_share, with_nonlocal_means
+from dip_jax.observation import observe
+
+SIGMA = 25 / 255
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return images.to_float(images.sample("chelsea", 128).pixels)
+
+
+def noisy(clean, sigma=SIGMA):
+    noise = np.random.default_rng(0).normal(0, sigma, clean.shape)
+    return np.clip(clean + noise, 0, 1).astype(np.float32)
+
+
+def smoothed(y):
+    return gaussian_filter(y, (1, 1, 0))
+
+
+def test_the_mean_of_both_is_better_than_either(clean):
+    y = noisy(clean)
+    observation, _ = observe(y)
+    x = smoothed(y)
+    psnrs = [
+        against_clean(with_nonlocal_means(x, observation, share), clean)["psnr_true"]
+        for share in (0.0, 0.5, 1.0)
+    ]
+    assert psnrs[1] > max(psnrs[0], psnrs[2]) + 0.2
+
+
+def test_a_share_of_nothing_changes_nothing(clean):
+    x = smoothed(clean)
+    assert with_nonlocal_means(x, observe(noisy(clean))[0], 0.0) is x
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_it_is_a_weighted_mean(clean, channels):
+    y = np.resize(noisy(clean), (*clean.shape[:2], channels))
+    observation, _ = observe(y)
+    x = smoothed(y)
+    whole = with_nonlocal_means(x, observation, 1.0)
+    quarter = with_nonlocal_means(x, observation, 0.25)
+    assert quarter.dtype == x.dtype and quarter.min() >= 0 and quarter.max() <= 1
+    np.testing.assert_allclose(quarter, 0.75 * x + 0.25 * whole, atol=1e-5)
+
+
+def test_unknown_values_have_no_say(clean):
+    y = noisy(clean)
+    x = smoothed(y)
+    fill = np.random.default_rng(1).random(y.shape[:2]) < 0.2
+    other = np.where(fill[..., None], 0.5, y)
+    made = [with_nonlocal_means(x, observe(image, fill)[0], 0.25) for image in (y, other)]
+    np.testing.assert_array_equal(*made)
+
+
+def test_single_wrong_values_are_not_brought_back(clean):
+    y = noisy(clean, 5 / 255)
+    wrong = np.random.default_rng(2).random(y.shape[:2]) < 0.02
+    damaged = np.where(wrong[..., None], np.round(1 - y), y).astype(np.float32)
+    made = with_nonlocal_means(clean, observe(damaged)[0], 0.25)
+    # 25% of an error of 0.5 or more would be 0.12.
+    assert np.abs(made - clean)[wrong].max() < 0.03
+
+
+def test_a_picture_without_noise_stays(clean):
+    assert with_nonlocal_means(clean, observe(clean)[0], 0.25) is clean
+
+
+def test_none_where_the_noise_is_correlated():
+    flat = np.full((128, 128, 3), 0.5, np.float32)
+    white = np.random.default_rng(3).normal(0, SIGMA, flat.shape)
+    blurred = gaussian_filter(white, (1.5, 1.5, 0))
+    blurred *= SIGMA / blurred.std()
+    assert suitable_share(0.25, observe(flat + white)[0]) == 0.25
+    assert suitable_share(0.25, observe(flat + blurred)[0]) == 0.0
+    assert suitable_share(0.0, observe(flat + white)[0]) == 0.0
+
+
+def test_the_deviation_is_that_of_the_noise_without_outliers():
+    rest = np.random.default_rng(4).normal(0, 0.1, (64, 64, 3))
+    rest[:2] = 5.0
+    known = np.ones(rest.shape, bool)
+    known[-1] = False
+    rest[-1] = np.nan
+    assert deviation(rest, known) == pytest.approx(0.1, rel=0.06)
