@@ -444,7 +444,7 @@ def test_several_seeds_give_their_mean_and_how_they_differ(three_seeds):
     spread = np.sqrt(x.var(axis=0).mean(axis=-1))
     dark = spread < summary["uncertainty"]["white"]
     scaled = shown[dark] / 65535 * summary["uncertainty"]["white"]
-    np.testing.assert_allclose(scaled, spread[dark], atol=2e-4)
+    np.testing.assert_allclose(scaled, spread[dark], atol=1e-3)
     assert summary["uncertainty"]["mean"] == pytest.approx(spread.mean(), rel=1e-3)
     assert "seed 5: finished at step 25" in said
     # The first one's, which has compiled the program that the others find.
