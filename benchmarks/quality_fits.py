@@ -15,9 +15,9 @@ from benchmarks.ensemble_figures import groups
 from benchmarks.quality_figures import Entry, Images, mean_entry
 from benchmarks.quality_plan import Config, Picture, Pixels
 from dip_jax import composite, metrics, tasks
-from dip_jax.ensembles import shown
+from dip_jax.ensembles import shown, suitable_nlm_share
 from dip_jax.lane_jobs import LaneJob, Restoration
-from dip_jax.nonlocal_means import suitable_share, with_nonlocal_means
+from dip_jax.nonlocal_means import with_nonlocal_means
 from dip_jax.observation import observe
 from dip_jax.restoring import fit_lanes
 from dip_jax.stopping import Criterion, View
@@ -115,7 +115,7 @@ def fit_members(picture: Picture, config: Config, seeds: int) -> Members:
     )
     found = [results[seed] for seed in range(seeds)]
     best = [(w.out, w.avg) for w in watched]
-    nlm_share = suitable_share(config["nlm_share"], observation)
+    nlm_share = suitable_nlm_share(config, observation)
     oracle = {
         OUT: np.stack([out.x for out, _ in best]),
         AVG: np.stack([avg.x for _, avg in best]),

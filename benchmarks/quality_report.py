@@ -64,8 +64,10 @@ def about(results: Results) -> list[str]:
             "groups of the seeds. `result` is what a person gets, the one of the output and the "
             "average that each member chose"
             + (
-                f", with {config['nlm_share']:.0%} of non-local means in it (of the degraded "
-                "picture, by its own estimate of the noise; their seconds are not counted)"
+                f", with {config['nlm_share']:.0%} of non-local means of the degraded picture "
+                "in it (by its own estimate of the noise; none where that seems correlated; their "
+                "seconds are not counted; the oracle's choice is that of the network's image); "
+                "output and average are the network's alone"
                 if config["nlm_share"]
                 else ""
             )

@@ -15,10 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from dip_jax import guidance, images, tasks
 from dip_jax.array_options import OF_FILES, OF_MASKS, changes_of, seeds_of
 from dip_jax.arrays import Layout, read_array, read_mask_array
-from dip_jax.ensembles import figures_of_means, members, uncertainty
+from dip_jax.ensembles import figures_of_means, members, suitable_nlm_share, uncertainty
 from dip_jax.errors import FitError, InputError
 from dip_jax.lane_jobs import Log, Restoration, check_size
-from dip_jax.nonlocal_means import suitable_share
 from dip_jax.observation import Observation, observe
 from dip_jax.overrides import override
 from dip_jax.picture import DataRange
@@ -169,7 +168,7 @@ class ArrayFit:
             results,
             self.observation,
             seamless=config["seamless"],
-            nlm_share=suitable_share(config["nlm_share"], self.observation),
+            nlm_share=config["nlm_share"],
         )
         restored = layout.pixels(given.mean(axis=0))
         judged = None
@@ -249,6 +248,7 @@ def prepare(
     except InputError as error:
         raise InputError(tasks.as_options(str(error))) from None
     observation, _ = observe(y, fill)
+    config["nlm_share"] = suitable_nlm_share(config, observation)
     guidance.check_memory(config, observation)
     return ArrayFit(
         task=task,

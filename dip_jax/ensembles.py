@@ -4,7 +4,7 @@ Images are `(h, w, c)` float32 in [0, 1]. The mean over seeds is the ensemble's 
 standard deviation says where not to trust it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from dip_jax import composite, images, metrics
+from dip_jax.correlated import sign_of_correlation
 from dip_jax.lane_jobs import Restoration
 from dip_jax.nonlocal_means import with_nonlocal_means
 from dip_jax.observation import Observation
@@ -23,6 +24,24 @@ Mask = Bool[np.ndarray, "h w"]
 Images = Float[np.ndarray, "n h w c"]
 
 _seamless = jax.jit(composite.seamless)
+
+
+def suitable_nlm_share(config: Mapping[str, Any], observation: Observation) -> float:
+    """The share of non-local means in the result: none where the noise is not white.
+
+    Non-local means would take noise that is correlated from pixel to pixel for the picture, and
+    keep it. So there are none where the picture has a sign of it, nor with ES-WMV, which is the
+    criterion for such noise.
+
+    Args:
+        config: of the run; its `nlm_share` otherwise.
+        observation: the picture.
+    """
+    share = config["nlm_share"]
+    if share == 0 or config["stop"]["criterion"] == "wmv":
+        return 0.0
+    y = np.where(np.asarray(observation.known) > 0, np.asarray(observation.y), np.nan)
+    return 0.0 if sign_of_correlation(y) else share
 
 
 def members(
@@ -94,7 +113,8 @@ def uncertainty(members: Images, judged: Mask | None = None) -> Float[np.ndarray
     """The standard deviation over seeds, root mean square over channels, in [0, 1].
 
     Args:
-        members: what two seeds or more give.
+        members: what two seeds or more give. Of a share of non-local means in them it tells nothing
+            but what their estimates of the noise differ by.
         judged: where the picture comes from the network; known pixels that are kept are certain,
             so elsewhere it is 0. None for everywhere.
     """

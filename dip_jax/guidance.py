@@ -224,7 +224,7 @@ def correlation_hint(config: Mapping[str, Any], observation: Observation, how: s
     sign = sign_of_correlation(np.where(observation.known > 0, observation.y, np.nan))
     return sign and (
         f"the picture {sign}: held-out pixels say too little there of when to stop; {how} may fit "
-        "better"
+        "better" + (", and the result has no non-local means in it" if config["nlm_share"] else "")
     )
 
 

@@ -174,6 +174,8 @@ def _ending(summary: Mapping[str, Any]) -> str:
     elif chosen is not None:
         how = _CHOSEN_BY.get(criterion, f"by {criterion}")
         text += f" The image of step {chosen:,} was chosen, {how}."
+    if share := summary.get("nlm_share"):
+        text += f" {share:.0%} of the result are non-local means of the degraded picture."
     return text
 
 
@@ -185,7 +187,7 @@ def _header(heading: str, summary: Mapping[str, Any], size: tuple[int, int]) -> 
     if before is not None and after is not None:
         facts.append((f"{before:.2f} → {after:.2f} dB", "PSNR against the clean picture"))
     elif (held := chosen_figures(summary).get("psnr_heldout")) is not None:
-        facts.append((f"{held:.2f} dB", "PSNR on held-out pixels"))
+        facts.append((f"{held:.2f} dB", "PSNR of the network on held-out pixels"))
     facts.append((f"{size[0]:,} × {size[1]:,}", "pixels"))
     if summary.get("filled_share") is not None:
         facts.append((f"{100 * summary['filled_share']:.1f}%", "of the picture filled"))

@@ -10,10 +10,16 @@ import jax
 import numpy as np
 
 from dip_jax import images, reporting
-from dip_jax.ensembles import against_clean, composited, figures_of_means, members, uncertainty
+from dip_jax.ensembles import (
+    against_clean,
+    composited,
+    figures_of_means,
+    members,
+    suitable_nlm_share,
+    uncertainty,
+)
 from dip_jax.jobs import Job
 from dip_jax.lane_jobs import Restoration
-from dip_jax.nonlocal_means import suitable_share
 from dip_jax.observation import observe
 
 Config = Mapping[str, Any]
@@ -50,7 +56,7 @@ def write_results(
     only = ended[0] if len(results) == 1 else None
     kept = job.fill if config["keep_known"] else None  # else nothing is kept, all is given
     observation, _ = observe(job.y, job.fill)
-    nlm_share = suitable_share(config["nlm_share"], observation)
+    nlm_share = suitable_nlm_share(config, observation)
     seamless = kept is not None and config["seamless"]
     given = members(ended, observation, seamless=seamless, nlm_share=nlm_share)
     data_range = job.degraded.data_range
@@ -123,7 +129,7 @@ def write_results(
         "stop_reason": "interrupted" if interrupted else _common_reason(ended),
         "rollbacks": sum(result.rollbacks for result in ended),
         "filled_share": None if job.fill is None else float(job.fill.mean()),
-        "nlm_share": nlm_share or None,
+        "nlm_share": nlm_share,
         "seconds": sum(result.seconds for result in ended),
         "seconds_to_first_step": first[0] if first else None,  # later ones find it compiled
         "steps_per_second": float(np.mean(speeds)) if speeds else None,

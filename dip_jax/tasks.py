@@ -67,7 +67,7 @@ _BASE: dict[str, Any] = {
     "stability": {"jump": 5.0, "snapshot_every": 100, "max_failures": 5},
     "keep_known": True,
     "seamless": True,
-    "nlm_share": 0.0,  # of non-local means in the result
+    "nlm_share": 0.0,  # of non-local means in the result of denoising
     "log_every": 50,
     "preview_every": 200,
     "checkpoint_every": 500,
@@ -126,9 +126,14 @@ _TASKS: dict[str, dict[str, Any]] = {
         },
     },
     "reconstruct": {
-        "": {"degrade": "missing", "num_steps": 2400},
-        "quick": {"sample": {"side": 128}, "num_steps": 500},
-        "paper": {**_PUBLISHED, "learning_rate": 0.001, "num_steps": 11000},
+        "": {"degrade": "missing", "input": {"noise": 0.06}, "num_steps": 2400},
+        "quick": {"sample": {"side": 128}, "input": {"noise": 0.03}, "num_steps": 500},
+        "paper": {
+            **_PUBLISHED,
+            "input": {"noise": 0.03},
+            "learning_rate": 0.001,
+            "num_steps": 11000,
+        },
     },
 }
 
@@ -300,6 +305,11 @@ def _check(config: Mapping[str, Any]) -> None:
             raise InputError(
                 f"config.{path} is {value!r}, expected one of {', '.join(map(repr, choices))}"
             )
+    if config["nlm_share"] and config["task"] != "denoise":
+        raise InputError(
+            f"config.nlm_share is {config['nlm_share']}, expected 0: non-local means remove noise, "
+            f"and {config['task']} fills"
+        )
     last = config["seed"] + config["seeds"] - 1
     if last > LAST_SEED:
         raise InputError(
