@@ -141,7 +141,7 @@ def fit_members(picture: Picture, config: Config, seeds: int) -> Members:
 
 
 def giving(picture: Picture, config: Config) -> Callable[[jax.Array], jax.Array]:
-    """What makes of the network's image, inside the step, what a person gets."""
+    """What makes of the network's image, inside the step, what a person gets, but for NLM."""
     if picture.fill is None:
         return lambda x: x
     observation, _ = observe(picture.y, picture.fill)

@@ -64,7 +64,7 @@ class FitInfo:
             of that of the images that the seeds chose ("mean").
         chosen_steps: for each seed, the step that its picture comes from, counted from 1.
         uncertainty: the standard deviation over seeds, `(h, w)` in the image's values; 0 where
-            known pixels were kept; None for one seed.
+            known pixels were kept; None for one seed. Of non-local means it tells nothing.
         history: for each seed the figures of every logged step, one after the other.
         steps: made, over all seeds.
         seconds: spent on them, compilation included.
@@ -72,7 +72,7 @@ class FitInfo:
             before that was taken) or "asked" (the callback ended it).
         rollbacks: how often a fit has fallen apart and gone back to its last good state.
         failed: the seeds that have no result, and why; the picture is the mean of the others.
-        results: of each seed that has one, in [0, 1], with nothing put back.
+        results: of each seed that has one, in [0, 1], of the network alone.
         config: every option that was in force, those of `tasks.defaults` that an array has.
     """
 

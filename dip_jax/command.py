@@ -45,8 +45,9 @@ _COMMANDS = {
     "denoise": (
         "denoise",
         "remove noise",
-        "Removes noise. For noise that is correlated from pixel to pixel, such as JPEG blocks,\n"
-        "say --criterion wmv.",
+        "Removes noise. A quarter of the result is non-local means of the picture, unless its\n"
+        "noise is correlated from pixel to pixel, as JPEG blocks are: for such noise say\n"
+        "--criterion wmv. --set nlm_share=0 leaves non-local means out.",
         "dip-jax denoise noisy.png -o clean.png",
     ),
     "inpaint": (
