@@ -287,9 +287,15 @@ def test_several_seeds_have_a_table_and_their_uncertainty_a_scale() -> None:
 def test_without_a_clean_picture_nothing_is_said_of_one() -> None:
     found = page(**CASES["no clean picture"])
     assert "Noise removed from coffee.png" in found.text
-    assert "28.20 dB PSNR on held-out pixels" in found.text
+    assert "28.20 dB PSNR of the network on held-out pixels" in found.text
     assert "psnr_true" not in found.text and "oracle" not in found.text
     assert not [x for x in found.all("path") if " true " in (x.get("class") or "")]
+
+
+def test_non_local_means_in_the_result_are_told() -> None:
+    found = page(summary=summary(nlm_share=0.25))
+    assert "25% of the result are non-local means of the degraded picture." in found.text
+    assert "non-local means" not in page(summary=summary(nlm_share=0.0)).text
 
 
 def test_the_curves_lie_where_their_values_are() -> None:
