@@ -126,14 +126,9 @@ _TASKS: dict[str, dict[str, Any]] = {
         },
     },
     "reconstruct": {
-        "": {"degrade": "missing", "input": {"noise": 0.06}, "num_steps": 2400},
-        "quick": {"sample": {"side": 128}, "input": {"noise": 0.03}, "num_steps": 500},
-        "paper": {
-            **_PUBLISHED,
-            "input": {"noise": 0.03},
-            "learning_rate": 0.001,
-            "num_steps": 11000,
-        },
+        "": {"degrade": "missing", "num_steps": 2400},
+        "quick": {"sample": {"side": 128}, "num_steps": 500},
+        "paper": {**_PUBLISHED, "learning_rate": 0.001, "num_steps": 11000},
     },
 }
 
