@@ -164,12 +164,8 @@ class ArrayFit:
                 progress.stop()
         if not results:
             raise FitError(next(iter(failed.values())))
-        given = members(
-            results,
-            self.observation,
-            seamless=config["seamless"],
-            nlm_share=config["nlm_share"],
-        )
+        nlm_share = suitable_nlm_share(config, self.observation)
+        given = members(results, self.observation, seamless=config["seamless"], nlm_share=nlm_share)
         restored = layout.pixels(given.mean(axis=0))
         judged = None
         if self.keep_known:
@@ -192,7 +188,7 @@ class ArrayFit:
             rollbacks=sum(result.rollbacks for result in results),
             failed=failed,
             results=tuple(results),
-            config=self._options(),
+            config=self._options() | {"nlm_share": nlm_share},
         )
 
 
@@ -248,7 +244,6 @@ def prepare(
     except InputError as error:
         raise InputError(tasks.as_options(str(error))) from None
     observation, _ = observe(y, fill)
-    config["nlm_share"] = suitable_nlm_share(config, observation)
     guidance.check_memory(config, observation)
     return ArrayFit(
         task=task,

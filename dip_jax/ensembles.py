@@ -17,7 +17,7 @@ from dip_jax import composite, images, metrics
 from dip_jax.correlated import sign_of_correlation
 from dip_jax.lane_jobs import Restoration
 from dip_jax.nonlocal_means import with_nonlocal_means
-from dip_jax.observation import Observation
+from dip_jax.observation import Observation, with_gaps
 
 Image = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]
@@ -40,8 +40,7 @@ def suitable_nlm_share(config: Mapping[str, Any], observation: Observation) -> f
     share = config["nlm_share"]
     if share == 0 or config["stop"]["criterion"] == "wmv":
         return 0.0
-    y = np.where(np.asarray(observation.known) > 0, np.asarray(observation.y), np.nan)
-    return 0.0 if sign_of_correlation(y) else share
+    return 0.0 if sign_of_correlation(with_gaps(observation)) else share
 
 
 def members(

@@ -21,7 +21,7 @@ from dip_jax.errors import InputError
 from dip_jax.fitting import make_fit
 from dip_jax.lanes import device_bytes, lane_bytes
 from dip_jax.networks import Architecture
-from dip_jax.observation import Observation
+from dip_jax.observation import Observation, with_gaps
 
 # Seconds of a step over those of its arithmetic at the speed of a matrix product. On two CPU cores,
 # the four task networks took 2.3 to 3.2 with 32 channels (once 6.5), and 0.8 to 1.2 with 128, whose
@@ -221,7 +221,7 @@ def correlation_hint(config: Mapping[str, Any], observation: Observation, how: s
     """A word on the other criterion, where the noise to be removed seems to be correlated."""
     if config["task"] != "denoise" or config["stop"]["criterion"] != "heldout":
         return None
-    sign = sign_of_correlation(np.where(observation.known > 0, observation.y, np.nan))
+    sign = sign_of_correlation(with_gaps(observation))
     return sign and (
         f"the picture {sign}: held-out pixels say too little there of when to stop; {how} may fit "
         "better" + (", and the result has no non-local means in it" if config["nlm_share"] else "")

@@ -47,6 +47,12 @@ def observe(y, fill=None) -> tuple[Observation, int]:
     return Observation(jnp.asarray(y), jnp.asarray(known, jnp.float32)), count
 
 
+def with_gaps(observation: Observation) -> Float[np.ndarray, "h w c"]:
+    """`y`, with NaN where it is not known."""
+    y, known = map(np.asarray, observation)
+    return np.where(known > 0, y, np.nan)
+
+
 def pad(x: Float[Array, "h w c"], h: int, w: int, mode: str = "edge") -> Float[Array, "H W c"]:
     """Enlarges an image to `h` rows and `w` columns, at the bottom and at the right.
 

@@ -5,6 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from dip_jax import images, tasks
+from dip_jax.array_fits import prepare
 from dip_jax.ensembles import against_clean, suitable_nlm_share
 from dip_jax.errors import InputError
 from dip_jax.nonlocal_means import deviation, with_nonlocal_means
@@ -95,11 +96,22 @@ def test_each_channel_has_noise_of_its_own(clean):
     assert psnr[0] > 32 and min(psnr[1:]) > 27.5
 
 
-def test_none_where_the_noise_is_correlated():
+def white_and_blurred():
     flat = np.full((128, 128, 3), 0.5, np.float32)
     white = np.random.default_rng(3).normal(0, SIGMA, flat.shape)
     blurred = gaussian_filter(white, (1.5, 1.5, 0))
-    blurred *= SIGMA / blurred.std()
+    return flat, white, blurred * SIGMA / blurred.std()
+
+
+def test_an_array_is_told_beforehand_that_there_are_none():
+    flat, white, blurred = white_and_blurred()
+    words = "no non-local means"
+    assert any(words in line for line in prepare("denoise", flat + blurred).advice())
+    assert not any(words in line for line in prepare("denoise", flat + white).advice())
+
+
+def test_none_where_the_noise_is_correlated():
+    flat, white, blurred = white_and_blurred()
     config = tasks.defaults("denoise")
     assert suitable_nlm_share(config, observe(flat + white)[0]) == 0.25
     assert suitable_nlm_share(config, observe(flat + blurred)[0]) == 0
