@@ -4,7 +4,7 @@
 
 The average changes nothing in a fit, so averages of many lengths are taken beside the same fit, and
 each is judged as the task's own is: by what its criterion chooses until it stops the fit.
-PSNRs are against the clean picture, of what a person gets (in denoising without non-local means);
+PSNRs are against the clean picture, of what a person gets, but for refinement;
 the loss is against the best of the same fit up to its end: of that average and the output, and of
 that average alone.
 

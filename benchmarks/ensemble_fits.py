@@ -64,7 +64,7 @@ class Problem:
         return np.ones(self.y.shape[:2], bool) if self.fill is None else self.fill
 
     def given(self, members: Images) -> Images:
-        """What a person gets, but for non-local means, of images of the network, `(n, h, w, c)`."""
+        """What a person gets, but for refinement, of images of the network, `(n, h, w, c)`."""
         if self.fill is None:
             return members
         seamless = self.config["seamless"]

@@ -14,10 +14,9 @@ import numpy as np
 from benchmarks.ensemble_figures import groups
 from benchmarks.quality_figures import Entry, Images, mean_entry
 from benchmarks.quality_plan import Config, Picture, Pixels
-from dip_jax import composite, metrics, tasks
-from dip_jax.ensembles import shown, suitable_nlm_share
+from dip_jax import composite, metrics, refinement, tasks
+from dip_jax.ensembles import is_refined, shown
 from dip_jax.lane_jobs import LaneJob, Restoration
-from dip_jax.nonlocal_means import with_nonlocal_means
 from dip_jax.observation import observe
 from dip_jax.restoring import fit_lanes
 from dip_jax.stopping import Criterion, View
@@ -115,25 +114,24 @@ def fit_members(picture: Picture, config: Config, seeds: int) -> Members:
     )
     found = [results[seed] for seed in range(seeds)]
     best = [(w.out, w.avg) for w in watched]
-    nlm_share = suitable_nlm_share(config, observation)
+    refine = is_refined(config, observation)
+    chosen = [max(pair, key=lambda kept: kept.psnr).x for pair in best]
+    if refine:
+        refined = refinement.denoised if picture.fill is None else refinement.filled
+        chosen = [refined(x, observation) for x in chosen]
     oracle = {
         OUT: np.stack([out.x for out, _ in best]),
         AVG: np.stack([avg.x for _, avg in best]),
-        RESULT: np.stack(
-            [
-                with_nonlocal_means(max(pair, key=lambda kept: kept.psnr).x, observation, nlm_share)
-                for pair in best
-            ]
-        ),
+        RESULT: np.stack(chosen),
     }
     seamless = picture.fill is not None and config["seamless"]
 
-    def given(images: list[Pixels], nlm_share: float = 0.0) -> Pixels:
-        made = [shown(x, observation, seamless=seamless, nlm_share=nlm_share) for x in images]
+    def given(images: list[Pixels], refine: bool = False) -> Pixels:
+        made = [shown(x, observation, seamless=seamless, refine=refine) for x in images]
         return picture.given(np.stack(made))
 
     stopped = {
-        RESULT: given([r.x for r in found], nlm_share),
+        RESULT: given([r.x for r in found], refine),
         OUT: given([r.x_out for r in found]),
         AVG: given([r.x_avg for r in found]),
     }
@@ -141,7 +139,7 @@ def fit_members(picture: Picture, config: Config, seeds: int) -> Members:
 
 
 def giving(picture: Picture, config: Config) -> Callable[[jax.Array], jax.Array]:
-    """What makes of the network's image, inside the step, what a person gets, but for NLM."""
+    """What makes of the network's image, inside the step, what a person gets before refinement."""
     if picture.fill is None:
         return lambda x: x
     observation, _ = observe(picture.y, picture.fill)

@@ -64,11 +64,16 @@ def about(results: Results) -> list[str]:
             "groups of the seeds. `result` is what a person gets, the one of the output and the "
             "average that each member chose"
             + (
-                f", with {config['nlm_share']:.0%} of non-local means of the degraded picture "
-                "in it (by its own estimate of the noise; none where that seems correlated; their "
-                "seconds are not counted; the oracle's choice is that of the network's image); "
-                "output and average are the network's alone"
-                if config["nlm_share"]
+                ", refined ("
+                + (
+                    "by a Wiener filter of the known pixels"
+                    if results["masked"]
+                    else "by non-local means and a Wiener filter of the degraded picture, for its "
+                    "own estimate of the noise; not where that seems correlated"
+                )
+                + "; the seconds are not counted, and the oracle's choice is that of the network's "
+                "image); output and average are the network's alone"
+                if config["refine"]
                 else ""
             )
             + f". {at_limit(results['pictures'])}"

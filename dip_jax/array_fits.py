@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from dip_jax import guidance, images, tasks
 from dip_jax.array_options import OF_FILES, OF_MASKS, changes_of, seeds_of
 from dip_jax.arrays import Layout, read_array, read_mask_array
-from dip_jax.ensembles import figures_of_means, members, suitable_nlm_share, uncertainty
+from dip_jax.ensembles import figures_of_means, is_refined, members, uncertainty
 from dip_jax.errors import FitError, InputError
 from dip_jax.lane_jobs import Log, Restoration, check_size
 from dip_jax.observation import Observation, observe
@@ -64,7 +64,8 @@ class FitInfo:
             of that of the images that the seeds chose ("mean").
         chosen_steps: for each seed, the step that its picture comes from, counted from 1.
         uncertainty: the standard deviation over seeds, `(h, w)` in the image's values; 0 where
-            known pixels were kept; None for one seed. Of non-local means it tells nothing.
+            known pixels were kept; None for one seed. Of what refinement takes, in denoising, from
+            the noisy picture for all seeds alike it tells nothing.
         history: for each seed the figures of every logged step, one after the other.
         steps: made, over all seeds.
         seconds: spent on them, compilation included.
@@ -164,8 +165,8 @@ class ArrayFit:
                 progress.stop()
         if not results:
             raise FitError(next(iter(failed.values())))
-        nlm_share = suitable_nlm_share(config, self.observation)
-        given = members(results, self.observation, seamless=config["seamless"], nlm_share=nlm_share)
+        refine = is_refined(config, self.observation)
+        given = members(results, self.observation, seamless=config["seamless"], refine=refine)
         restored = layout.pixels(given.mean(axis=0))
         judged = None
         if self.keep_known:
@@ -188,7 +189,7 @@ class ArrayFit:
             rollbacks=sum(result.rollbacks for result in results),
             failed=failed,
             results=tuple(results),
-            config=self._options() | {"nlm_share": nlm_share},
+            config=self._options() | {"refine": refine},
         )
 
 

@@ -13,10 +13,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
-from dip_jax import composite, images, metrics
+from dip_jax import composite, images, metrics, refinement
 from dip_jax.correlated import sign_of_correlation
 from dip_jax.lane_jobs import Restoration
-from dip_jax.nonlocal_means import with_nonlocal_means
 from dip_jax.observation import Observation, with_gaps
 
 Image = Float[np.ndarray, "h w c"]
@@ -26,25 +25,29 @@ Images = Float[np.ndarray, "n h w c"]
 _seamless = jax.jit(composite.seamless)
 
 
-def suitable_nlm_share(config: Mapping[str, Any], observation: Observation) -> float:
-    """The share of non-local means in the result: none where the noise is not white.
+def is_refined(config: Mapping[str, Any], observation: Observation) -> bool:
+    """Whether the result is refined, as `refinement` does: not where that would do harm.
 
-    Non-local means would take noise that is correlated from pixel to pixel for the picture, and
-    keep it. So there are none where the picture has a sign of it, nor with ES-WMV, which is the
-    criterion for such noise.
+    Denoisers would take noise that is correlated from pixel to pixel for the picture, and keep it.
+    So there are none where the picture has a sign of it, nor with ES-WMV, which is the criterion
+    for such noise. What is filled is refined by the known pixels around it; not where these are
+    not kept, or are not trusted so far as to be met without a seam.
 
     Args:
-        config: of the run; its `nlm_share` otherwise.
+        config: of the run; its `refine` otherwise.
         observation: the picture.
     """
-    share = config["nlm_share"]
-    if share == 0 or config["stop"]["criterion"] == "wmv":
-        return 0.0
-    return 0.0 if sign_of_correlation(with_gaps(observation)) else share
+    if not config["refine"]:
+        return False
+    if config["task"] != "denoise":
+        return config["keep_known"] and config["seamless"]
+    if config["stop"]["criterion"] == "wmv":
+        return False
+    return not sign_of_correlation(with_gaps(observation))
 
 
 def members(
-    results: Sequence[Restoration], observation: Observation, *, seamless: bool, nlm_share: float
+    results: Sequence[Restoration], observation: Observation, *, seamless: bool, refine: bool
 ) -> Images:
     """What each seed gives, whose mean is the result.
 
@@ -53,17 +56,19 @@ def members(
         observation: what they were fitted to.
         seamless: whether known values are put in, and what is filled is corrected to meet them, as
             `composite.seamless` does; else it is the network's image.
-        nlm_share: of non-local means in it, as `nonlocal_means.with_nonlocal_means` has it.
+        refine: whether it is refined: as what is filled if it is seamless, else as in denoising.
     """
     return np.stack(
-        [shown(result.x, observation, seamless=seamless, nlm_share=nlm_share) for result in results]
+        [shown(result.x, observation, seamless=seamless, refine=refine) for result in results]
     )
 
 
-def shown(x: Image, observation: Observation, *, seamless: bool, nlm_share: float = 0.0) -> Image:
+def shown(x: Image, observation: Observation, *, seamless: bool, refine: bool = False) -> Image:
     """A network's image as `members` gives it."""
-    x = with_nonlocal_means(x, observation, nlm_share)
-    return np.asarray(_seamless(jnp.asarray(x), observation)) if seamless else x
+    if not seamless:
+        return refinement.denoised(x, observation) if refine else x
+    x = np.asarray(_seamless(jnp.asarray(x), observation))
+    return refinement.filled(x, observation) if refine else x
 
 
 def composited(
@@ -112,8 +117,8 @@ def uncertainty(members: Images, judged: Mask | None = None) -> Float[np.ndarray
     """The standard deviation over seeds, root mean square over channels, in [0, 1].
 
     Args:
-        members: what two seeds or more give. Of a share of non-local means in them it tells nothing
-            but what their estimates of the noise differ by.
+        members: what two seeds or more give. Of what the refinement of denoising takes from
+            the noisy picture for all seeds alike it tells nothing.
         judged: where the picture comes from the network; known pixels that are kept are certain,
             so elsewhere it is 0. None for everywhere.
     """

@@ -224,7 +224,7 @@ def correlation_hint(config: Mapping[str, Any], observation: Observation, how: s
     sign = sign_of_correlation(with_gaps(observation))
     return sign and (
         f"the picture {sign}: held-out pixels say too little there of when to stop; {how} may fit "
-        "better" + (", and the result has no non-local means in it" if config["nlm_share"] else "")
+        "better" + (", and the result is not refined" if config["refine"] else "")
     )
 
 

@@ -174,8 +174,12 @@ def _ending(summary: Mapping[str, Any]) -> str:
     elif chosen is not None:
         how = _CHOSEN_BY.get(criterion, f"by {criterion}")
         text += f" The image of step {chosen:,} was chosen, {how}."
-    if share := summary.get("nlm_share"):
-        text += f" {share:.0%} of the result are non-local means of the degraded picture."
+    if summary.get("refined"):
+        text += " " + (
+            "It was refined by non-local means and a Wiener filter of the degraded picture."
+            if summary.get("task") == "denoise"
+            else "What is filled was refined by a Wiener filter of the known pixels."
+        )
     return text
 
 

@@ -103,7 +103,7 @@ def run(summary: Mapping[str, Any]) -> list[Element]:
         "page": s.get("page") and str(s["page"]),
         "shape": shape and f"{shape[1]:,} × {shape[0]:,} pixels, {count(shape[2], 'channel')}",
         "filled share": None if filled is None else f"{100 * filled:.1f}%",
-        "non-local means": s.get("nlm_share") and f"{100 * s['nlm_share']:.0f}% of the result",
+        "refined": None if "refined" not in s else ("yes" if s["refined"] else "no"),
         "seeds": ", ".join(map(str, s.get("seeds") or [])),
         "steps": _number(s.get("steps")),
         "chosen step": None if chosen is None else _number(chosen),

@@ -14,8 +14,8 @@ from dip_jax.ensembles import (
     against_clean,
     composited,
     figures_of_means,
+    is_refined,
     members,
-    suitable_nlm_share,
     uncertainty,
 )
 from dip_jax.jobs import Job
@@ -56,9 +56,9 @@ def write_results(
     only = ended[0] if len(results) == 1 else None
     kept = job.fill if config["keep_known"] else None  # else nothing is kept, all is given
     observation, _ = observe(job.y, job.fill)
-    nlm_share = suitable_nlm_share(config, observation)
+    refine = is_refined(config, observation)
     seamless = kept is not None and config["seamless"]
-    given = members(ended, observation, seamless=seamless, nlm_share=nlm_share)
+    given = members(ended, observation, seamless=seamless, refine=refine)
     data_range = job.degraded.data_range
     pixels = composited(given.mean(axis=0), job.degraded.pixels, kept, data_range)
     # Without loss, so that known pixels stay what they were; PNG holds these two types alone.
@@ -75,8 +75,8 @@ def write_results(
     restored = images.to_float(pixels, data_range)
     figures = dict(only.figures) if only else figures_of_means(ended, observation, job.clean)
     chosen = figures[only.chosen_image] if only else figures.pop("mean")
-    # The network's image is not the result where known pixels or non-local means are in it.
-    figures["restored"] = dict(chosen) if kept is None and not nlm_share else {}
+    # The network's image is not the result where that is refined or has known pixels in it.
+    figures["restored"] = dict(chosen) if kept is None and not refine else {}
     degraded = {}
     if job.clean is not None:
         figures["restored"] |= against_clean(restored, job.clean)
@@ -129,7 +129,7 @@ def write_results(
         "stop_reason": "interrupted" if interrupted else _common_reason(ended),
         "rollbacks": sum(result.rollbacks for result in ended),
         "filled_share": None if job.fill is None else float(job.fill.mean()),
-        "nlm_share": nlm_share,
+        "refined": refine,
         "seconds": sum(result.seconds for result in ended),
         "seconds_to_first_step": first[0] if first else None,  # later ones find it compiled
         "steps_per_second": float(np.mean(speeds)) if speeds else None,

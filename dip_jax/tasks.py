@@ -67,7 +67,7 @@ _BASE: dict[str, Any] = {
     "stability": {"jump": 5.0, "snapshot_every": 100, "max_failures": 5},
     "keep_known": True,
     "seamless": True,
-    "nlm_share": 0.0,  # of non-local means in the result of denoising
+    "refine": True,  # the result, as `refinement` does
     "log_every": 50,
     "preview_every": 200,
     "checkpoint_every": 500,
@@ -79,6 +79,7 @@ _PUBLISHED = {
     "network": {"down": (128,), "up": (128,)},
     "sample": {"side": 512},
     "stop": {"patience": 0},
+    "refine": False,
 }
 
 _TASKS: dict[str, dict[str, Any]] = {
@@ -88,10 +89,9 @@ _TASKS: dict[str, dict[str, Any]] = {
             "sample": {"name": "chelsea"},
             "input": {"noise": 1 / 30},
             "num_steps": 2400,
-            "nlm_share": 0.25,
         },
         "quick": {"sample": {"side": 128}, "num_steps": 500},
-        "paper": {**_PUBLISHED, "num_steps": 3000, "nlm_share": 0.0},
+        "paper": {**_PUBLISHED, "num_steps": 3000},
     },
     "text_inpaint": {
         "": {
@@ -257,7 +257,6 @@ _RANGES = (
     _Range("learning_rate", 0, open_low=True),
     _Range("average", 0, 1, open_high=True),
     _Range("average_share", 0, 0.5),
-    _Range("nlm_share", 0, 1),
     _Range("heldout.share", 0, 1, open_high=True),
     _Range("heldout.block", 1),
     _Range("stop.patience", 0),
@@ -300,11 +299,6 @@ def _check(config: Mapping[str, Any]) -> None:
             raise InputError(
                 f"config.{path} is {value!r}, expected one of {', '.join(map(repr, choices))}"
             )
-    if config["nlm_share"] and config["task"] != "denoise":
-        raise InputError(
-            f"config.nlm_share is {config['nlm_share']}, expected 0: non-local means remove noise, "
-            f"and {config['task']} fills"
-        )
     last = config["seed"] + config["seeds"] - 1
     if last > LAST_SEED:
         raise InputError(

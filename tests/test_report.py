@@ -292,10 +292,17 @@ def test_without_a_clean_picture_nothing_is_said_of_one() -> None:
     assert not [x for x in found.all("path") if " true " in (x.get("class") or "")]
 
 
-def test_non_local_means_in_the_result_are_told() -> None:
-    found = page(summary=summary(nlm_share=0.25))
-    assert "25% of the result are non-local means of the degraded picture." in found.text
-    assert "non-local means" not in page(summary=summary(nlm_share=0.0)).text
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("denoise", "It was refined by non-local means and a Wiener filter"),
+        ("hole_fill", "What is filled was refined by a Wiener filter"),
+    ],
+)
+def test_that_a_result_is_refined_is_told(task: str, words: str) -> None:
+    found = page(summary=summary(task=task, refined=True))
+    assert words in found.text
+    assert "refined by" not in page(summary=summary(refined=False)).text
 
 
 def test_the_curves_lie_where_their_values_are() -> None:

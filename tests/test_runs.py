@@ -15,9 +15,9 @@ from dip_jax import images, tasks
 from dip_jax.composite import seamless
 from dip_jax.errors import InputError
 from dip_jax.jobs import prepare
-from dip_jax.nonlocal_means import with_nonlocal_means
 from dip_jax.observation import observe
 from dip_jax.progress import PlainProgress
+from dip_jax.refinement import denoised, filled
 from dip_jax.runs import run
 
 TINY = {
@@ -245,11 +245,11 @@ def test_an_own_noisy_picture_and_its_clean_one(photo, tmp_path):
     assert "psnr_true" in summary["metrics"]["restored"]
     own = {"image": path, "degrade": "none"}
     summary, _ = go(config_of("denoise", **own), tmp_path / "without")
-    assert summary["degraded"] == {} and summary["nlm_share"] == 0.25
-    # Of these the network's held-out pixels tell nothing: non-local means have seen them.
+    assert summary["degraded"] == {} and summary["refined"] is True
+    # Of it the network's held-out pixels tell nothing: the refinement has seen them.
     assert "psnr_heldout" not in summary["metrics"]["restored"]
-    summary, _ = go(config_of("denoise", **own, nlm_share=0.0), tmp_path / "alone")
-    assert summary["nlm_share"] == 0
+    summary, _ = go(config_of("denoise", **own, refine=False), tmp_path / "alone")
+    assert summary["refined"] is False
     assert "psnr_heldout" in summary["metrics"]["restored"]
 
 
@@ -433,9 +433,7 @@ def member(folder, seed):
 def test_several_seeds_give_their_mean_and_how_they_differ(three_seeds):
     folder, summary, said = three_seeds
     observation, _ = observe(prepare(config_of("denoise", seeds=3, seed=4)).y)
-    x = np.stack(
-        [with_nonlocal_means(member(folder, seed)["x"], observation, 0.25) for seed in (4, 5, 6)]
-    )
+    x = np.stack([denoised(member(folder, seed)["x"], observation) for seed in (4, 5, 6)])
     restored = np.asarray(Image.open(folder / "restored.png"))
     np.testing.assert_array_equal(restored, np.round(255 * x.mean(axis=0)).astype(np.uint8))
     shown = np.asarray(Image.open(folder / "uncertainty.png"))
@@ -472,7 +470,7 @@ def test_the_summary_of_several_seeds_has_each_ones_own_figures(three_seeds):
 @pytest.mark.slow
 def test_a_seed_in_an_ensemble_is_the_seed_alone(three_seeds, tmp_path):
     folder, summary, _ = three_seeds
-    alone, _ = go(config_of("denoise", seed=5, nlm_share=0.0), tmp_path / "run")
+    alone, _ = go(config_of("denoise", seed=5, refine=False), tmp_path / "run")
     assert alone["metrics"]["avg"] == summary["lanes"][1]["metrics"]["avg"]
     pixels = np.asarray(Image.open(tmp_path / "run" / "restored.png"))
     expected = np.round(255 * member(folder, 5)["x"]).astype(np.uint8)
@@ -499,9 +497,10 @@ def test_an_interrupted_ensemble_keeps_its_finished_seeds(three_seeds, tmp_path)
     assert again["stop_reason"] == "num_steps" and "nothing to do" in said
 
 
-@pytest.mark.parametrize("seamlessly", [True, False])
-def test_what_is_filled_meets_the_known_pixels_unless_pasted(seamlessly, tmp_path):
-    config = config_of("hole_fill", seeds=2, num_steps=1, preview_every=1, seamless=seamlessly)
+@pytest.mark.parametrize("how", ["refined", "seamless", "pasted"])
+def test_what_is_filled_meets_the_known_pixels_unless_pasted(how, tmp_path):
+    changes = {"refined": {}, "seamless": {"refine": False}, "pasted": {"seamless": False}}[how]
+    config = config_of("hole_fill", seeds=2, num_steps=1, preview_every=1, **changes)
     folder = tmp_path / "run"
     go(config, folder)
     before = np.asarray(Image.open(folder / "degraded.png"), np.float32) / 255
@@ -509,15 +508,18 @@ def test_what_is_filled_meets_the_known_pixels_unless_pasted(seamlessly, tmp_pat
     observation, _ = observe(before, fill)
     members = [member(folder, seed) for seed in (0, 1)]
 
+    def met(x):
+        return x if how == "pasted" else np.asarray(seamless(jnp.asarray(x), observation))
+
     def given(x):
-        return np.asarray(seamless(jnp.asarray(x), observation)) if seamlessly else x
+        return filled(met(x), observation) if how == "refined" else met(x)
 
     restored = np.asarray(Image.open(folder / "restored.png"), np.float32) / 255
     mean = np.mean([given(images["x"]) for images in members], axis=0)
     np.testing.assert_allclose(restored[fill], mean[fill], atol=0.6 / 255)
     preview = Image.open(folder / "seeds" / "0" / "preview" / "step_000001.png")
     shown = np.asarray(preview, np.float32) / 255
-    np.testing.assert_allclose(shown[fill], given(members[0]["x_avg"])[fill], atol=0.6 / 255)
+    np.testing.assert_allclose(shown[fill], met(members[0]["x_avg"])[fill], atol=0.6 / 255)
     np.testing.assert_array_equal(shown[~fill], before[~fill])
 
 

@@ -1,4 +1,4 @@
-"""Non-local means in the result: nearer to the clean picture, and no harm where they do any."""
+"""The refinement of a result: nearer to the clean picture, and none where it would do harm."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,9 @@ from scipy.ndimage import gaussian_filter
 
 from dip_jax import images, tasks
 from dip_jax.array_fits import prepare
-from dip_jax.ensembles import against_clean, suitable_nlm_share
-from dip_jax.errors import InputError
-from dip_jax.nonlocal_means import deviation, with_nonlocal_means
+from dip_jax.ensembles import against_clean, is_refined
 from dip_jax.observation import observe
+from dip_jax.refinement import denoised, deviation
 
 SIGMA = 25 / 255
 
@@ -28,31 +27,33 @@ def smoothed(y):
     return gaussian_filter(y, (1, 1, 0))
 
 
-def test_the_mean_of_both_is_better_than_either(clean):
-    y = noisy(clean)
-    observation, _ = observe(y)
+def psnr(x, clean):
+    return against_clean(x, clean)["psnr_true"]
+
+
+@pytest.mark.parametrize("sigma", [8, 25, 50])
+def test_it_is_much_nearer_to_the_clean_picture(clean, sigma):
+    y = noisy(clean, sigma / 255)
     x = smoothed(y)
-    psnrs = [
-        against_clean(with_nonlocal_means(x, observation, share), clean)["psnr_true"]
-        for share in (0.0, 0.5, 1.0)
-    ]
-    assert psnrs[1] > max(psnrs[0], psnrs[2]) + 0.2
+    assert psnr(denoised(x, observe(y)[0]), clean) > psnr(x, clean) + 0.6
 
 
-def test_a_share_of_nothing_changes_nothing(clean):
-    x = smoothed(clean)
-    assert with_nonlocal_means(x, observe(noisy(clean))[0], 0.0) is x
+def test_it_takes_from_both_the_image_and_the_picture(clean):
+    y, observation = noisy(clean), observe(noisy(clean))[0]
+    made = denoised(smoothed(y), observation)
+    assert psnr(made, clean) > psnr(denoised(clean.mean() + 0 * clean, observation), clean) + 1
+    with_more_noise = denoised(smoothed(y), observe(noisy(clean, 2 * SIGMA))[0])
+    assert psnr(made, clean) > psnr(with_more_noise, clean) + 0.3
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
-def test_it_is_a_weighted_mean(clean, channels):
-    y = np.resize(noisy(clean), (*clean.shape[:2], channels))
-    observation, _ = observe(y)
-    x = smoothed(y)
-    whole = with_nonlocal_means(x, observation, 1.0)
-    quarter = with_nonlocal_means(x, observation, 0.25)
-    assert quarter.dtype == x.dtype and quarter.min() >= 0 and quarter.max() <= 1
-    np.testing.assert_allclose(quarter, 0.75 * x + 0.25 * whole, atol=1e-5)
+def test_of_any_channels(clean, channels):
+    clean = clean[..., np.arange(channels) % 3]
+    y = noisy(clean)
+    made = denoised(smoothed(y), observe(y)[0])
+    assert made.shape == y.shape and made.dtype == y.dtype
+    assert made.min() >= 0 and made.max() <= 1
+    assert psnr(made, clean) > psnr(y, clean) + 2
 
 
 def test_unknown_values_have_no_say(clean):
@@ -60,7 +61,7 @@ def test_unknown_values_have_no_say(clean):
     x = smoothed(y)
     fill = np.random.default_rng(1).random(y.shape[:2]) < 0.2
     other = np.where(fill[..., None], 0.5, y)
-    made = [with_nonlocal_means(x, observe(image, fill)[0], 0.25) for image in (y, other)]
+    made = [denoised(x, observe(image, fill)[0]) for image in (y, other)]
     np.testing.assert_array_equal(*made)
 
 
@@ -68,13 +69,13 @@ def test_single_wrong_values_are_not_brought_back(clean):
     y = noisy(clean, 5 / 255)
     wrong = np.random.default_rng(2).random(y.shape[:2]) < 0.02
     damaged = np.where(wrong[..., None], np.round(1 - y), y).astype(np.float32)
-    made = with_nonlocal_means(clean, observe(damaged)[0], 0.25)
-    # 25% of an error of 0.5 or more would be 0.12.
+    made = denoised(clean, observe(damaged)[0])
+    # Half of an error of 0.5 or more would be 0.25.
     assert np.abs(made - clean)[wrong].max() < 0.03
 
 
 def test_a_picture_without_noise_stays(clean):
-    made = with_nonlocal_means(clean, observe(clean)[0], 0.25)
+    made = denoised(clean, observe(clean)[0])
     np.testing.assert_allclose(made, clean, atol=0.5 / 255)
 
 
@@ -82,18 +83,17 @@ def test_a_picture_without_noise_stays(clean):
 def test_it_gains_also_where_the_network_has_fitted_noise(clean, fitted):
     y = noisy(clean)
     x = (1 - fitted) * smoothed(y) + fitted * y
-    made = with_nonlocal_means(x, observe(y)[0], 0.25)
-    assert against_clean(made, clean)["psnr_true"] > against_clean(x, clean)["psnr_true"] + 0.3
+    assert psnr(denoised(x, observe(y)[0]), clean) > psnr(x, clean) + 0.6
 
 
 def test_each_channel_has_noise_of_its_own(clean):
     sigmas = np.array([5, 25, 25]) / 255
     y = noisy(clean, sigmas)
     x = (0.7 * clean + 0.3 * y).astype(np.float32)
-    made = with_nonlocal_means(x, observe(y)[0], 1.0)
-    psnr = [-10 * np.log10(np.mean((made - clean)[..., c] ** 2)) for c in range(3)]
-    # With one deviation for all, each has 27.6 to 28.5 dB.
-    assert psnr[0] > 32 and min(psnr[1:]) > 27.5
+    made = denoised(x, observe(y)[0])
+    psnrs = [-10 * np.log10(np.mean((made - clean)[..., c] ** 2)) for c in range(3)]
+    print(psnrs)
+    assert psnrs[0] > 32 and min(psnrs[1:]) > 27.5
 
 
 def white_and_blurred():
@@ -105,7 +105,7 @@ def white_and_blurred():
 
 def test_an_array_is_told_beforehand_that_there_are_none():
     flat, white, blurred = white_and_blurred()
-    words = "no non-local means"
+    words = "the result is not refined"
     assert any(words in line for line in prepare("denoise", flat + blurred).advice())
     assert not any(words in line for line in prepare("denoise", flat + white).advice())
 
@@ -113,10 +113,23 @@ def test_an_array_is_told_beforehand_that_there_are_none():
 def test_none_where_the_noise_is_correlated():
     flat, white, blurred = white_and_blurred()
     config = tasks.defaults("denoise")
-    assert suitable_nlm_share(config, observe(flat + white)[0]) == 0.25
-    assert suitable_nlm_share(config, observe(flat + blurred)[0]) == 0
+    assert is_refined(config, observe(flat + white)[0])
+    assert not is_refined(config, observe(flat + blurred)[0])
     config["stop"]["criterion"] = "wmv"  # for those who know that it is
-    assert suitable_nlm_share(config, observe(flat + white)[0]) == 0
+    assert not is_refined(config, observe(flat + white)[0])
+
+
+@pytest.mark.parametrize("changed", [{"refine": False}, {"seamless": False}, {"keep_known": False}])
+def test_what_is_filled_is_refined_unless_the_known_values_are_not_met(clean, changed):
+    config = tasks.defaults("hole_fill")
+    observation, _ = observe(clean)
+    assert is_refined(config, observation)
+    assert not is_refined(config | changed, observation)
+
+
+def test_the_published_settings_refine_nothing(clean):
+    for task in tasks.TASKS:
+        assert not is_refined(tasks.defaults(task, "paper"), observe(clean)[0])
 
 
 @pytest.mark.parametrize("fitted", [0.0, 0.3])
@@ -134,9 +147,3 @@ def test_texture_is_not_taken_for_noise():
     x = np.random.default_rng(5).random((64, 64))
     y = x + np.random.default_rng(6).normal(0, 0.02, x.shape)
     assert 0.018 < deviation(x, y, np.ones(x.shape, bool)) < 0.033
-
-
-def test_filling_has_none():
-    config = tasks.defaults("hole_fill") | {"nlm_share": 0.25}
-    with pytest.raises(InputError, match=r"nlm_share is 0\.25, expected 0"):
-        tasks.fit_settings(config)
