@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.ensemble_figures import groups
 from benchmarks.quality_figures import Entry, Images, mean_entry
 from benchmarks.quality_plan import Config, Picture, Pixels
-from dip_jax import composite, metrics, refinement, tasks
+from dip_jax import composite, metrics, tasks
 from dip_jax.ensembles import is_refined, shown
 from dip_jax.lane_jobs import LaneJob, Restoration
 from dip_jax.observation import observe
@@ -39,7 +39,7 @@ class Members(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """The best image so far and its PSNR in dB against the clean picture."""
+    """The best image of the network so far, and the PSNR in dB of what a person gets of it."""
 
     psnr: jax.Array
     x: jax.Array
@@ -53,7 +53,7 @@ def sees_clean(
     Args:
         criterion: decides as before.
         clean: the clean picture.
-        given: makes what a person gets of the network's image, which is judged and kept.
+        given: makes of the network's image what a person gets, which is judged.
     """
     h, w, _ = clean.shape
 
@@ -62,8 +62,8 @@ def sees_clean(
         return criterion.init(lane), none, none
 
     def better(kept: Kept, x: jax.Array) -> Kept:
-        x = given(x[:h, :w])
-        psnr = metrics.psnr(x, jnp.asarray(clean), jnp.ones((h, w, 1)))
+        x = x[:h, :w]
+        psnr = metrics.psnr(given(x), jnp.asarray(clean), jnp.ones((h, w, 1)))
         return jax.tree.map(
             lambda new, old: jnp.where(psnr > kept.psnr, new, old), Kept(psnr, x), kept
         )
@@ -115,15 +115,6 @@ def fit_members(picture: Picture, config: Config, seeds: int) -> Members:
     found = [results[seed] for seed in range(seeds)]
     best = [(w.out, w.avg) for w in watched]
     refine = is_refined(config, observation)
-    chosen = [max(pair, key=lambda kept: kept.psnr).x for pair in best]
-    if refine:
-        refined = refinement.denoised if picture.fill is None else refinement.filled
-        chosen = [refined(x, observation) for x in chosen]
-    oracle = {
-        OUT: np.stack([out.x for out, _ in best]),
-        AVG: np.stack([avg.x for _, avg in best]),
-        RESULT: np.stack(chosen),
-    }
     seamless = picture.fill is not None and config["seamless"]
 
     def given(images: list[Pixels], refine: bool = False) -> Pixels:
@@ -134,6 +125,11 @@ def fit_members(picture: Picture, config: Config, seeds: int) -> Members:
         RESULT: given([r.x for r in found], refine),
         OUT: given([r.x_out for r in found]),
         AVG: given([r.x_avg for r in found]),
+    }
+    oracle = {
+        RESULT: given([max(pair, key=lambda kept: kept.psnr).x for pair in best], refine),
+        OUT: given([out.x for out, _ in best]),
+        AVG: given([avg.x for _, avg in best]),
     }
     return Members(stopped, oracle, found)
 

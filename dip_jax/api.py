@@ -68,9 +68,9 @@ def denoise(
     """Removes noise from a picture, by the Deep Image Prior.
 
     An untrained network is fitted to the picture, and stopped before it fits the noise. Values that
-    are NaN or infinite are taken as unknown, and filled. A quarter of the result is non-local means
-    of the picture, unless its noise seems correlated (`nonlocal_means.with_nonlocal_means`; the
-    option "nlm_share", 0 with the preset "paper").
+    are NaN or infinite are taken as unknown, and filled. The network's image is refined by
+    other denoisers, unless the noise seems correlated (`refinement.denoised`; the option "refine",
+    False with the preset "paper").
 
     Args:
         image: `(h, w)`, or three axes with any number of channels; sides of 32 pixels or more. It
@@ -169,8 +169,9 @@ def inpaint(  # noqa: D417 (the others are explained by `denoise`)
             of the shape of `image` for every value by itself.
         mask_polarity: "fill", or "keep" for a mask that is true where the picture is good.
         keep_known: whether known pixels come back exactly as they are, and what is filled is
-            corrected to meet them without a seam (`composite.seamless`; the option "seamless",
-            False, pastes it in as it is). If not, all of the result comes from the network.
+            corrected to meet them without a seam and refined (`refinement.filled`; the option
+            "refine", False, only corrects it, as `composite.seamless` does, and "seamless", False,
+            pastes it in as it is). If not, all of the result comes from the network.
 
     Returns:
         As `denoise` does.

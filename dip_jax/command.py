@@ -45,9 +45,9 @@ _COMMANDS = {
     "denoise": (
         "denoise",
         "remove noise",
-        "Removes noise. A quarter of the result is non-local means of the picture, unless its\n"
-        "noise is correlated from pixel to pixel, as JPEG blocks are: for such noise say\n"
-        "--criterion wmv. --set nlm_share=0 leaves non-local means out.",
+        "Removes noise. The network's image is refined by other denoisers, unless the noise is\n"
+        "correlated from pixel to pixel, as JPEG blocks are: for such noise say\n"
+        "--criterion wmv. --set refine=False leaves the network's image as it is.",
         "dip-jax denoise noisy.png -o clean.png",
     ),
     "inpaint": (

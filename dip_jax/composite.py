@@ -24,6 +24,7 @@ from dip_jax.observation import Observation
 _TOLERANCE = 1e-5
 
 
+@jax.jit
 def seamless(x: Float[Array, "h w c"], observation: Observation) -> Float[Array, "h w c"]:
     """The known values of `y`, and between them `x`, corrected so that it meets them.
 

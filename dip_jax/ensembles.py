@@ -7,7 +7,6 @@ standard deviation says where not to trust it.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
@@ -21,8 +20,6 @@ from dip_jax.observation import Observation, with_gaps
 Image = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]
 Images = Float[np.ndarray, "n h w c"]
-
-_seamless = jax.jit(composite.seamless)
 
 
 def is_refined(config: Mapping[str, Any], observation: Observation) -> bool:
@@ -65,10 +62,9 @@ def members(
 
 def shown(x: Image, observation: Observation, *, seamless: bool, refine: bool = False) -> Image:
     """A network's image as `members` gives it."""
-    if not seamless:
-        return refinement.denoised(x, observation) if refine else x
-    x = np.asarray(_seamless(jnp.asarray(x), observation))
-    return refinement.filled(x, observation) if refine else x
+    if refine:
+        return (refinement.filled if seamless else refinement.denoised)(x, observation)
+    return np.asarray(composite.seamless(jnp.asarray(x), observation)) if seamless else x
 
 
 def composited(

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from dip_jax import wiener
+from dip_jax import composite, wiener
 from dip_jax.observation import Observation
 
 Image = Float[np.ndarray, "h w c"]
@@ -84,17 +84,21 @@ def _nonlocal_means(picture: Image) -> Image:
 
 
 def filled(x: Image, observation: Observation) -> Image:
-    """The known values of `y`, and between them the composite `x`, corrected by `wiener.filled`.
+    """The known values of `y`, and between them what `wiener.filled` makes of the network's image.
+
+    That starts from `x` as it is corrected to meet the known values (`composite.seamless`), and
+    `x` itself is its pilot, for it has little of their noise.
 
     Args:
-        x: the network's image, corrected to meet the known values (`composite.seamless`).
+        x: the network's image, in [0, 1].
         observation: `y`, and what is known of it.
 
     Returns:
         The composite, in [0, 1].
     """
-    y, known = observation
-    return np.asarray(wiener.filled(jnp.asarray(x), y, known))
+    image = jnp.asarray(x)
+    met = composite.seamless(image, observation)
+    return np.asarray(wiener.filled(image, met, *observation))
 
 
 def deviation(

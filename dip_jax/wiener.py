@@ -45,7 +45,10 @@ def filtered(
 
 @jax.jit
 def filled(
-    x: Float[Array, "h w c"], y: Float[Array, "h w c"], known: Float[Array, "h w k"]
+    pilot: Float[Array, "h w c"],
+    x: Float[Array, "h w c"],
+    y: Float[Array, "h w c"],
+    known: Float[Array, "h w k"],
 ) -> Float[Array, "h w c"]:
     """Corrects what is unknown by the known values around it.
 
@@ -55,7 +58,8 @@ def filled(
     is. That is done twice, and in the second pass the first one's result is the pilot.
 
     Args:
-        x: an image of the whole picture, in [0, 1]; the first pilot.
+        pilot: an image of the whole picture, as free of noise at the known values as elsewhere.
+        x: an image of the whole picture, in [0, 1], from which it starts.
         y: the picture.
         known: 1 where `y` is known, else 0.
 
@@ -63,11 +67,11 @@ def filled(
         `y` where it is known, and the corrected `x`, in [0, 1], elsewhere.
     """
     for _ in range(_PASSES):
-        x = _one_pass(x, y, known)
+        x = pilot = _one_pass(pilot, x, y, known)
     return jnp.where(known > 0, y, jnp.clip(x, 0, 1))
 
 
-def _one_pass(pilot, y, known):
+def _one_pass(pilot, x, y, known):
     colours = _colours(pilot)
 
     def sweep(i, u):
@@ -76,7 +80,7 @@ def _one_pass(pilot, y, known):
         grids = jnp.stack([start // 4, start % 4])[None] + _HALF_A_BLOCK_APART
         return jnp.where(known > 0, y, _mean_of_grids(u, pilot, colours, noise, grids))
 
-    return jax.lax.fori_loop(0, _SWEEPS, sweep, jnp.where(known > 0, y, pilot))
+    return jax.lax.fori_loop(0, _SWEEPS, sweep, jnp.where(known > 0, y, x))
 
 
 def _mean_of_grids(y, pilot, colours, noise, grids):

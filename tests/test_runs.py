@@ -512,7 +512,7 @@ def test_what_is_filled_meets_the_known_pixels_unless_pasted(how, tmp_path):
         return x if how == "pasted" else np.asarray(seamless(jnp.asarray(x), observation))
 
     def given(x):
-        return filled(met(x), observation) if how == "refined" else met(x)
+        return filled(x, observation) if how == "refined" else met(x)
 
     restored = np.asarray(Image.open(folder / "restored.png"), np.float32) / 255
     mean = np.mean([given(images["x"]) for images in members], axis=0)

@@ -60,7 +60,7 @@ def test_of_any_size(shape):
 def test_values_that_are_all_zero_do_no_harm():
     y = np.zeros((16, 16, 3), np.float32)
     np.testing.assert_array_equal(wiener.filtered(y, y, 0.1), y)
-    np.testing.assert_array_equal(wiener.filled(y, y, y[..., :1]), y)
+    np.testing.assert_array_equal(wiener.filled(y, y, y, y[..., :1]), y)
 
 
 def blurred(clean):
@@ -76,7 +76,7 @@ def test_missing_values_come_nearer_to_the_clean_ones(clean, per_channel):
     known = (np.random.default_rng(2).random(shape) < 0.5).astype(np.float32)
     y = np.where(known > 0, clean, 0.0).astype(np.float32)
     x = np.where(known > 0, clean, blurred(clean))
-    made = np.asarray(wiener.filled(x, y, known))
+    made = np.asarray(wiener.filled(x, x, y, known))
     assert error(made, clean) < 0.9 * error(x, clean)
     kept = np.broadcast_to(known > 0, clean.shape)
     np.testing.assert_array_equal(made[kept], y[kept])
@@ -86,10 +86,10 @@ def test_missing_values_come_nearer_to_the_clean_ones(clean, per_channel):
 def test_what_is_unknown_in_the_picture_has_no_say(clean):
     known = np.ones((*clean.shape[:2], 1), np.float32)
     known[30:50, 40:60] = 0
-    made = [wiener.filled(clean, np.where(known > 0, clean, v), known) for v in (0.0, 1.0)]
+    made = [wiener.filled(clean, clean, np.where(known > 0, clean, v), known) for v in (0.0, 1.0)]
     np.testing.assert_array_equal(*made)
 
 
 def test_where_all_is_known_nothing_changes(clean):
     known = np.ones((*clean.shape[:2], 1), np.float32)
-    np.testing.assert_array_equal(wiener.filled(0 * clean, clean, known), clean)
+    np.testing.assert_array_equal(wiener.filled(0 * clean, 0 * clean, clean, known), clean)
