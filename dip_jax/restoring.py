@@ -288,7 +288,7 @@ class _Loop:
         step = int(state.step)
         run = _Running(job, mark, step, step, seconds, begin)
         if step >= self._num_steps or int(state.status) != RUNNING:
-            self._end(run, lane, state)
+            self._end(run, lane, jax.device_put(state))  # a checkpoint's is in the host's memory
             return
         if self._slots is None:
             self._slots = self._make_slots(lane, state, waiting)

@@ -190,6 +190,18 @@ def test_an_interrupted_run_goes_on_to_the_same_result_bit_for_bit(hole_run, tmp
     assert rows == whole_rows
 
 
+def test_a_run_that_was_killed_before_its_result_was_written_writes_it(tmp_path):
+    config = config_of("hole_fill", num_steps=3, preview_every=0)
+    folder = tmp_path / "run"
+    before, _ = go(config, folder)
+    restored = (folder / "restored.png").read_bytes()
+    for name in ("summary.json", "restored.png"):
+        (folder / name).unlink()
+    after, _ = go(config, folder)
+    assert (folder / "restored.png").read_bytes() == restored
+    assert after["metrics"] == before["metrics"] and after["steps"] == before["steps"] == 3
+
+
 def save(path, pixels):
     Image.fromarray(pixels).save(path)
     return str(path)
