@@ -90,7 +90,7 @@ def _mean_of_grids(y, pilot, colours, noise, grids):
     # the padded one, where a grid is shifted around it, hold none of its pixels.
     widths = [(_BLOCK, _BLOCK + -side % _BLOCK) for side in (h, w)]
     padded = [
-        jnp.pad(jnp.moveaxis(image @ colours, 2, 0) / noise, ((0, 0), *widths), mode="symmetric")
+        jnp.pad(jnp.moveaxis(_mixed(image, colours), 2, 0) / noise, ((0, 0), *widths), "symmetric")
         for image in (y, pilot)
     ]
 
@@ -107,7 +107,7 @@ def _mean_of_grids(y, pilot, colours, noise, grids):
     zeros = jnp.zeros_like(padded[0])
     (total, weights), _ = jax.lax.scan(add, [zeros, zeros], grids)
     inside = (total / weights)[:, _BLOCK : _BLOCK + h, _BLOCK : _BLOCK + w]
-    return noise * jnp.moveaxis(inside, 0, 2) @ colours.T
+    return noise * _mixed(jnp.moveaxis(inside, 0, 2), colours.T)
 
 
 def _blocks(image):
@@ -125,8 +125,13 @@ def _transformed(blocks, back=False):
     return jnp.einsum("caibj,ki,lj->cakbl", blocks, matrix, matrix, precision="highest")
 
 
+def _mixed(image, matrix):
+    """The channels of an image times a matrix; in float32, where an accelerator would take less."""
+    return jnp.matmul(image, matrix, precision="highest")
+
+
 def _colours(image):
     """The axes, `(c, c)`, along which the channels of an image vary independently of each other."""
     values = image.reshape(-1, image.shape[2])
     values = values - values.mean(axis=0, keepdims=True)
-    return jnp.linalg.eigh(jnp.matmul(values.T, values, precision="highest"))[1]
+    return jnp.linalg.eigh(_mixed(values.T, values))[1]

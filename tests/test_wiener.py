@@ -17,8 +17,8 @@ def error(x, clean):
 
 
 def test_a_picture_of_one_block_is_filtered_by_its_transform():
-    # All blocks of a picture that repeats itself every 8 pixels are shifts of each other, and
-    # where the pilot is the same everywhere and the noise is large, those of one grid the same.
+    # Of a picture that repeats itself every 8 pixels all blocks of a grid are the same, also those
+    # that reach over its border, if it is like its mirror image.
     rng = np.random.default_rng(0)
     block = rng.random((8, 8))
     block = (block + block[::-1] + block[:, ::-1] + block[::-1, ::-1]) / 4  # as its mirror image
