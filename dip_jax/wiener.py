@@ -23,7 +23,8 @@ _BLOCK = 8
 _GRIDS = np.array([(i, j) for i in range(_BLOCK) for j in range(_BLOCK)])  # all of them
 _HALF_A_BLOCK_APART = np.array([(0, 0), (0, 4), (4, 0), (4, 4)])  # the grids of a sweep
 _PASSES, _SWEEPS = 2, 32
-_FIRST, _LAST = 20 / 255, 2 / 255  # the deviations of the first and the last sweep of a pass
+_FIRST, _LAST = 2.0, 0.2  # noise in the first and the last sweep of a pass, over the pilot's misfit
+_LEAST_MISFIT = 1e-4
 
 
 @jax.jit
@@ -52,10 +53,14 @@ def filled(
 ) -> Float[Array, "h w c"]:
     """Corrects what is unknown by the known values around it.
 
-    What is unknown is filtered again and again, as if it were the picture with noise that falls,
-    sweep by sweep, from 20 to 2 (of 255), and the known values are put back each time. So it tends
-    to the most likely picture, given the known values and how large the pilot says that each part
-    is. That is done twice, and in the second pass the first one's result is the pilot.
+    What is unknown is filtered again and again, as if it were the picture with noise that falls
+    sweep by sweep, and the known values are put back each time. So it tends to the most likely
+    picture, given the known values and how large the pilot says that each part is. That is done
+    twice, and in the second pass the first one's result is the pilot.
+
+    The noise falls from twice to a fifth of the root mean square of `pilot - y` over the known
+    values. So a pilot that fits them well is corrected little, and the scale of a picture does not
+    matter.
 
     Args:
         pilot: an image of the whole picture, as free of noise at the known values as elsewhere.
@@ -66,16 +71,19 @@ def filled(
     Returns:
         `y` where it is known, and the corrected `x`, in [0, 1], elsewhere.
     """
+    weights = jnp.broadcast_to(known, y.shape)
+    squares = jnp.sum(weights * jnp.square(pilot - y)) / jnp.maximum(jnp.sum(weights), 1)
+    misfit = jnp.maximum(jnp.sqrt(squares), _LEAST_MISFIT)
     for _ in range(_PASSES):
-        x = pilot = _one_pass(pilot, x, y, known)
+        x = pilot = _one_pass(pilot, x, y, known, misfit)
     return jnp.where(known > 0, y, jnp.clip(x, 0, 1))
 
 
-def _one_pass(pilot, x, y, known):
+def _one_pass(pilot, x, y, known, misfit):
     colours = _colours(pilot)
 
     def sweep(i, u):
-        noise = _FIRST * (_LAST / _FIRST) ** (i / (_SWEEPS - 1))
+        noise = misfit * _FIRST * (_LAST / _FIRST) ** (i / (_SWEEPS - 1))
         start = (5 * i) % 16  # all of them in 16 sweeps, in no order
         grids = jnp.stack([start // 4, start % 4])[None] + _HALF_A_BLOCK_APART
         return jnp.where(known > 0, y, _mean_of_grids(u, pilot, colours, noise, grids))

@@ -92,7 +92,6 @@ def test_each_channel_has_noise_of_its_own(clean):
     x = (0.7 * clean + 0.3 * y).astype(np.float32)
     made = denoised(x, observe(y)[0])
     psnrs = [-10 * np.log10(np.mean((made - clean)[..., c] ** 2)) for c in range(3)]
-    print(psnrs)
     assert psnrs[0] > 32 and min(psnrs[1:]) > 27.5
 
 

@@ -75,12 +75,27 @@ def test_missing_values_come_nearer_to_the_clean_ones(clean, per_channel):
     shape = clean.shape if per_channel else (*clean.shape[:2], 1)
     known = (np.random.default_rng(2).random(shape) < 0.5).astype(np.float32)
     y = np.where(known > 0, clean, 0.0).astype(np.float32)
-    x = np.where(known > 0, clean, blurred(clean))
-    made = np.asarray(wiener.filled(x, x, y, known))
+    pilot = blurred(clean)
+    x = np.where(known > 0, clean, pilot)
+    made = np.asarray(wiener.filled(pilot, x, y, known))
     assert error(made, clean) < 0.9 * error(x, clean)
     kept = np.broadcast_to(known > 0, clean.shape)
     np.testing.assert_array_equal(made[kept], y[kept])
     assert made.min() >= 0 and made.max() <= 1
+
+
+def test_a_picture_of_little_contrast_is_corrected_alike(clean):
+    known = (np.random.default_rng(2).random((*clean.shape[:2], 1)) < 0.5).astype(np.float32)
+    x = blurred(clean)
+    made, faint = (
+        np.asarray(wiener.filled(k * x, k * x, k * clean * known, known)) for k in (1.0, 1 / 16)
+    )
+    np.testing.assert_allclose(np.clip(16 * faint, 0, 1), made, atol=2e-4)
+
+
+def test_a_pilot_that_is_right_is_left_alone(clean):
+    known = (np.random.default_rng(2).random((*clean.shape[:2], 1)) < 0.5).astype(np.float32)
+    np.testing.assert_allclose(wiener.filled(clean, clean, clean, known), clean, atol=2e-3)
 
 
 def test_what_is_unknown_in_the_picture_has_no_say(clean):
