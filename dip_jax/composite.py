@@ -12,7 +12,7 @@ correction is larger than the largest around it, and there is none where the net
 
 The known values are taken at their word: their own noise, and the rim of a damage that the mask
 does not wholly cover, are continued into the unknown ones as well, ever more smoothly with the
-distance. For such pictures pasting may be better.
+distance. Where either is strong, pasting may be better.
 """
 
 import jax

@@ -40,8 +40,10 @@ def denoised(x: Image, observation: Observation) -> Image:
     `wiener.filtered`, for which `m` is the pilot, and in the second pass the first one's mean.
 
     Single wrong values would be kept by both. So values of `y` that are unknown or more than four
-    deviations off `x` are taken from `x` before; that serves as long as fewer than half of the
-    values are wrong. Noise that is correlated from pixel to pixel they would keep.
+    deviations off `x` are taken from `x` before; that serves as long as no more than a third of the
+    values are wrong. The noise is taken for white and for as strong in all of a channel: noise that
+    is correlated, as from pixel to pixel or along the rows, is kept in part, and where it is much
+    stronger in one part of the picture than in another, too much of it may be kept there.
 
     Args:
         x: the network's image, in [0, 1].
@@ -87,7 +89,8 @@ def filled(x: Image, observation: Observation) -> Image:
     """The known values of `y`, and between them what `wiener.filled` makes of the network's image.
 
     That starts from `x` as it is corrected to meet the known values (`composite.seamless`), and
-    `x` itself is its pilot, for it has little of their noise.
+    `x` itself is its pilot, for it has little of their noise. A network that has not learnt what
+    the picture is about, as after a few steps, is no pilot, and then it does harm.
 
     Args:
         x: the network's image, in [0, 1].

@@ -170,16 +170,15 @@ def _ending(summary: Mapping[str, Any]) -> str:
     text = sentence.get(str(reason), f"The run ended after {made}.")
     chosen, criterion = summary.get("chosen_step"), str(summary.get("criterion"))
     if seeds > 1:
-        text += " The result is the mean of the seeds."
+        text += " The result is the mean of the seeds' images."
     elif chosen is not None:
         how = _CHOSEN_BY.get(criterion, f"by {criterion}")
         text += f" The image of step {chosen:,} was chosen, {how}."
     if summary.get("refined"):
-        text += " " + (
-            "It was refined by non-local means and a Wiener filter of the degraded picture."
-            if summary.get("task") == "denoise"
-            else "What is filled was refined by a Wiener filter of the known pixels."
-        )
+        of = "the degraded picture" if summary.get("task") == "denoise" else "the known pixels"
+        names = "non-local means, Wiener" if summary.get("task") == "denoise" else "Wiener"
+        whose = "Each of them" if seeds > 1 else "It"
+        text += f" {whose} was refined by what filters without training make of {of} ({names})."
     return text
 
 

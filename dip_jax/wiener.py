@@ -10,8 +10,8 @@ Source: Ghael, Sayeed, Baraniuk, "Improved wavelet denoising via empirical Wiene
 1997, section 2, with the cosine transform of sliding blocks of Yaroslavsky, "Local adaptive image
 restoration and enhancement with the use of DFT and DCT in a running window", SPIE 1996. Where
 values are missing it is iterated as in Guleryuz, "Nonlinear approximation based image recovery
-using adaptive sparse reconstructions and iterated denoising", IEEE TIP 2006, section II, with the
-pilot in the place of thresholds.
+using adaptive sparse reconstructions and iterated denoising—Part I: theory", IEEE TIP 2006, section
+II, with the pilot in the place of thresholds.
 """
 
 import jax

@@ -1,14 +1,15 @@
 """The refinement of a result: nearer to the clean picture, and none where it would do harm."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from dip_jax import images, tasks
+from dip_jax import composite, images, tasks
 from dip_jax.array_fits import prepare
 from dip_jax.ensembles import against_clean, is_refined
 from dip_jax.observation import observe
-from dip_jax.refinement import denoised, deviation
+from dip_jax.refinement import denoised, deviation, filled
 
 SIGMA = 25 / 255
 
@@ -93,6 +94,17 @@ def test_each_channel_has_noise_of_its_own(clean):
     made = denoised(x, observe(y)[0])
     psnrs = [-10 * np.log10(np.mean((made - clean)[..., c] ** 2)) for c in range(3)]
     assert psnrs[0] > 32 and min(psnrs[1:]) > 27.5
+
+
+@pytest.mark.parametrize("sigma", [0, 10])
+def test_what_is_filled_is_better_than_without(clean, sigma):
+    observation, _ = observe(
+        noisy(clean, sigma / 255),
+        np.broadcast_to(np.arange(clean.shape[1]) % 8 < 3, clean.shape[:2]),
+    )
+    x = smoothed(clean)
+    met = np.asarray(composite.seamless(jnp.asarray(x), observation))
+    assert psnr(filled(x, observation), clean) > psnr(met, clean) + 0.2
 
 
 def white_and_blurred():

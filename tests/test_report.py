@@ -295,8 +295,14 @@ def test_without_a_clean_picture_nothing_is_said_of_one() -> None:
 @pytest.mark.parametrize(
     ("task", "words"),
     [
-        ("denoise", "It was refined by non-local means and a Wiener filter"),
-        ("hole_fill", "What is filled was refined by a Wiener filter"),
+        (
+            "denoise",
+            "It was refined by what filters without training make of the degraded picture (non-",
+        ),
+        (
+            "hole_fill",
+            "It was refined by what filters without training make of the known pixels (Wiener).",
+        ),
     ],
 )
 def test_that_a_result_is_refined_is_told(task: str, words: str) -> None:
