@@ -3,7 +3,7 @@
     python -m dip_jax.main --config=configs/denoise.py
 
 Measured at commit 5e993e4 from a cold start on two cores of an AMD EPYC, compilation included,
-against the clean picture (restored at ff919d8, from the network of the same run):
+against the clean picture (restored at b5bae50, from the network of the same run):
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
     none      300 x 200   3 min 25 s     1576 (1376)         20.22 dB degraded, 31.03 dB restored

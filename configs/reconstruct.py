@@ -3,10 +3,10 @@
     python -m dip_jax.main --config=configs/reconstruct.py
 
 Measured at commit 5e993e4 from a cold start on two cores of an AMD EPYC, compilation included,
-against the clean picture (restored at ff919d8, from the network of the same run):
+against the clean picture (restored at b5bae50, from the network of the same run):
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
-    none      300 x 200   5 min 3 s      2400 (2392)         9.35 dB degraded, 31.70 dB restored
+    none      300 x 200   5 min 3 s      2400 (2392)         9.35 dB degraded, 31.71 dB restored
 
 Peak memory 2.6 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
 accelerator, has not been measured.

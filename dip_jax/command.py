@@ -62,14 +62,14 @@ _COMMANDS = {
         "hole_fill",
         "fill holes",
         "Fills holes, regions of which nothing is known. Known pixels come back exactly as they\n"
-        "are, and a filter of them refines what is filled (--set refine=False: none).",
+        "are. What is filled is refined by a filter of them (--set refine=False: not).",
         "dip-jax fill-hole photo.png --mask hole.png -o filled.png",
     ),
     "reconstruct": (
         "reconstruct",
         "rebuild a picture from a part of its pixels",
         "Rebuilds a picture of which pixels are missing at random. Known pixels come back exactly\n"
-        "as they are, and a filter of them refines what is filled (--set refine=False: none).",
+        "as they are. What is filled is refined by a filter of them (--set refine=False: not).",
         "dip-jax reconstruct sparse.png --mask missing.png -o full.png",
     ),
 }
