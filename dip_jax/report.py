@@ -175,8 +175,9 @@ def _ending(summary: Mapping[str, Any]) -> str:
         how = _CHOSEN_BY.get(criterion, f"by {criterion}")
         text += f" The image of step {chosen:,} was chosen, {how}."
     if summary.get("refined"):
-        of = "the degraded picture" if summary.get("task") == "denoise" else "the known pixels"
-        names = "non-local means, Wiener" if summary.get("task") == "denoise" else "Wiener"
+        of, names = "the known pixels", "Wiener"
+        if summary.get("task") == "denoise":
+            of, names = "the degraded picture", "non-local means, Wiener"
         whose = "Each of them" if seeds > 1 else "It"
         text += f" {whose} was refined by what filters without training make of {of} ({names})."
     return text

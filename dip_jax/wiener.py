@@ -19,6 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from dip_jax.observation import masked_mse
+
 _BLOCK = 8
 _GRIDS = np.array([(i, j) for i in range(_BLOCK) for j in range(_BLOCK)])  # all of them
 _HALF_A_BLOCK_APART = np.array([(0, 0), (0, 4), (4, 0), (4, 4)])  # the grids of a sweep
@@ -71,9 +73,8 @@ def filled(
     Returns:
         `y` where it is known, and the corrected `x`, in [0, 1], elsewhere.
     """
-    weights = jnp.broadcast_to(known, y.shape)
-    squares = jnp.sum(weights * jnp.square(pilot - y)) / jnp.maximum(jnp.sum(weights), 1)
-    misfit = jnp.maximum(jnp.sqrt(squares), _LEAST_MISFIT)
+    # `fmax` also where nothing is known, and the mean is not a number.
+    misfit = jnp.fmax(jnp.sqrt(masked_mse(pilot, y, known)), _LEAST_MISFIT)
     for _ in range(_PASSES):
         x = pilot = _one_pass(pilot, x, y, known, misfit)
     return jnp.where(known > 0, y, jnp.clip(x, 0, 1))

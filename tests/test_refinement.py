@@ -93,7 +93,8 @@ def test_each_channel_has_noise_of_its_own(clean):
     x = (0.7 * clean + 0.3 * y).astype(np.float32)
     made = denoised(x, observe(y)[0])
     psnrs = [-10 * np.log10(np.mean((made - clean)[..., c] ** 2)) for c in range(3)]
-    assert psnrs[0] > 32 and min(psnrs[1:]) > 27.5
+    # With one deviation for all, 39.9 and 28.4 dB (their mean), or 38.1 and 31.2 (the largest).
+    assert psnrs[0] > 40.5 and min(psnrs[1:]) > 30
 
 
 @pytest.mark.parametrize("sigma", [0, 10])
