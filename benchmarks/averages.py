@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.beginning import begin
 from benchmarks.ensemble_figures import stopped_by_mean
-from benchmarks.quality_fits import giving
+from benchmarks.quality_fits import scoring
 from benchmarks.quality_plan import SUITES, Picture, digest, samples
 from benchmarks.tables import commit, kept, machine, table, write_report
 from dip_jax import metrics, tasks
@@ -61,8 +61,7 @@ def watch_averages(picture: Picture, config: dict[str, Any]) -> Criterion:
     They are, of the output and of that average: the PSNR in dB of what a person gets against the
     clean picture, and the score that the task's own criterion gives.
     """
-    h, w, _ = picture.clean.shape
-    everywhere, given = jnp.ones((h, w, 1)), giving(picture, config)
+    score = scoring(config, picture.clean.shape[:2])
     past, share = (jnp.array(column) for column in zip(*AVERAGES.values(), strict=True))
     own = tasks.criterion(config)
 
@@ -77,7 +76,7 @@ def watch_averages(picture: Picture, config: dict[str, Any]) -> Criterion:
         averages += (view.x_out - averages) / length[:, None, None, None]
 
         def true(x):
-            return metrics.psnr(given(x[:h, :w]), jnp.asarray(picture.clean), everywhere)
+            return score(x, view.lane)
 
         of_out = true(view.x_out)
 
@@ -102,7 +101,7 @@ def fit_case(case: Case, config: dict[str, Any]) -> dict[str, Any]:
     criterion, steps = watch_averages(picture, config), config["num_steps"]
     fit = make_fit(tasks.fit_settings(config), criterion, picture.y.shape[2])
     observation, _ = observe(picture.y, picture.fill)
-    lane, state = begin(fit, observation, case.seed)
+    lane, state = begin(fit, observation, case.seed, picture.clean)
     state, _ = make_chunk(fit.step, steps)(state, lane, jnp.int32(steps))
     curves = np.asarray(state.criterion[2])[: int(state.step)]
     result: dict[str, Any] = {"shape": list(picture.y.shape)}

@@ -24,6 +24,7 @@ import importlib.util
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,8 @@ class Run:
         found = plan.suite_pictures(
             self.suite, config, self.folder(), self.side, self.count, self.args.mask_polarity
         )
+        if "dip_jax" in self.args.methods and jax.default_backend() != "cpu":
+            self.fit_together(found, config)
         return [self.measured(Measured(picture), config, self.side) for picture in found]
 
     def rows(self) -> list[Measured]:
@@ -102,6 +105,35 @@ class Run:
             found.append(self.measured(Measured(picture, label=row.label), config, row.side))
         return found
 
+    def fit_together(self, pictures: list[Picture], config: Config) -> None:
+        """Fits what is not kept yet, as many lanes side by side as an accelerator takes.
+
+        What is made of a picture's fits is left to other threads, for the accelerator to go on.
+        """
+        names = [self.unit(p, times.OURS, [config, self.seeds]) for p in pictures]
+        left = [
+            (picture, name)
+            for picture, name in zip(pictures, names, strict=True)
+            if not tables.is_kept(self.args.work, name)
+        ]
+        if not left:
+            return
+        name_of = {picture.digest: name for picture, name in left}
+        with ThreadPoolExecutor(4) as pool:
+            made: list[Future[Any]] = []
+
+            def keep(picture: Picture, members: Callable[[], fits.Members]) -> None:
+                make = lambda: fits.figures(members(), picture)  # noqa: E731
+                made.append(pool.submit(self.kept, name_of[picture.digest], make))
+
+            fits.fit_pictures([picture for picture, _ in left], config, self.seeds, keep)
+            for future in made:
+                future.result()
+
+    def unit(self, picture: Picture, label: str, settings: Any) -> str:
+        """The name under which a unit of a picture is kept."""
+        return f"{self.name} {picture.name} {label} {plan.digest([picture.digest, settings])}"
+
     def measured(self, measured: Measured, config: Config, side: int | None) -> Measured:
         """Every method on a picture."""
         picture = measured.picture
@@ -109,12 +141,15 @@ class Run:
         first = entry("degraded", "", damaged, damaged, picture.clean)
         measured["entries"].append(without_oracle(first))
         for label, settings, make in self.units(picture, config, side):
-            key = plan.digest([picture.digest, settings])
-            made = self.kept(f"{self.name} {picture.name} {label} {key}", make)
+            made = self.kept(self.unit(picture, label, settings), make)
             measured["entries"] += made["entries"]
             measured["details"][label] = made["details"]
+            if label == times.OURS and "made_on" in made:
+                measured["made_on"] = made["made_on"]
             measured.images |= np.load(made["images"])
-        a_step = measured["details"].get("times", {})
+        details = measured["details"]
+        a_step = {label: found["step"] for label, found in details.items() if "step" in found}
+        a_step |= details.get("times", {})
         for e in measured["entries"]:
             if e.get("steps") is not None:
                 e["seconds"] = e["steps"] * a_step[e["method"].split(",")[0]]
@@ -146,7 +181,7 @@ class Run:
         own = config if "dip_jax" in self.args.methods else None
         if own is not None:
             yield times.OURS, [own, self.seeds], lambda: fits.ours(picture, own, self.seeds)
-        if own is not None or base is not None:
+        if jax.default_backend() == "cpu" and (own is not None or base is not None):
             yield "times", [own, base], lambda: ([], {}, times.step_seconds(picture, own, base))
 
     def chosen(
@@ -175,7 +210,11 @@ class Run:
             entries, pictures, details = make()
             half = {key: x.astype(np.float16) for key, x in pictures.items()}
             write_atomically(images, lambda file: np.savez_compressed(file, **half))
-            return {"entries": entries, "details": details | {"commit": tables.commit()}}
+            return {
+                "entries": entries,
+                "details": details | {"commit": tables.commit()},
+                "made_on": made_on(),
+            }
 
         return tables.kept(self.args.work, name, made) | {"images": images}
 
@@ -189,9 +228,8 @@ class Run:
             "suite": self.name,
             "command": "python -m benchmarks.quality " + shlex.join(shown_arguments(self.args)),
             "scale": self.args.scale,
-            "device": jax.devices()[0].device_kind,
-            "machine": tables.machine(),
-            "versions": tables.versions("scikit-image", "PyWavelets", "bm3d"),
+            **self.made_on(pictures + rows),
+            "in_turns": any("times" in m["details"] for m in pictures + rows),
             "damage": damage_in_words(self.suite, config),
             "masked": config["task"] != "denoise",
             "config": config,
@@ -211,6 +249,12 @@ class Run:
             "rows": rows,
         }, png
 
+    @staticmethod
+    def made_on(measured: list[Measured]) -> dict[str, Any]:
+        """What the fits were made on, or else what there is here."""
+        kept = [m["made_on"] for m in measured if "made_on" in m]
+        return kept[0] if kept else made_on()
+
     def missing(self, config: Config) -> list[str]:
         """What is not in the tables, and why."""
         lines = [
@@ -222,6 +266,15 @@ class Run:
             lines.append("Not measured: PyTorch, which is not installed.")
         left = [name for name in METHODS if name not in self.args.methods]
         return [*lines, f"Left out: {', '.join(left)}."] if left else lines
+
+
+def made_on() -> dict[str, Any]:
+    """The device, the machine and the versions at hand."""
+    return {
+        "device": jax.devices()[0].device_kind,
+        "machine": tables.machine(),
+        "versions": tables.versions("scikit-image", "PyWavelets", "bm3d"),
+    }
 
 
 def has_baseline() -> bool:

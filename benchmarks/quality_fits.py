@@ -4,7 +4,8 @@ Besides what they would give they keep the best image of the same fit as the cle
 is judged as a person gets it, so that in the masked tasks it is the best composite.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,8 +17,9 @@ from benchmarks.quality_figures import Entry, Images, mean_entry
 from benchmarks.quality_plan import Config, Picture, Pixels
 from dip_jax import composite, metrics, tasks
 from dip_jax.ensembles import is_refined, shown
+from dip_jax.fit_state import Lane
 from dip_jax.lane_jobs import LaneJob, Restoration
-from dip_jax.observation import observe
+from dip_jax.observation import Observation, observe
 from dip_jax.restoring import fit_lanes
 from dip_jax.stopping import Criterion, View
 
@@ -45,25 +47,23 @@ class Kept(NamedTuple):
     x: jax.Array
 
 
-def sees_clean(
-    criterion: Criterion, clean: Pixels, given: Callable[[jax.Array], jax.Array]
-) -> Criterion:
+Score = Callable[[jax.Array, Lane], jax.Array]
+
+
+def sees_clean(criterion: Criterion, score: Score) -> Criterion:
     """The same criterion, which also keeps the best output and the best average by the oracle.
 
     Args:
         criterion: decides as before.
-        clean: the clean picture.
-        given: makes of the network's image what a person gets, which is judged.
+        score: the PSNR in dB of what a person gets of the network's image in a lane.
     """
-    h, w, _ = clean.shape
 
     def init(lane: Any) -> Any:
-        none = Kept(jnp.float32(-jnp.inf), jnp.zeros(clean.shape))
+        none = Kept(jnp.float32(-jnp.inf), jnp.zeros_like(lane.true))
         return criterion.init(lane), none, none
 
-    def better(kept: Kept, x: jax.Array) -> Kept:
-        x = x[:h, :w]
-        psnr = metrics.psnr(given(x), jnp.asarray(clean), jnp.ones((h, w, 1)))
+    def better(kept: Kept, x: jax.Array, lane: Lane) -> Kept:
+        psnr = score(x, lane)
         return jax.tree.map(
             lambda new, old: jnp.where(psnr > kept.psnr, new, old), Kept(psnr, x), kept
         )
@@ -71,9 +71,36 @@ def sees_clean(
     def update(carry: Any, view: View) -> Any:
         inner, out, avg = carry
         inner, judgement = criterion.update(inner, view)
-        return (inner, better(out, view.x_out), better(avg, view.x_avg)), judgement
+        return (
+            inner,
+            better(out, view.x_out, view.lane),
+            better(avg, view.x_avg, view.lane),
+        ), judgement
 
     return Criterion(init, update)
+
+
+def scoring(config: Config, size: tuple[int, int]) -> Score:
+    """The PSNR, inside the step, of what a person gets before refinement.
+
+    On an accelerator the seams, whose solver takes longer there than the step, are left.
+
+    Args:
+        config: of the fit.
+        size: `(h, w)` of the picture, which only a composite without seams needs to know.
+    """
+    h, w = size
+
+    def given(x: jax.Array, lane: Lane) -> jax.Array:
+        known = lane.fit + lane.held
+        if config["task"] == "denoise":
+            return x
+        if not config["seamless"] or jax.default_backend() != "cpu":
+            return jnp.where(known > 0, lane.y, x)
+        inner = composite.seamless(x[:h, :w], Observation(lane.y[:h, :w], known[:h, :w]))
+        return x.at[:h, :w].set(inner)
+
+    return lambda x, lane: metrics.psnr(given(x, lane), lane.true, lane.inside)
 
 
 class _Watched:
@@ -92,33 +119,83 @@ class _Watched:
 
 def fit_members(picture: Picture, config: Config, seeds: int) -> Members:
     """Fits a picture with so many seeds, each of which stops by itself."""
-    observation, _ = observe(picture.y, picture.fill)
-    criterion = sees_clean(tasks.criterion(config), picture.clean, giving(picture, config))
-    watched = [_Watched() for _ in range(seeds)]
-    results: dict[int, Restoration] = {}
-    fit_lanes(
-        [
+    found: list[Callable[[], Members]] = []
+    fit_pictures([picture], config, seeds, lambda _, members: found.append(members))
+    return found[0]()
+
+
+def fit_pictures(
+    pictures: Sequence[Picture],
+    config: Config,
+    seeds: int,
+    on_done: Callable[[Picture, Callable[[], Members]], None],
+) -> None:
+    """Fits pictures with so many seeds each, the lanes of one size side by side.
+
+    Args:
+        pictures: on a CPU, all of one size.
+        config: of all fits.
+        seeds: of each picture.
+        on_done: called with each picture when its last seed has ended, and with what makes its
+            members of the fits, which takes a while and may be left to another thread.
+    """
+    score = scoring(config, pictures[0].clean.shape[:2])
+    criterion = sees_clean(tasks.criterion(config), score)
+    jobs = []
+    for picture in pictures:
+        observation, _ = observe(picture.y, picture.fill)
+        watched = [_Watched() for _ in range(seeds)]
+        results: dict[int, Restoration] = {}
+
+        def keep(
+            result: Restoration,
+            picture: Picture = picture,
+            observation: Observation = observation,
+            watched: list[_Watched] = watched,
+            results: dict[int, Restoration] = results,
+        ) -> None:
+            results[result.seed] = result
+            if len(results) == seeds:
+                found = [results[seed] for seed in range(seeds)]
+                on_done(
+                    picture,
+                    functools.partial(_members, picture, config, observation, found, watched),
+                )
+
+        jobs += [
             LaneJob(
                 observation,
                 seed,
                 picture.clean,
                 checkpoints=watched[seed],  # type: ignore[arg-type]
-                on_done=lambda result: results.__setitem__(result.seed, result),
+                on_done=keep,
             )
             for seed in range(seeds)
-        ],
+        ]
+    fit_lanes(
+        jobs,
         settings=tasks.fit_settings(config),
         criterion=criterion,
         num_steps=config["num_steps"],
+        log_every=250,
         checkpoint_every=config["num_steps"],
     )
-    found = [results[seed] for seed in range(seeds)]
-    best = [(w.out, w.avg) for w in watched]
+
+
+def _members(
+    picture: Picture,
+    config: Config,
+    observation: Observation,
+    found: list[Restoration],
+    watched: list[_Watched],
+) -> Members:
+    h, w, _ = picture.clean.shape
+    best = [(watch.out, watch.avg) for watch in watched]
     refine = is_refined(config, observation)
     seamless = picture.fill is not None and config["seamless"]
 
     def given(images: list[Pixels], refine: bool = False) -> Pixels:
-        made = [shown(x, observation, seamless=seamless, refine=refine) for x in images]
+        made = [shown(x[:h, :w], observation, seamless=seamless, refine=refine) for x in images]
         return picture.given(np.stack(made))
 
     stopped = {
@@ -134,27 +211,21 @@ def fit_members(picture: Picture, config: Config, seeds: int) -> Members:
     return Members(stopped, oracle, found)
 
 
-def giving(picture: Picture, config: Config) -> Callable[[jax.Array], jax.Array]:
-    """What makes of the network's image, inside the step, what a person gets before refinement."""
-    if picture.fill is None:
-        return lambda x: x
-    observation, _ = observe(picture.y, picture.fill)
-    if config["seamless"]:
-        return lambda x: composite.seamless(x, observation)
-    y, known = observation
-    return lambda x: jnp.where(known > 0, y, x)
-
-
 def ours(
     picture: Picture, config: Config, seeds: int
 ) -> tuple[list[Entry], Images, dict[str, Any]]:
     """One fit of all seeds, and from it the means of 1, 2, 4, ... of them."""
-    members = fit_members(picture, config, seeds)
+    return figures(fit_members(picture, config, seeds), picture)
+
+
+def figures(members: Members, picture: Picture) -> tuple[list[Entry], Images, dict[str, Any]]:
+    """The figures and images of a picture's members, and what is told of their fits."""
     steps = float(np.mean([r.steps for r in members.results]))
     details = {
         name: [getattr(r, name) for r in members.results]
         for name in ("steps", "chosen_step", "chosen_image", "stop_reason", "rollbacks")
     }
+    details["step"] = float(np.median([1 / r.steps_per_second for r in members.results]))
     return *means_of_members(members, picture.clean, steps), details
 
 

@@ -97,8 +97,14 @@ def about(results: Results) -> list[str]:
         )
     lines += [f"- {line}" for line in results["missing"]]
     lines += [
-        "- Seconds per picture: of the fits those of a step, timed in turns for the table, by the "
-        "steps, compilation apart; of the classical methods with the parameters chosen.",
+        "- Seconds per picture: of the fits those of a step, "
+        + (
+            "timed in turns for the table, by the steps, compilation apart"
+            if results["in_turns"]
+            else "by the steps, compilation apart; a step of `dip_jax` is a lane's share of one of "
+            "all lanes side by side"
+        )
+        + "; of the classical methods with the parameters chosen.",
         "",
     ]
     return lines

@@ -28,12 +28,21 @@ def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def kept(folder: Path, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The result of that name, from its file if it is there."""
-    path = folder / f"{name.replace('/', '-').replace(' ', '-')}.json"
+    path = _place(folder, name)
     if not path.exists():
         print(f"{name} ...", flush=True)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(path, make())
     return json.loads(path.read_text())
+
+
+def is_kept(folder: Path, name: str) -> bool:
+    """Whether there is a result of that name."""
+    return _place(folder, name).exists()
+
+
+def _place(folder: Path, name: str) -> Path:
+    return folder / f"{name.replace('/', '-').replace(' ', '-')}.json"
 
 
 def header(args: argparse.Namespace) -> list[str]:

@@ -19,6 +19,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
 from dip_jax.correlation import correlate
+from dip_jax.resampling import resample
 
 
 def conv(
@@ -27,6 +28,7 @@ def conv(
     bias: Float[Array, " c_out"] | None = None,
     *,
     stride: int = 1,
+    dtype: jnp.dtype | None = None,
 ) -> Float[Array, "h_out w_out c_out"]:
     """Convolves an image with reflection padding of (k − 1)/2.
 
@@ -35,6 +37,7 @@ def conv(
         kernel: an odd number k of taps in each direction.
         bias: added to each output channel; None adds nothing.
         stride: 1 or more; `h_out = ceil(h / stride)`.
+        dtype: of the output, before the bias; None for that of the image.
 
     Raises:
         ValueError: if k is even, the kernel is not square, or a side of the image is not larger
@@ -44,9 +47,9 @@ def conv(
     if kernel.shape[1] != k or k % 2 == 0:
         raise ValueError(f"kernel is {kernel.shape[0]}×{kernel.shape[1]}, expected square and odd")
     if k == 1:
-        out = _pointwise(x[::stride, ::stride], kernel[0, 0])
+        out = _pointwise(x[::stride, ::stride], kernel[0, 0], jnp.dtype(dtype or x.dtype))
     else:
-        out = correlate(reflect_pad(x, k // 2), kernel, stride)
+        out = correlate(reflect_pad(x, k // 2), kernel, stride).astype(dtype or x.dtype)
     if bias is not None:
         out = out + bias[None, None]
     return settle_gradient(checkpoint_name(out, CONVOLVED))
@@ -55,18 +58,19 @@ def conv(
 CONVOLVED = "convolved"  # what `jax.checkpoint` may keep, to compute the rest again
 
 
-@jax.custom_vjp
-def _pointwise(x, kernel):
-    return lax.dot_general(x, kernel, (((2,), (0,)), ((), ())))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _pointwise(x, kernel, dtype):
+    return lax.dot_general(x, kernel, (((2,), (0,)), ((), ())), preferred_element_type=dtype)
 
 
-def _pointwise_fwd(x, kernel):
-    return _pointwise(x, kernel), (x, kernel)
+def _pointwise_fwd(x, kernel, dtype):
+    return _pointwise(x, kernel, dtype), (x, kernel)
 
 
-def _pointwise_bwd(residuals, g):
+def _pointwise_bwd(_, residuals, g):
     """With the image on the left: the left factor is transposed, and it is at hand as it is."""
     x, kernel = residuals
+    g = g.astype(x.dtype)
     flat_x, flat_g = (a.reshape(-1, a.shape[2]) for a in (x, g))
     if flat_g.shape[1] <= _FEW_CHANNELS:  # a product of few rows is fast, one of few columns is not
         transposed = lax.optimization_barrier(flat_g.T) @ flat_x
@@ -113,14 +117,12 @@ def reflect_pad(x: Float[Array, "h w c"], p: int) -> Float[Array, "h+2p w+2p c"]
         raise ValueError(
             f"image is {x.shape[0]}×{x.shape[1]}, reflecting {p} needs {p + 1}×{p + 1}"
         )
-    return _reflect(x, p)
+    return _reflect(x, p) if jax.default_backend() == "cpu" else resample(x, "none", p)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _reflect(x, p):
     """One gather: on a CPU twice as fast as putting the border around, one axis after the other."""
-    if jax.default_backend() != "cpu":  # where gathers may be slow
-        return jnp.pad(x, ((p, p), (p, p), (0, 0)), mode="reflect")
     rows, columns = (np.pad(np.arange(n), p, mode="reflect") for n in x.shape[:2])
     return x.at[rows[:, None], columns[None]].get(mode="promise_in_bounds")
 

@@ -9,7 +9,8 @@ It is differentiated and batched by its own rules. Left to itself XLA, on a CPU,
   one after another, so here the batching rule unrolls the lanes.
 
 So on a CPU the work is done by matrix products, in one of three forms: `winograd` for many
-channels, patches for strides and few channels, shifts for the rest. Elsewhere it is XLA's own.
+channels, patches for strides and few channels, shifts for the rest. Elsewhere it is XLA's own, but
+for very few channels, and lanes are unrolled all the same.
 """
 
 import functools
@@ -47,7 +48,7 @@ class _Form(NamedTuple):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _correlate(x, kernel, stride):
-    return _per_lane(_form(x, kernel, stride).correlate)(x, kernel)
+    return _form(x, kernel, stride).correlate(x, kernel)
 
 
 def _correlate_fwd(x, kernel, stride):
@@ -56,16 +57,25 @@ def _correlate_fwd(x, kernel, stride):
 
 def _correlate_bwd(stride, residuals, g):
     x, kernel = residuals
-    return _per_lane(_form(x, kernel, stride).gradients)(x, kernel, g)
+    return _form(x, kernel, stride).gradients(x, kernel, g)
 
 
 _correlate.defvjp(_correlate_fwd, _correlate_bwd)
 
 
 def _form(x, kernel, stride) -> _Form:
-    """The fastest form, by measurement on a CPU; elsewhere XLA's own."""
-    if jax.default_backend() != "cpu":
-        return _library(stride)
+    """The fastest form, with its batching rule."""
+    if jax.default_backend() == "cpu":
+        return _lane_by_lane(_form_on_cpu(x, kernel, stride))
+    if kernel.shape[2] <= _VERY_FEW_CHANNELS:
+        return _patches(stride)  # matrix products, and lanes are a batch of them
+    return _lane_by_lane(_library(stride))
+
+
+_VERY_FEW_CHANNELS = 8
+
+
+def _form_on_cpu(x, kernel, stride) -> _Form:
     k, _, c_in, c_out = kernel.shape
     h, w = ((side - k) // stride + 1 for side in x.shape[:2])
     if stride > 1 or k * k * c_in <= _SMALL_PATCH * c_out or h * w <= _FEW_PATCHES:
@@ -80,6 +90,10 @@ def _form(x, kernel, stride) -> _Form:
 
 # A patch of at most so many times the values of an output; so many patches; so many channels.
 _SMALL_PATCH, _FEW_PATCHES, _MANY_CHANNELS = 3, 1024, 24
+
+
+def _lane_by_lane(form: _Form) -> _Form:
+    return _Form(_per_lane(form.correlate), _per_lane(form.gradients))
 
 
 def _per_lane(f: Callable) -> Callable:

@@ -261,7 +261,8 @@ def lane_bytes(settings: FitSettings, fit: Fit, lane: Lane) -> int:
         fine += architecture.up[i] * (7 if architecture.pointwise else 4)
         values += h * w // 4**i * fine + h * w // 4 ** (i + 1) * 8 * low
         c_in = low
-    return fixed + int(4 * _WORKING_SPACE * values)
+    size = 2 if settings.precision == "bfloat16" else 4
+    return fixed + int(size * _WORKING_SPACE * values)
 
 
 # So that the estimate is 1.05 to 1.7 times what XLA reserves for a step of the four task networks

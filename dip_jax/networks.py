@@ -22,6 +22,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
 from dip_jax.convolution import CONVOLVED, conv, settle_gradient
+from dip_jax.normalisation import moments, norm_gain, normalise_activate
 from dip_jax.upsampling import UPSAMPLINGS, upsample_conv, upsampled_variance
 
 Params = Any
@@ -187,20 +188,6 @@ class NormParams(nn.Module):
         return scale, self.param("offset", nn.initializers.zeros, (channels,))
 
 
-def norm_gain(scale: Float[Array, " c"], variance: Float[Array, " c"]) -> Float[Array, " c"]:
-    """What batch normalisation multiplies each channel by, eps 1e-5.
-
-    Source: Ioffe, Szegedy, "Batch Normalization", ICML 2015, algorithm 1.
-    """
-    return scale * jax.lax.rsqrt(variance + 1e-5)
-
-
-def moments(x: Float[Array, "h w c"]) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
-    """Mean and biased variance of each channel."""
-    mean = jnp.mean(x, axis=(0, 1))
-    return mean, jnp.mean(jnp.square(x - mean[None, None]), axis=(0, 1))
-
-
 class Hourglass(nn.Module):
     """The hourglass, one scale inside the other; see `Architecture`."""
 
@@ -217,14 +204,14 @@ class Hourglass(nn.Module):
     def __call__(self, z: Float[Array, "h w d"]) -> Float[Array, "h w channels"]:
         x = self._scale(z.astype(self.dtype), 0)
         kernel, bias = ConvParams(self.channels, name="out")(x.shape[2])
-        out = self._convolved(x, kernel) + bias.astype(self.dtype)[None, None]
-        return nn.sigmoid(out.astype(self.norm_dtype))
+        out = self._convolved(x, kernel, dtype=self.norm_dtype)
+        return nn.sigmoid(out + bias.astype(self.norm_dtype)[None, None])
 
-    def _convolved(self, x, kernel, stride: int = 1):
+    def _convolved(self, x, kernel, stride: int = 1, dtype: jnp.dtype | None = None):
         if self.is_initializing():  # which needs shapes alone, and would trace all of it in vain
             h, w = (-(-side // stride) for side in x.shape[:2])
-            return jnp.zeros((h, w, kernel.shape[3]), x.dtype)
-        return conv(x, kernel.astype(self.dtype), stride=stride)
+            return jnp.zeros((h, w, kernel.shape[3]), dtype or x.dtype)
+        return conv(x, kernel.astype(self.dtype), stride=stride, dtype=dtype)
 
     def _block(self, x, name: str, features: int, taps: int, stride: int = 1):
         """Convolution, norm, activation. The norm takes away what a bias adds, so none is added.
@@ -238,11 +225,8 @@ class Hourglass(nn.Module):
         scale, offset = NormParams(name=f"{name}_norm")(x.shape[2])
         if self.is_initializing():
             return x
-        x = x.astype(self.norm_dtype)
-        mean, variance = moments(x)
-        gain = norm_gain(scale, variance)
-        normalised = (x - mean[None, None]) * gain[None, None] + offset[None, None]
-        return nn.leaky_relu(normalised, 0.2).astype(self.dtype)
+        norm = self.norm_dtype
+        return normalise_activate(x, scale.astype(norm), offset.astype(norm))
 
     def _scale(self, x, i: int):
         a = self.architecture

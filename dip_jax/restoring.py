@@ -125,6 +125,10 @@ def fit_lanes(
     return not asked
 
 
+# The convolutions of lanes side by side are unrolled: more lanes compile longer, and a lane of 8 of
+# 512×512 pixels takes hardly less time than one of 4.
+_MOST_AT_ONCE = 8
+
 # What lanes of one program have in common: the padded size, the channels of the picture and of what
 # is known of it, and whether there is no clean image.
 _Shape = tuple[tuple[int, int], int, int, bool]
@@ -317,7 +321,8 @@ class _Loop:
         available = device_bytes(device)
         if available is None:
             return 1
-        return max(1, int(0.8 * available / lane_bytes(self._settings, self._fit, lane)))
+        fitting = int(0.8 * available / lane_bytes(self._settings, self._fit, lane))
+        return max(1, min(_MOST_AT_ONCE, fitting))
 
     def _next_stop(self, run: _Running) -> int:
         if run.step == run.first_step:

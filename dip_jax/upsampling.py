@@ -22,6 +22,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from dip_jax.convolution import conv
+from dip_jax.correlation import correlate
+from dip_jax.normalisation import channel_mean
+from dip_jax.resampling import resample
 
 UPSAMPLINGS = ("nearest", "bilinear")
 
@@ -53,14 +56,20 @@ def upsample(x: Float[Array, "h w c"], method: str) -> Float[Array, "2h 2w c"]:
     return x
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def upsampled_variance(x: Float[Array, "h w c"], method: str) -> Float[Array, " c"]:
     """The biased variance, per channel, of `upsample(x, method)`.
 
     Nearest upsampling does not change it. Bilinear upsampling is a matrix U along each axis; its
     columns sum to 2, which leaves the mean, and UᵀU/2 is the filter [3 10 3]/16 with clamped edges,
-    so the variance is the mean of the product of the centred image and the filtered one.
+    so the variance is the mean of the product of the centred image and the filtered one. The filter
+    is symmetric and leaves the mean: the gradient is twice the filtered image over the pixels.
     """
-    centred = filtered = x - jnp.mean(x, axis=(0, 1))[None, None]
+    return _variance(x, method)[0]
+
+
+def _variance(x, method):
+    centred = filtered = x - channel_mean(x)[None, None]
     if method == "bilinear":
         for axis in (0, 1):
             n = x.shape[axis]
@@ -69,7 +78,15 @@ def upsampled_variance(x: Float[Array, "h w c"], method: str) -> Float[Array, " 
             padded = jnp.pad(filtered, widths, mode="edge")
             around = _part(padded, 0, n, axis) + _part(padded, 2, n + 2, axis)
             filtered = 0.1875 * around + 0.625 * filtered
-    return jnp.mean(centred * filtered, axis=(0, 1))
+    return channel_mean(centred * filtered), filtered
+
+
+def _variance_bwd(method, filtered, g):
+    pixels = filtered.shape[0] * filtered.shape[1]
+    return ((2 / pixels) * g[None, None] * filtered,)
+
+
+upsampled_variance.defvjp(_variance, _variance_bwd)
 
 
 def upsample_conv(
@@ -85,9 +102,19 @@ def upsample_conv(
     Raises:
         ValueError: as `convolution.conv`, of the upsampled image.
     """
+    if jax.default_backend() != "cpu":
+        return _resampled_conv(x, kernel, method)
     if kernel.shape[:2] != (3, 3) or min(x.shape[:2]) < 2:
         return conv(upsample(x, method), kernel)
     return _upsample_conv3(x, kernel, method)
+
+
+def _resampled_conv(x, kernel, method):
+    """With the upsampled image: on an accelerator arithmetic is cheap, and passes are dear."""
+    p = kernel.shape[0] // 2
+    if kernel.shape[0] != kernel.shape[1] or kernel.shape[0] % 2 == 0 or 2 * min(x.shape[:2]) <= p:
+        return conv(upsample(x, method), kernel)  # which says what is wrong
+    return correlate(resample(x, method, p), kernel, 1)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))

@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -192,6 +193,36 @@ def test_a_fits_seconds_are_its_steps_by_those_of_a_step(tmp_path):
     for e in found:
         assert e["seconds"] == pytest.approx(e["steps"] * a_step)
         assert e["steps"] == 25 * int(e["method"].split()[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suite", ["denoise", "reconstruct"])
+def test_an_accelerator_fits_all_pictures_side_by_side(tmp_path, monkeypatch, suite):
+    together = []
+
+    def fit_pictures(pictures, *args):
+        together.append([picture.name for picture in pictures])
+        plain(pictures, *args)
+
+    plain = quality_fits.fit_pictures
+    monkeypatch.setattr(quality_fits, "fit_pictures", fit_pictures)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    settings = [f"--set={name}={value}" for name, value in TINY.items()]
+    words = (f"--suite={suite}", "--seeds=2", "--methods=dip_jax", *settings)
+    run(tmp_path, *words, "--pictures=1")
+    run(tmp_path, *words, "--pictures=3")  # the first one is kept
+    jax.clear_caches()
+    results = json.loads((tmp_path / f"quality_{suite}.json").read_text())
+    names = [picture["name"] for picture in results["pictures"]]
+    assert together == [names[:1], names[1:]]
+    for picture in results["pictures"]:
+        assert "times" not in picture["details"]
+        a_step = picture["details"]["dip_jax"]["step"]
+        found = [e for e in picture["entries"] if e["method"].startswith("dip_jax")]
+        assert len(found) == 6 and all(e["psnr"] > 5 for e in found)
+        assert all(e["oracle_psnr"] >= e["psnr"] - 0.5 for e in found if e["image"] != "result")
+        assert found[0]["seconds"] == pytest.approx(found[0]["steps"] * a_step)
+    assert "side by side" in (tmp_path / f"quality_{suite}.md").read_text()
 
 
 @pytest.mark.slow
