@@ -179,6 +179,7 @@ def fit_pictures(
         num_steps=config["num_steps"],
         log_every=250,
         checkpoint_every=config["num_steps"],
+        at_once=config["lanes"]["at_once"],
     )
 
 

@@ -132,14 +132,14 @@ def row(text: str) -> Row:
 def configuration(suite: Suite, scale: str, changes: Mapping[str, Any]) -> Config:
     """The settings of this project's fits: the defaults of the task.
 
-    At full scale the network has its published width, an accelerator computes in TF32, and the
+    At full scale the network has its published width, its convolutions are float16, and the
     steps that a fit may take are the published ones, where it ends by itself; in hole filling,
     where it does not, the default.
     """
     config = tasks.defaults(suite.task)
     if scale == "full":
         paper = tasks.defaults(suite.task, "paper")
-        config |= {"network": paper["network"], "precision": "tf32"}
+        config |= {"network": paper["network"], "precision": "float16"}
         if suite.task != "hole_fill":
             config["num_steps"] = paper["num_steps"]
     return override(config, changes)

@@ -80,7 +80,7 @@ def _form_on_cpu(x, kernel, stride) -> _Form:
     h, w = ((side - k) // stride + 1 for side in x.shape[:2])
     if stride > 1 or k * k * c_in <= _SMALL_PATCH * c_out or h * w <= _FEW_PATCHES:
         return _patches(stride)
-    # What Winograd's sums round away in bfloat16 is many times what the products do.
+    # What Winograd's sums round away in 16 bits is many times what the products do.
     if k == 3 and min(c_in, c_out) >= _MANY_CHANNELS and x.dtype.itemsize >= 4:
         for tile in (4, 2):
             if h % tile == w % tile == 0:

@@ -261,7 +261,7 @@ def lane_bytes(settings: FitSettings, fit: Fit, lane: Lane) -> int:
         fine += architecture.up[i] * (7 if architecture.pointwise else 4)
         values += h * w // 4**i * fine + h * w // 4 ** (i + 1) * 8 * low
         c_in = low
-    size = 2 if settings.precision == "bfloat16" else 4
+    size = 2 if settings.precision in ("float16", "bfloat16") else 4
     return fixed + int(size * _WORKING_SPACE * values)
 
 

@@ -167,18 +167,19 @@ def test_with_remat_the_gradient_is_the_same_and_less_is_kept_for_it():
     assert kept[True] < 0.5 * kept[False]
 
 
-def test_bfloat16_is_near_and_its_weights_and_output_are_float32():
+@pytest.mark.parametrize(("dtype", "distance"), [(jnp.bfloat16, 0.05), (jnp.float16, 0.005)])
+def test_16_bits_are_near_and_their_weights_and_output_are_float32(dtype, distance):
     """With so many channels and pixels that float32 takes Winograd's form."""
     architecture = same_everywhere(2, 24, 4, upsampling="bilinear")
     z = jax.random.uniform(jax.random.key(0), (80, 80, 4))
     params = hourglass(architecture, 3).init(jax.random.key(1), z)
-    low = hourglass(architecture, 3, dtype=jnp.dtype(jnp.bfloat16))
+    low = hourglass(architecture, 3, dtype=jnp.dtype(dtype))
     assert all(
         leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(low.init(jax.random.key(1), z))
     )
     out = jax.jit(low.apply)(params, z)
     assert out.dtype == jnp.float32
     expected = jax.jit(hourglass(architecture, 3).apply)(params, z)
-    assert 0 < float(jnp.max(jnp.abs(out - expected))) < 0.05
+    assert 0 < float(jnp.max(jnp.abs(out - expected))) < distance
     gradient = jax.jit(jax.grad(lambda p: jnp.mean(jnp.square(low.apply(p, z) - 0.3))))(params)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(gradient))
