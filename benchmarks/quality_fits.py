@@ -196,7 +196,10 @@ def _members(
     seamless = picture.fill is not None and config["seamless"]
 
     def given(images: list[Pixels], refine: bool = False) -> Pixels:
-        made = [shown(x[:h, :w], observation, seamless=seamless, refine=refine) for x in images]
+        made = [
+            shown(x[:h, :w], observation, seamless=seamless, refine=refine, held=r.held)
+            for x, r in zip(images, found, strict=True)
+        ]
         return picture.given(np.stack(made))
 
     stopped = {

@@ -55,15 +55,23 @@ def members(
             `composite.seamless` does; else it is the network's image.
         refine: whether it is refined: as what is filled if it is seamless, else as in denoising.
     """
-    return np.stack(
-        [shown(result.x, observation, seamless=seamless, refine=refine) for result in results]
-    )
+    how = {"seamless": seamless, "refine": refine}
+    return np.stack([shown(r.x, observation, held=r.held, **how) for r in results])
 
 
-def shown(x: Image, observation: Observation, *, seamless: bool, refine: bool = False) -> Image:
-    """A network's image as `members` gives it."""
+def shown(
+    x: Image,
+    observation: Observation,
+    *,
+    seamless: bool,
+    refine: bool = False,
+    held: NDArray[np.bool_] | None = None,
+) -> Image:
+    """A network's image as `members` gives it; `held`: which values were held out of its fit."""
+    if refine and seamless:
+        return refinement.filled(x, observation)
     if refine:
-        return (refinement.filled if seamless else refinement.denoised)(x, observation)
+        return refinement.denoised(x, observation, held)
     return np.asarray(composite.seamless(jnp.asarray(x), observation)) if seamless else x
 
 

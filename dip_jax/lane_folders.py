@@ -210,6 +210,7 @@ class LaneFolder:
 
 
 _IMAGES = ("x", "x_out", "x_avg")
+_ARRAYS = (*_IMAGES, "held")  # earlier versions did not write which values were held out
 
 
 def _write_result(path: Path, result: Restoration, mark: str) -> None:
@@ -217,10 +218,10 @@ def _write_result(path: Path, result: Restoration, mark: str) -> None:
     figures = {
         field.name: getattr(result, field.name)
         for field in dataclasses.fields(result)
-        if field.name not in _IMAGES
+        if field.name not in _ARRAYS
     }
     text = json.dumps(reporting.plain(figures | {"fingerprint": mark}))
-    arrays = {name: getattr(result, name) for name in _IMAGES}
+    arrays = {n: getattr(result, n) for n in _ARRAYS if getattr(result, n) is not None}
     write_atomically(path, lambda file: np.savez(file, figures=np.array(text), **arrays))
 
 
@@ -228,7 +229,7 @@ def _read_result(path: Path, mark: str) -> Restoration:
     try:
         with open(path, "rb") as file, np.load(file) as archive:
             figures = json.loads(str(archive["figures"]))
-            arrays = {name: archive[name] for name in _IMAGES}
+            arrays = {name: archive[name] for name in _ARRAYS if name in archive or name in _IMAGES}
         found = figures.pop("fingerprint")
         speed = figures.pop("steps_per_second")
         result = Restoration(

@@ -63,6 +63,7 @@ class Restoration:
         seconds_to_first_step: from the call to the end of its first step, compilation included;
             None if there was no step left to make.
         steps_per_second: after the first step, of the lane's share of the time.
+        held: `(h, w, k)`, True where a value was held out; None if that is not known any more.
     """
 
     seed: int
@@ -79,6 +80,7 @@ class Restoration:
     seconds: float
     seconds_to_first_step: float | None
     steps_per_second: float
+    held: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)

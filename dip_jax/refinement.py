@@ -19,12 +19,15 @@ from dip_jax import composite, wiener
 from dip_jax.observation import Observation
 
 Image = Float[np.ndarray, "h w c"]
-Known = Bool[np.ndarray, "h w c"]
+Known = Bool[np.ndarray, "h w k"]
+Values = Float[np.ndarray, " n"]
 
 _NLM_SHARE = 0.25
 _PATCH, _DISTANCE = 5, 6  # side of a patch in pixels, and how far off it is compared
 _STRENGTH = 0.45  # the filter's h over the noise's deviation
-_WIENER_SHARE, _PASSES = 0.4, 2  # in each pass the last one's mean is the pilot
+_PASSES = 2  # of the Wiener filter; in each the last one's mean is the pilot
+_LEAST_SHARE, _OF_THE_BEST = 0.2, 0.4  # of the filter's result, and of what held-out values say
+_EXPECTED, _WEIGHT = 0.5, 4.0  # what they say where there are none, as if by so many
 _PILOT = np.float32(np.sqrt(0.5))  # the pilot lacks some of the picture; so less counts as noise
 _OUTLIER = 4.0  # deviations; of normal noise one value in 16,000 is farther off
 _LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
@@ -33,11 +36,17 @@ _QUIET = 0.4  # a channel's noise counts as no smaller part of the noisiest one'
 _OF_NORMAL = 0.6745  # the median of the size of standard normal noise
 
 
-def denoised(x: Image, observation: Observation) -> Image:
+def denoised(x: Image, observation: Observation, held: Known | None = None) -> Image:
     """The network's image, refined by two denoisers of the picture `y`.
 
-    First `m = 3/4·x + 1/4·NLM(y)`; then, twice, 3/5 of `m` and 2/5 of `y` filtered by
-    `wiener.filtered`, for which `m` is the pilot, and in the second pass the first one's mean.
+    First `m = 3/4·x + 1/4·NLM(y)`; then, twice, a mean `m + a·(w − m)`, where `w` is `y` filtered
+    by `wiener.filtered`, for which `m` is the pilot, and in the second pass the first one's mean.
+
+    How large the share a should be differs from picture to picture: much where the network has not
+    come to what is fine, little where there are but smooth parts and edges. Held-out values tell:
+    all of it is done a second time without them, and then `y` at them has noise that nothing else
+    has. The share with which the mean would be nearest to it there is too large, as the network is
+    worse at these values and the filter knows less; so a = 0.2 + 0.4 of it. Without any, a = 0.4.
 
     Single wrong values would be kept by both. So values of `y` that are unknown or more than four
     deviations off `x` are taken from `x` before; that serves as long as no more than a third of the
@@ -48,6 +57,7 @@ def denoised(x: Image, observation: Observation) -> Image:
     Args:
         x: the network's image, in [0, 1].
         observation: what it was fitted to; something of it must be known.
+        held: True where a value was held out of the fit, `(h, w, c)` or `(h, w, 1)`; None if none.
 
     Returns:
         The refined image, in [0, 1].
@@ -60,13 +70,28 @@ def denoised(x: Image, observation: Observation) -> Image:
     noise = np.maximum(noise, max(_LEAST_NOISE, _QUIET * noise.max())).astype(y.dtype)
     trusted = known & (np.abs(y - x) <= _OUTLIER * noise)
     # In deviations of the noise, so that one strength serves all channels.
-    picture = np.where(trusted, y, x) / noise
-    mean = (1 - _NLM_SHARE) * x / noise + _NLM_SHARE * _nonlocal_means(picture)
-    pilot = mean
+    y, x = y / noise, x / noise
+    judged = trusted & (False if held is None else held)
+    pictures = [np.where(trusted, y, x)]
+    if judged.any():
+        pictures.append(np.where(judged, x, pictures[0]))
+    means = [(1 - _NLM_SHARE) * x + _NLM_SHARE * _nonlocal_means(picture) for picture in pictures]
+    pilots = means
     for _ in range(_PASSES):
-        kept = np.asarray(wiener.filtered(jnp.asarray(picture), jnp.asarray(pilot), _PILOT))
-        pilot = (1 - _WIENER_SHARE) * mean + _WIENER_SHARE * kept
-    return np.clip(noise * pilot, 0, 1).astype(x.dtype)
+        kept = [
+            np.asarray(wiener.filtered(jnp.asarray(picture), jnp.asarray(pilot), _PILOT))
+            for picture, pilot in zip(pictures, pilots, strict=True)
+        ]
+        share = _share(y[judged], means[-1][judged], kept[-1][judged])
+        pilots = [mean + share * (k - mean) for mean, k in zip(means, kept, strict=True)]
+    return np.clip(noise * pilots[0], 0, 1).astype(x.dtype)
+
+
+def _share(y: Values, mean: Values, kept: Values) -> np.float32:
+    """How much of `kept` there should be in its mean with `mean`, by values `y` with own noise."""
+    apart = kept - mean
+    best = (apart @ (y - mean) + _WEIGHT * _EXPECTED) / (apart @ apart + _WEIGHT)
+    return np.float32(np.clip(_LEAST_SHARE + _OF_THE_BEST * best, 0, 1))
 
 
 def _nonlocal_means(picture: Image) -> Image:

@@ -22,11 +22,11 @@ class Taps(NamedTuple):
     """A sparse matrix of so many rows, with at most `taps` weights in each.
 
     Attributes:
-        index: `(taps, rows)`, the columns of the weights.
+        column: `(taps, rows)`, where the weights are.
         weight: `(taps, rows)`; 0 where a row has fewer.
     """
 
-    index: NDArray[np.int32]
+    column: NDArray[np.int32]
     weight: NDArray[np.float32]
 
 
@@ -62,17 +62,17 @@ def _axis_taps(n: int, method: str, p: int) -> tuple[Taps, Taps]:
 
 def _sparse(matrix: NDArray[np.float32]) -> Taps:
     taps = max(1, int((matrix != 0).sum(axis=1).max()))
-    index = np.argsort(matrix == 0, axis=1, kind="stable")[:, :taps]
-    weight = np.take_along_axis(matrix, index, axis=1)
-    return Taps(index.T.astype(np.int32), weight.T)
+    column = np.argsort(matrix == 0, axis=1, kind="stable")[:, :taps]
+    weight = np.take_along_axis(matrix, column, axis=1)
+    return Taps(column.T.astype(np.int32), weight.T)
 
 
 def _along(x: Array, taps: Taps, axis: int) -> Array:
     shape = [1, 1, 1]
     shape[axis] = -1
     total = None
-    for index, weight in zip(*taps, strict=True):
-        picked = jnp.take(x, index, axis=axis, mode="clip")
+    for column, weight in zip(*taps, strict=True):
+        picked = jnp.take(x, column, axis=axis, mode="clip")
         if not (weight == 1).all():
             picked = weight.reshape(shape) * picked
         total = picked if total is None else total + picked

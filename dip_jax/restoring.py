@@ -409,6 +409,7 @@ class _Loop:
             seconds=run.seconds,
             seconds_to_first_step=run.first_seconds,
             steps_per_second=speed,
+            held=np.asarray(lane.held)[:h, :w] > 0,
         )
 
     def _measure(self, lane: Lane, x_out: Array, x_avg: Array) -> dict[str, float]:

@@ -47,6 +47,24 @@ def test_it_takes_from_both_the_image_and_the_picture(clean):
     assert psnr(made, clean) > psnr(with_more_noise, clean) + 0.3
 
 
+def test_held_out_values_tell_how_much_of_the_filter_is_worth_having(clean):
+    """The worse the image, the more; and their own noise is no part of what is judged by it."""
+    y, rng = noisy(clean), np.random.default_rng(1)
+    observation, held = observe(y)[0], rng.random((*y.shape[:2], 1)) < 0.05
+    images = {
+        "too smooth": gaussian_filter(clean, (3, 3, 0)),
+        "good": clean + 0.02 * rng.standard_normal(clean.shape).astype(np.float32),
+    }
+    gain = {
+        name: psnr(denoised(x, observation, held), clean) - psnr(denoised(x, observation), clean)
+        for name, x in images.items()
+    }
+    assert gain["too smooth"] > 1 and gain["good"] > 0.1
+    np.testing.assert_array_equal(
+        denoised(images["good"], observation, held & False), denoised(images["good"], observation)
+    )
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
 def test_of_any_channels(clean, channels):
     clean = clean[..., np.arange(channels) % 3]

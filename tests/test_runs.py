@@ -439,13 +439,14 @@ def three_seeds(tmp_path_factory):
 
 def member(folder, seed):
     with np.load(folder / "seeds" / str(seed) / "result.npz") as archive:
-        return {name: archive[name] for name in ("x", "x_out", "x_avg")}
+        return {name: archive[name] for name in ("x", "x_out", "x_avg", "held")}
 
 
 def test_several_seeds_give_their_mean_and_how_they_differ(three_seeds):
     folder, summary, said = three_seeds
     observation, _ = observe(prepare(config_of("denoise", seeds=3, seed=4)).y)
-    x = np.stack([denoised(member(folder, seed)["x"], observation) for seed in (4, 5, 6)])
+    seeds = [member(folder, seed) for seed in (4, 5, 6)]
+    x = np.stack([denoised(seed["x"], observation, seed["held"]) for seed in seeds])
     restored = np.asarray(Image.open(folder / "restored.png"))
     np.testing.assert_array_equal(restored, np.round(255 * x.mean(axis=0)).astype(np.uint8))
     shown = np.asarray(Image.open(folder / "uncertainty.png"))
