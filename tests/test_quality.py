@@ -207,6 +207,8 @@ def test_an_accelerator_fits_all_pictures_side_by_side(tmp_path, monkeypatch, su
     plain = quality_fits.fit_pictures
     monkeypatch.setattr(quality_fits, "fit_pictures", fit_pictures)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    made_on = quality.made_on() | {"device": "an accelerator"}
+    monkeypatch.setattr(quality, "made_on", lambda: made_on)
     settings = [f"--set={name}={value}" for name, value in TINY.items()]
     words = (f"--suite={suite}", "--seeds=2", "--methods=dip_jax", *settings)
     run(tmp_path, *words, "--pictures=1")
@@ -222,7 +224,8 @@ def test_an_accelerator_fits_all_pictures_side_by_side(tmp_path, monkeypatch, su
         assert len(found) == 6 and all(e["psnr"] > 5 for e in found)
         assert all(e["oracle_psnr"] >= e["psnr"] - 0.5 for e in found if e["image"] != "result")
         assert found[0]["seconds"] == pytest.approx(found[0]["steps"] * a_step)
-    assert "side by side" in (tmp_path / f"quality_{suite}.md").read_text()
+    text = (tmp_path / f"quality_{suite}.md").read_text()
+    assert "side by side" in text and "an accelerator" in text
 
 
 @pytest.mark.slow
