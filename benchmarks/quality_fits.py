@@ -1,7 +1,8 @@
 """The fits of `quality` by this project.
 
 Besides what they would give they keep the best image of the same fit as the clean picture tells. It
-is judged as a person gets it, so that in the masked tasks it is the best composite.
+is judged as a person gets it, so that in the masked tasks it is the best composite; on an
+accelerator, there, the best with the known pixels pasted in.
 """
 
 import functools

@@ -53,7 +53,12 @@ def about(results: Results) -> list[str]:
         "the parameters of the classical methods are the best on other photographs"
         + ("." if results["masked"] else ", and they are told the noise level."),
         "- **Oracle**: with the clean picture in hand. The best step of the same fit (of an "
-        "ensemble, the mean of its members' best), and the best parameters for each picture.",
+        "ensemble, the mean of its members' best), and the best parameters for each picture."
+        + (
+            " The step of `dip_jax` is the best of the network's image with known pixels pasted in."
+            if results["masked"] and not results["in_turns"]
+            else ""
+        ),
     ]
     if results["seeds"]:
         lines.append(
@@ -101,8 +106,8 @@ def about(results: Results) -> list[str]:
         + (
             "timed in turns for the table, by the steps, compilation apart"
             if results["in_turns"]
-            else "by the steps, compilation apart; a step of `dip_jax` is a lane's share of one of "
-            "all lanes side by side"
+            else "by the steps; a step of `dip_jax` is a lane's share of one of all lanes side by "
+            "side, after the first, and one of PyTorch the mean of all, the oracle's work included"
         )
         + "; of the classical methods with the parameters chosen.",
         "",

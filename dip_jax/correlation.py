@@ -9,8 +9,8 @@ It is differentiated and batched by its own rules. Left to itself XLA, on a CPU,
   one after another, so here the batching rule unrolls the lanes.
 
 So on a CPU the work is done by matrix products, in one of three forms: `winograd` for many
-channels, patches for strides and few channels, shifts for the rest. Elsewhere it is XLA's own, but
-for very few channels, and lanes are unrolled all the same.
+channels, patches for strides and few channels, shifts for the rest. Elsewhere it is XLA's own, with
+lanes unrolled all the same; of very few channels it is patches there too, and lanes are a batch.
 """
 
 import functools

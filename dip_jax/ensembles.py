@@ -69,9 +69,9 @@ def shown(
 ) -> Image:
     """A network's image as `members` gives it; `held`: which values were held out of its fit."""
     if refine and seamless:
-        return refinement.filled(x, observation)
+        return refinement.filled(x, observation, held)
     if refine:
-        return refinement.denoised(x, observation, held)
+        return refinement.denoised(x, observation)
     return np.asarray(composite.seamless(jnp.asarray(x), observation)) if seamless else x
 
 

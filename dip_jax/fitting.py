@@ -256,10 +256,10 @@ def _loss_scale(precision: str, values: int) -> float:
 
     The data term is a mean, so its gradient with respect to one of n values is of the order 1/n,
     too small for float16, while that with respect to a weight, the sum over them, may be of the
-    order 1: with a factor that grows as √n both stay within its range, 6e-8 to 6e4.
+    order 1: with a factor that grows as √n, up to 2^16, both stay within its range, 6e-8 to 6e4.
     Source: Micikevicius et al., "Mixed Precision Training", ICLR 2018, section 3.2.
     """
-    return 2.0 ** (6 + values.bit_length() // 2) if precision == "float16" else 1.0
+    return 2.0 ** min(16, 6 + values.bit_length() // 2) if precision == "float16" else 1.0
 
 
 def _average(state: LaneState, x_out, settings: FitSettings):

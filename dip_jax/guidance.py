@@ -124,7 +124,7 @@ def memory_of(
     settings = tasks.fit_settings(config)
     fit = make_fit(settings, tasks.criterion(config), observation.y.shape[2])
     lane = jax.eval_shape(fit.make_lane, jax.random.key(0), observation, clean)
-    # Where the user sets no number, there are only as many as the memory holds.
+    # Where the user sets no number, there are no more than the memory holds.
     at_once = min(max(1, config["lanes"]["at_once"]), config["seeds"])
     return at_once * lane_bytes(settings, fit, lane) + _process_bytes()
 

@@ -9,7 +9,7 @@ Images are `(h, w, c)` without a batch axis, as in `convolution`.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,8 @@ class Taps(NamedTuple):
     weight: NDArray[np.float32]
 
 
-def axis_matrix(n: int, method: str, p: int) -> NDArray[np.float32]:
+@functools.lru_cache(maxsize=256)
+def axis_taps(n: int, method: str, p: int) -> tuple[Taps, Taps]:
     """What an axis of `n` pixels goes through: resampling, then reflection of `p` pixels.
 
     Args:
@@ -39,32 +40,33 @@ def axis_matrix(n: int, method: str, p: int) -> NDArray[np.float32]:
         p: pixels added at each end, fewer than there are after the resampling.
 
     Returns:
-        `(m + 2p, n)`, where m is n or 2n.
+        The matrix, of m + 2p rows and n columns, where m is n or 2n, and its transpose.
     """
-    positions = np.arange(n if method == "none" else 2 * n)
-    matrix = np.zeros((positions.size, n), np.float32)
-    if method == "none":
-        matrix[positions, positions] = 1
-    else:
-        near = 0.75 if method == "bilinear" else 1.0
-        np.add.at(matrix, (positions, positions // 2), near)
-        beside = np.clip(positions // 2 + np.where(positions % 2, 1, -1), 0, n - 1)
-        np.add.at(matrix, (positions, beside), 1 - near)
-    return matrix[np.pad(positions, p, mode="reflect")]
+    position = np.pad(np.arange(n if method == "none" else 2 * n), p, mode="reflect")
+    column, weights = position[None], [1.0]
+    if method != "none":
+        column = position[None] // 2
+    if method == "bilinear":
+        beside = position // 2 + np.where(position % 2, 1, -1)
+        column = np.concatenate([column, np.clip(beside, 0, n - 1)[None]])
+        weights = [0.75, 0.25]
+    weight = np.broadcast_to(np.array(weights, np.float32)[:, None], column.shape)
+    row = np.broadcast_to(np.arange(position.size), column.shape)
+    return Taps(column.astype(np.int32), weight), _taps(column.ravel(), row.ravel(), weight.ravel())
 
 
-@functools.lru_cache(maxsize=256)
-def _axis_taps(n: int, method: str, p: int) -> tuple[Taps, Taps]:
-    """The matrix of an axis, and its transpose."""
-    matrix = axis_matrix(n, method, p)
-    return _sparse(matrix), _sparse(matrix.T)
-
-
-def _sparse(matrix: NDArray[np.float32]) -> Taps:
-    taps = max(1, int((matrix != 0).sum(axis=1).max()))
-    column = np.argsort(matrix == 0, axis=1, kind="stable")[:, :taps]
-    weight = np.take_along_axis(matrix, column, axis=1)
-    return Taps(column.T.astype(np.int32), weight.T)
+def _taps(row: NDArray[Any], column: NDArray[Any], weight: NDArray[np.float32]) -> Taps:
+    """Those of a matrix that is given entry by entry; each row has one or more."""
+    order = np.argsort(row, kind="stable")
+    counts = np.bincount(row)
+    tap = np.arange(row.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    taps = Taps(
+        np.zeros((counts.max(), counts.size), np.int32),
+        np.zeros((counts.max(), counts.size), np.float32),
+    )
+    taps.column[tap, row[order]] = column[order]
+    taps.weight[tap, row[order]] = weight[order]
+    return taps
 
 
 def _along(x: Array, taps: Taps, axis: int) -> Array:
@@ -74,14 +76,14 @@ def _along(x: Array, taps: Taps, axis: int) -> Array:
     for column, weight in zip(*taps, strict=True):
         picked = jnp.take(x, column, axis=axis, mode="clip")
         if not (weight == 1).all():
-            picked = weight.reshape(shape) * picked
+            picked = weight.reshape(shape).astype(picked.dtype) * picked
         total = picked if total is None else total + picked
     assert total is not None
     return total
 
 
 def _both(x: Array, rows: Taps, columns: Taps) -> Array:
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = x if x.dtype.itemsize >= 4 else x.astype(jnp.float32)
     return _along(_along(wide, rows, 0), columns, 1).astype(x.dtype)
 
 
@@ -95,7 +97,7 @@ def resample(x: Float[Array, "h w c"], method: str, p: int) -> Float[Array, "H W
         p: pixels added on each side, fewer than a side has after the resampling.
     """
     h, w, _ = x.shape
-    return _both(x, _axis_taps(h, method, p)[0], _axis_taps(w, method, p)[0])
+    return _both(x, axis_taps(h, method, p)[0], axis_taps(w, method, p)[0])
 
 
 def _resample_fwd(x, method, p):
@@ -104,7 +106,7 @@ def _resample_fwd(x, method, p):
 
 def _resample_bwd(method, p, _, g):
     h, w = (side - 2 * p if method == "none" else side // 2 - p for side in g.shape[:2])
-    return (_both(g, _axis_taps(h, method, p)[1], _axis_taps(w, method, p)[1]),)
+    return (_both(g, axis_taps(h, method, p)[1], axis_taps(w, method, p)[1]),)
 
 
 resample.defvjp(_resample_fwd, _resample_bwd)

@@ -90,7 +90,8 @@ def fit_lanes(
         log_every: steps between two calls of a lane's `on_log`.
         preview_every: steps between two calls of `on_preview`; 0 for none.
         checkpoint_every: steps between two checkpoints; there is one at the end as well.
-        at_once: lanes on each device; 0 for as many as its memory holds (on a CPU, one).
+        at_once: lanes on each device; 0 for as many as its memory holds, up to eight (on a
+            CPU, one).
         form: how they share a device; see `lanes`.
         say: told of what a person should know, such as fewer lanes for want of memory.
 

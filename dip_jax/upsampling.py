@@ -1,4 +1,4 @@
-"""Upsampling by 2, and a 3×3 convolution of what is upsampled, without ever making it.
+"""Upsampling by 2, and a 3×3 convolution of what is upsampled; on a CPU without ever making it.
 
 The convolution after each upsampling is two thirds of a fit's arithmetic, and it sees an image that
 says everything four times. Both are linear and act on each position alike, so they can change
@@ -9,7 +9,9 @@ places: every tap (a, b) of the kernel becomes a 1×1 convolution of the small i
 and the result is the sum of the upsampled `p[a, b]`, each shifted by its tap. The nine 1×1
 convolutions are one matrix product of 9 products per small pixel in place of 36; the upsampling,
 the shifts and the sum are a few additions, done along the columns first and then along the rows.
-The same holds backwards, where one matrix serves both gradients. It is exact, borders included.
+The same holds backwards, where one matrix serves both gradients. It is exact, borders included. On
+an accelerator that saves arithmetic, which is cheap, and costs passes over memory, which are not:
+there the image is upsampled and mirrored at once (`resampling`), and convolved.
 
 Images are `(h, w, c)` without a batch axis, as in `convolution`.
 """
@@ -95,7 +97,7 @@ def upsample_conv(
     """The convolution of `upsample(x, method)`, with reflection padding of (k − 1)/2 and no bias.
 
     Args:
-        x: the small image; with 2 pixels a side or more and k = 3 it takes the fast form.
+        x: the small image; with 2 pixels a side or more and k = 3 it takes a CPU's fast form.
         kernel: an odd number k of taps in each direction.
         method: "nearest" or "bilinear".
 

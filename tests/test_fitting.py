@@ -12,7 +12,7 @@ import pytest
 
 from dip_jax import stopping
 from dip_jax.fit_state import AVG, DIVERGED, RUNNING, STOPPED
-from dip_jax.fitting import FitSettings, _average, _select, make_chunk, make_fit
+from dip_jax.fitting import FitSettings, _average, _loss_scale, _select, make_chunk, make_fit
 from dip_jax.networks import Architecture, hourglass
 from dip_jax.observation import masked_mse, observe
 
@@ -63,6 +63,29 @@ def a_fit(patience=0, **changes):
 
 def fresh(state):
     return jax.tree.map(jnp.copy, state)
+
+
+@pytest.mark.parametrize(("precision", "apart"), [("bfloat16", 0.2), ("float16", 0.02)])
+def test_steps_in_16_bits_follow_those_in_float32(precision, apart):
+    """In float16 unscaled gradients with respect to single values would be 0."""
+    losses = []
+    for kind in ("float32", precision):
+        _, lane, state, chunk = a_fit(precision=kind, input_noise=0.0)
+        state, info = chunk(fresh(state), lane, 5)
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
+        losses.append(np.asarray(info.loss[:5]))
+    assert losses[0][4] < 0.97 * losses[0][0]
+    fallen = [(loss[0] - loss)[1:] for loss in losses]
+    np.testing.assert_allclose(*fallen, atol=apart * fallen[0][-1])
+
+
+@pytest.mark.parametrize("side", [16, 512, 8192])
+def test_a_float16_gradient_has_a_size_that_float16_has(side):
+    """That of a value that is off by 1/256, and that of a weight that all values depend on."""
+    values = 3 * side**2
+    scale = _loss_scale("float16", values)
+    assert scale * 2 / 256 / values > 6e-8 and scale * 0.5 < 6.6e4
+    assert _loss_scale("float32", values) == _loss_scale("bfloat16", values) == 1
 
 
 def test_the_lane_is_padded_and_the_padding_is_unknown():

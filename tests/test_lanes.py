@@ -266,7 +266,7 @@ def test_the_number_of_lanes_follows_from_the_memory(monkeypatch):
     one = lane_bytes(settings, fit, lane)
     loop = restoring._Loop(settings, criterion, 1, 1, 0, 1, "auto", lambda text: None)
     loop.use(fit, 0)
-    for available, wanted in ((one * 5.1 / 0.8, 5), (one / 2, 1), (None, 1)):
+    for available, wanted in ((one * 5.1 / 0.8, 5), (one * 50, 8), (one / 2, 1), (None, 1)):
         monkeypatch.setattr(restoring, "device_bytes", lambda device, n=available: n)
         assert loop._that_fit(lane, jax.devices()[0]) == wanted
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from dip_jax import images, tasks
+from dip_jax import images, lane_folders, tasks
 from dip_jax.composite import seamless
 from dip_jax.errors import InputError
 from dip_jax.jobs import prepare
@@ -446,7 +446,7 @@ def test_several_seeds_give_their_mean_and_how_they_differ(three_seeds):
     folder, summary, said = three_seeds
     observation, _ = observe(prepare(config_of("denoise", seeds=3, seed=4)).y)
     seeds = [member(folder, seed) for seed in (4, 5, 6)]
-    x = np.stack([denoised(seed["x"], observation, seed["held"]) for seed in seeds])
+    x = np.stack([denoised(seed["x"], observation) for seed in seeds])
     restored = np.asarray(Image.open(folder / "restored.png"))
     np.testing.assert_array_equal(restored, np.round(255 * x.mean(axis=0)).astype(np.uint8))
     shown = np.asarray(Image.open(folder / "uncertainty.png"))
@@ -524,11 +524,12 @@ def test_what_is_filled_meets_the_known_pixels_unless_pasted(how, tmp_path):
     def met(x):
         return x if how == "pasted" else np.asarray(seamless(jnp.asarray(x), observation))
 
-    def given(x):
-        return filled(x, observation) if how == "refined" else met(x)
+    def given(images):
+        x, held = images["x"], images["held"]
+        return filled(x, observation, held) if how == "refined" else met(x)
 
     restored = np.asarray(Image.open(folder / "restored.png"), np.float32) / 255
-    mean = np.mean([given(images["x"]) for images in members], axis=0)
+    mean = np.mean([given(images) for images in members], axis=0)
     np.testing.assert_allclose(restored[fill], mean[fill], atol=0.6 / 255)
     preview = Image.open(folder / "seeds" / "0" / "preview" / "step_000001.png")
     shown = np.asarray(preview, np.float32) / 255
@@ -551,6 +552,16 @@ def rewrite(path, **changes):
     arrays["figures"] = np.array(json.dumps({k: v for k, v in figures.items() if v != "gone"}))
     with open(path, "wb") as file:
         np.savez(file, **arrays)
+
+
+def test_a_result_that_does_not_say_what_was_held_out_is_read(three_seeds, tmp_path):
+    folder, _, _ = three_seeds
+    path = tmp_path / "result.npz"
+    with np.load(folder / "seeds" / "4" / "result.npz") as archive:
+        mark = json.loads(str(archive["figures"]))["fingerprint"]
+        assert archive["held"].any()
+        np.savez(path, **{name: archive[name] for name in archive if name != "held"})
+    assert lane_folders._read_result(path, mark).held is None
 
 
 @pytest.mark.parametrize("harm", ["torn", "older", "newer", "foreign"])
