@@ -3,8 +3,8 @@
     python -m dip_jax.main --config=configs/hole_fill.py
 
 Measured at commit 5e993e4 from a cold start on two cores of an AMD EPYC, compilation included,
-against the clean picture (restored at b5bae50, from the network of the same run):
 against the clean picture (restored at 32e484a, by a run of its own):
+
     preset    picture     time           steps (chosen)      PSNR over the whole picture
     none      300 x 200   1 min 4 s      600 (600)           17.91 dB degraded, 33.13 dB restored
 
