@@ -187,7 +187,7 @@ def test_the_info_of_several_seeds(two_seeds):
     assert (info.uncertainty[~mask] == 0).all() and (info.uncertainty[mask] > 0).all()
     # Of two values, the standard deviation is half of their difference.
     observation, _ = observe((before + 1) / 4, mask)
-    given_by = np.stack([filled(r.x, observation) for r in info.results])
+    given_by = np.stack([filled(r.x, observation, r.held) for r in info.results])
     half = np.abs(given_by[0] - given_by[1]) / 2 * 4
     np.testing.assert_allclose(
         info.uncertainty[mask], np.sqrt((half**2).mean(-1))[mask], rtol=1e-4, atol=1e-6
