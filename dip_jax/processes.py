@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 _SILENCE = 60.0  # seconds without a sign of life
 _BEAT = 1.0
+_FAREWELL = 5.0  # seconds in which the others leave, after a failure
 
 
 class Processes:
@@ -157,22 +158,39 @@ class Jobmates(Processes):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Tells the others how it ended; does not wait for them if it failed or they did."""
+        """Tells the others how it ended; the first process then waits until they have left."""
         with contextlib.suppress(Exception):  # the first process may be gone by now
             if error is not None and not isinstance(error, Lost):
                 self._set(f"failed/{self.index}", f"{type(error).__name__}: {error}"[:300])
             self._set(f"left/{self.index}", "1")
         self._over.set()
-        if error is None:
-            self._end_together()
-
-    def _end_together(self) -> None:
-        """The first process runs the service that the others talk to, so it leaves last."""
         if self.index == 0:
-            deadline = time.monotonic() + self._silence
+            patience = self._silence if error is None else min(self._silence, _FAREWELL)
             with contextlib.suppress(Exception):
-                while len(self._directory("left")) < self.count and time.monotonic() < deadline:
-                    time.sleep(0.05)
+                self._leave_last(time.monotonic() + patience)
+
+    def _leave_last(self, deadline: float) -> None:
+        """Waits until the others have left JAX's service, which this process runs.
+
+        A process whose service is gone before it has taken its leave is aborted. Recoverable
+        processes take theirs one by one, when they exit, with no barrier that would hold this one.
+        """
+        left = self._directory("left")
+        while len(left) < self.count and time.monotonic() < deadline:
+            time.sleep(0.05)
+            left = self._directory("left")
+        # Answered once each of these either asks for it too, which none does, or is disconnected.
+        ask = threading.Thread(
+            target=_quietly(self._client.get_live_nodes),
+            args=([int(name) for name in left],),
+            daemon=True,
+        )
+        ask.start()
+        ask.join(max(0.0, deadline - time.monotonic()))
+        if ask.is_alive():  # one was killed on its way out: nothing would ever answer
+            import jax
+
+            jax.distributed.shutdown()
 
     def _set(self, key: str, value: str) -> None:
         self._client.key_value_set(f"dip_jax/{key}", value, allow_overwrite=True)
@@ -225,6 +243,16 @@ class Jobmates(Processes):
                     f"process {name} no longer answers: start all processes again, with the same "
                     "command, to go on; what is finished is kept"
                 )
+
+
+def _quietly(ask: Callable[[list[int]], Any]) -> Callable[[list[int]], None]:
+    """The question with its errors unsaid."""
+
+    def asked(indices: list[int]) -> None:
+        with contextlib.suppress(Exception):
+            ask(indices)
+
+    return asked
 
 
 class Lost(RuntimeError):

@@ -135,6 +135,47 @@ def test_one_of_two_is_killed_and_the_job_goes_on_with_the_finished_lanes_kept(t
     assert_same_results(folder, tmp_path / "one")
 
 
+LEAVING = """
+import atexit, os, sys, time
+from dip_jax.processes import join
+address, index, how = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+with join("manual", address, 2, index, silence=4.0) as mates:
+    mates.gather("here", index)
+    if index == 1 and how == "late":  # runs before JAX's own clean-up, which takes the leave
+        atexit.register(time.sleep, 2.0)
+    if index == 1 and how == "killed":
+        atexit.register(os.kill, os.getpid(), 9)
+    if index == 0 and how == "after a failure":
+        sys.exit("failed")
+    if index == 1 and how == "after a failure":
+        time.sleep(2.0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "first", "second"),
+    [("late", 0, 0), ("killed", 0, -signal.SIGKILL), ("after a failure", 1, 0)],
+)
+def test_the_first_process_stays_until_the_other_has_left(how, first, second):
+    processes = []
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    for index in ("0", "1"):
+        process = subprocess.Popen(
+            [sys.executable, "-c", LEAVING, address, index, how],
+            cwd=ROOT,
+            env=os.environ | {"JAX_PLATFORMS": "cpu"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        _started.append(process)
+        processes.append(process)
+    outcomes = [outcome(process, 60) for process in processes]
+    assert [status for status, _, _ in outcomes] == [first, second], outcomes
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
