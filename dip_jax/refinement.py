@@ -11,12 +11,14 @@ CVPR 2005, section 3; here that of scikit-image. The numbers were chosen on phot
 pixels with noise of 25 (of 255).
 """
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from dip_jax import composite, wiener
-from dip_jax.observation import Observation
+from dip_jax import composite, nonlocal_bayes, wiener
+from dip_jax.observation import Observation, masked_mse
 
 Image = Float[np.ndarray, "h w c"]
 Known = Bool[np.ndarray, "h w k"]
@@ -26,8 +28,10 @@ _NLM_SHARE = 0.25
 _PATCH, _DISTANCE = 5, 6  # side of a patch in pixels, and how far off it is compared
 _STRENGTH = 0.45  # the filter's h over the noise's deviation
 _WIENER_SHARE, _PASSES = 0.4, 2  # in each pass the last one's mean is the pilot
+_BAYES_PASSES = 3  # in each the last one's result is the pilot
 _FAR_ENOUGH, _GIVE_OR_TAKE = 1.5, 0.25  # times what filling is corrected by
 _TOO_FAR = 2.0
+_OF_MISFIT, _LEAST_MISFIT = 0.5, 1 / 255  # of the network, what counts as noise of known values
 _PILOT = np.float32(np.sqrt(0.5))  # the pilot lacks some of the picture; so less counts as noise
 _OUTLIER = 4.0  # deviations; of normal noise one value in 16,000 is farther off
 _LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
@@ -65,11 +69,13 @@ def denoised(x: Image, observation: Observation) -> Image:
     # In deviations of the noise, so that one strength serves all channels.
     picture = np.where(trusted, y, x) / noise
     mean = (1 - _NLM_SHARE) * x / noise + _NLM_SHARE * _nonlocal_means(picture)
+    picture, mean = jnp.asarray(picture), jnp.asarray(mean)
     pilot = mean
     for _ in range(_PASSES):
-        kept = np.asarray(wiener.filtered(jnp.asarray(picture), jnp.asarray(pilot), _PILOT))
-        pilot = (1 - _WIENER_SHARE) * mean + _WIENER_SHARE * kept
-    return np.clip(noise * pilot, 0, 1).astype(x.dtype)
+        pilot = (1 - _WIENER_SHARE) * mean + _WIENER_SHARE * wiener.filtered(picture, pilot, _PILOT)
+    for _ in range(_BAYES_PASSES):
+        pilot = nonlocal_bayes.filtered(picture, pilot, 1.0)
+    return np.clip(noise * np.asarray(pilot), 0, 1).astype(x.dtype)
 
 
 def _nonlocal_means(picture: Image) -> Image:
@@ -109,16 +115,52 @@ def filled(x: Image, observation: Observation, held: Known | None = None) -> Ima
     Returns:
         The composite, in [0, 1].
     """
+    image = jnp.asarray(x)
+    if held is None or not np.any(held):
+        return _corrected(image, observation, lambda start, end, expected: expected)
+    blind = observation._replace(known=jnp.where(jnp.asarray(held), 0, observation.known))
+    judged = np.broadcast_to((np.asarray(observation.known) > 0) & held, observation.y.shape)
+    seen = np.asarray(observation.y)[judged]
+    found: list[float] = []
+
+    def judge(start: Array, end: Array, expected: float) -> float:
+        found.append(
+            _nearest(
+                seen,
+                np.asarray(start)[judged],
+                np.asarray(end)[judged],
+                expected=expected,
+                give_or_take=_GIVE_OR_TAKE,
+            )
+        )
+        return found[-1]
+
+    _corrected(image, blind, judge)
+    times = iter(found)
+    return _corrected(image, observation, lambda *_: next(times))
+
+
+def _corrected(
+    x: Array, observation: Observation, times: Callable[[Array, Array, float], float]
+) -> Image:
+    """What is filled, corrected twice, and each time by `times(start, end, expected)` of it."""
     y, known = observation
-    met, end = _ways(jnp.asarray(x), observation)
-    times = _FAR_ENOUGH
-    if held is not None and np.any(held):
-        blind = Observation(y, jnp.where(jnp.asarray(held), 0, known))
-        judged = np.broadcast_to((np.asarray(known) > 0) & held, y.shape)
-        seen, start, there = (np.asarray(a)[judged] for a in (y, *_ways(jnp.asarray(x), blind)))
-        times = _nearest(seen, start, there, expected=_FAR_ENOUGH, give_or_take=_GIVE_OR_TAKE)
-    corrected = met + np.float32(np.clip(times, 0, _TOO_FAR)) * (end - met)
-    return np.asarray(jnp.where(known > 0, y, jnp.clip(corrected, 0, 1)))
+
+    def put_in(image):
+        return jnp.where(known > 0, y, jnp.clip(image, 0, 1))
+
+    def towards(start, end, expected):
+        share = float(np.clip(times(start, end, expected), 0, _TOO_FAR))
+        return start + np.float32(share) * (end - start)
+
+    met = composite.seamless(x, observation)
+    composed = towards(met, wiener.filled(x, met, *observation), _FAR_ENOUGH)
+    # `fmax` also where nothing is known, and the mean is not a number.
+    noise = jnp.fmax(_OF_MISFIT * jnp.sqrt(masked_mse(x, y, known)), _LEAST_MISFIT)
+    estimate = start = put_in(composed)
+    for _ in range(_BAYES_PASSES):
+        estimate = put_in(nonlocal_bayes.filled(y, known, estimate, noise))
+    return np.asarray(put_in(towards(start, estimate, 1.0)))
 
 
 def _nearest(
@@ -140,12 +182,6 @@ def _nearest(
     if not weight + way @ way:
         return expected
     return float((way @ off + weight * expected) / (way @ way + weight))
-
-
-def _ways(x: Array, observation: Observation) -> tuple[Array, Array]:
-    """What meets the known values, before and after the Wiener filter."""
-    met = composite.seamless(x, observation)
-    return met, wiener.filled(x, met, *observation)
 
 
 def deviation(

@@ -1,0 +1,249 @@
+"""Bayes' estimate of the patches of a picture, from those that are alike.
+
+Around every patch there are some that nearly repeat it. As an image with less noise shows them (the
+pilot, here that of the network, refined), their mean and their covariance say what such a patch
+looks like, and in which ways it varies. Under that normal distribution, of mean `m` and covariance
+`C`, the most likely patch is `m + C (C + σ² I)⁻¹ (y − m)` if `y` is it with noise of deviation σ.
+If only some of its values are known, it is the same with the rows of these alone, and it says what
+the others are.
+
+Patches of 5 x 5 pixels overlap, and a pixel becomes the mean of all estimates that there are of it.
+They are added as whole numbers, whose sums do not depend on their order, so that an accelerator
+repeats its result to the bit.
+
+Source: Lebrun, Buades, Morel, "A Nonlocal Bayesian Image Denoising Algorithm", SIAM Journal on
+Imaging Sciences 6 (2013), the second of the two steps of section 4; where values are missing, Yu,
+Sapiro, Mallat, "Solving Inverse Problems with Piecewise Linear Estimators", IEEE TIP 21 (2012),
+section III, with a group of patches in the place of a class of them.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+_PATCH = 5  # side in pixels
+_STRIDE = 3  # pixels from one patch for which others are looked for to the next
+_RADIUS = 16  # pixels, how far off they are looked for
+_ALIKE, _ALIKE_TO_FILL = 30, 45  # patches in a group
+_NEAREST = 3  # of a group, those whose missing values are estimated with it
+_ROWS = 6  # of groups at once, which bounds the memory
+_UNIT = 2.0**-14  # of the noise's deviation, in which estimates are added
+_FARTHEST = 16.0  # deviations that an estimate may be off the pilot; so no sum leaves 32 bits,
+_FARTHEST_OF_FEW = 128.0  # neither where only the nearest are estimated
+_OWN_MISFIT = 0.9  # variances of noise between the noisy patches and a pilot that lacks nothing
+_LACKING = 0.5  # of what is more, the share that counts as picture
+
+_dot = partial(jnp.einsum, precision="highest")
+
+Patches = Float[Array, "groups patches values"]
+
+
+@jax.jit
+def filtered(
+    y: Float[Array, "h w c"], pilot: Float[Array, "h w c"], noise: float | Array
+) -> Float[Array, "h w c"]:
+    """Takes noise out of `y`.
+
+    The more a group of patches is off the pilot than noise alone would be, the more the pilot lacks
+    of the picture there; half of that counts as variance of the picture, in all directions.
+
+    Args:
+        y: the noisy picture, of any range.
+        pilot: an image of the same, with less noise.
+        noise: the deviation σ of the noise, above 0.
+
+    Returns:
+        The filtered picture.
+    """
+    seen = (y / noise,)
+    return noise * _estimated(seen, pilot / noise, _without_noise, _ALIKE, _ALIKE, _FARTHEST)
+
+
+@jax.jit
+def filled(
+    y: Float[Array, "h w c"],
+    known: Float[Array, "h w k"],
+    pilot: Float[Array, "h w c"],
+    noise: float | Array,
+) -> Float[Array, "h w c"]:
+    """Estimates a picture from its known values.
+
+    Args:
+        y: the picture.
+        known: 1 where `y` is known, else 0.
+        pilot: an image of the whole picture.
+        noise: the deviation σ of what known values may be off, above 0.
+
+    Returns:
+        The image, at known values as well; where none is near, it is about the pilot.
+    """
+    seen = y / noise, jnp.broadcast_to(known, y.shape).astype(y.dtype)
+    return noise * _estimated(
+        seen, pilot / noise, _from_known, _ALIKE_TO_FILL, _NEAREST, _FARTHEST_OF_FEW
+    )
+
+
+def _estimated(
+    seen: tuple[Float[Array, "h w c"], ...],
+    pilot: Float[Array, "h w c"],
+    estimate: Callable[..., Patches],
+    alike: int,
+    members: int,
+    farthest: float,
+) -> Float[Array, "h w c"]:
+    """The mean of the estimates of all groups, in deviations of the noise.
+
+    Args:
+        seen: what `estimate` gets the patches of.
+        pilot: by which patches are alike, and what they are compared in.
+        estimate: of `seen`, those of the `members`; and of the pilot, those of a whole group.
+        alike: how many patches a group has.
+        members: how many of them, the nearest, are estimated.
+        farthest: that an estimate may be off the pilot.
+    """
+    h, w, c = pilot.shape
+    first, groups = zip(*map(_places, (h, w)), strict=True)
+    rows = min(_ROWS, groups[0])
+    bands = -(-groups[0] // rows)
+    # A pixel that is not there is one of the mirrored picture, in no patch of which others consist.
+    sides = [(n - 1) * _STRIDE + _PATCH for n in (bands * rows, groups[1])]
+    widths = [(_RADIUS, n - side + _RADIUS) for n, side in zip(sides, (h, w), strict=True)]
+    padded = [jnp.pad(image, (*widths, (0, 0)), "symmetric") for image in (*seen, pilot)]
+    height = (rows - 1) * _STRIDE + _PATCH + 2 * _RADIUS
+    alike = min(alike, min(first[0], _RADIUS + 1) * min(first[1], _RADIUS + 1))
+
+    def add(sums, band):
+        top = band * rows * _STRIDE
+        *near, guide = (jax.lax.dynamic_slice_in_dim(image, top, height) for image in padded)
+        at = _alike(guide, top, rows, groups[1], first, alike)
+        some = at[:, :members]
+        found = _patches(guide, at)
+        off = estimate(*(_patches(image, some) for image in near), found) - found[:, :members]
+        off = jnp.clip(jnp.where(jnp.isfinite(off), off, 0), -farthest, farthest)
+        whole = jnp.rint(off / _UNIT).astype(jnp.int32).reshape(-1, _PATCH, _PATCH, c)
+        parts = jnp.concatenate([whole, jnp.ones_like(whole[..., :1])], axis=3)
+        # The last band may have rows too many.
+        there = (band * rows + jnp.arange(rows) < groups[0]).astype(jnp.int32)
+        parts = parts * jnp.repeat(there, parts.shape[0] // rows)[:, None, None, None]
+        places = some.reshape(-1, 2) + jnp.stack([top, 0])[None]
+        return jax.lax.scatter_add(sums, places, parts, _WHERE_THEY_ARE), None
+
+    sums = jnp.zeros((*padded[-1].shape[:2], c + 1), jnp.int32)
+    sums, _ = jax.lax.scan(add, sums, jnp.arange(bands))
+    inside = sums[_RADIUS : _RADIUS + h, _RADIUS : _RADIUS + w]
+    off = inside[..., :c] / jnp.maximum(inside[..., c:], 1)
+    return pilot + (_UNIT * off).astype(pilot.dtype)
+
+
+def _places(side: int) -> tuple[int, int]:
+    """Along a side, how many places a patch can be at, and how many groups cover it."""
+    return max(side - _PATCH, 0) + 1, -(-max(side - _PATCH, 0) // _STRIDE) + 1
+
+
+def _alike(
+    guide: Float[Array, "h w c"],
+    top: Array,
+    rows: int,
+    columns: int,
+    first: tuple[int, int],
+    alike: int,
+) -> Int[Array, "groups alike 2"]:
+    """Where in the `guide` the patches are that are nearest to those of a band, the nearest first.
+
+    A patch of the grid that lies in the picture is its own nearest; one across its border is not
+    among those that are compared with it.
+
+    Args:
+        guide: a band of the pilot with a margin of the radius around it.
+        top: the row of the picture at which the band begins.
+        rows: of groups, in the band.
+        columns: of them.
+        first: along both sides of the picture, how many places a patch can be at.
+        alike: so many.
+    """
+    h, w = (guide.shape[k] - 2 * _RADIUS for k in (0, 1))
+    here = guide[_RADIUS : _RADIUS + h, _RADIUS : _RADIUS + w]
+    shifts = jnp.arange(2 * _RADIUS + 1)
+
+    def distances(down):
+        line = jax.lax.dynamic_slice_in_dim(guide, down, h)
+        i = top + jnp.arange(rows)[:, None] * _STRIDE + down - _RADIUS
+
+        def distance(right):
+            off = jnp.square(jax.lax.dynamic_slice_in_dim(line, right, w, axis=1) - here).sum(2)
+            window, apart = (_PATCH, _PATCH), (_STRIDE, _STRIDE)
+            total = jax.lax.reduce_window(off, 0.0, jax.lax.add, window, apart, "valid")
+            j = jnp.arange(columns)[None] * _STRIDE + right - _RADIUS
+            there = (i >= 0) & (i < first[0]) & (j >= 0) & (j < first[1])
+            return jnp.where(there, total, jnp.inf)
+
+        return jax.vmap(distance)(shifts)
+
+    found = jax.lax.map(distances, shifts).reshape(shifts.size**2, rows * columns)
+    _, which = jax.lax.top_k(-found.T, alike)
+    i, j = jnp.divmod(jnp.arange(rows * columns)[:, None], columns)
+    return jnp.stack(
+        [_STRIDE * i + which // shifts.size, _STRIDE * j + which % shifts.size], axis=2
+    )
+
+
+_WHERE_THEY_ARE = jax.lax.ScatterDimensionNumbers(
+    update_window_dims=(1, 2, 3), inserted_window_dims=(), scatter_dims_to_operand_dims=(0, 1)
+)
+_FROM_THERE = jax.lax.GatherDimensionNumbers(
+    offset_dims=(1, 2, 3), collapsed_slice_dims=(), start_index_map=(0, 1)
+)
+
+
+def _patches(image: Float[Array, "h w c"], at: Int[Array, "groups patches 2"]) -> Patches:
+    size = (_PATCH, _PATCH, image.shape[2])
+    found = jax.lax.gather(image, at.reshape(-1, 2), _FROM_THERE, size)
+    return found.reshape(*at.shape[:2], -1)
+
+
+# Of n patches X, as rows, less their mean, the covariance is C = Xᵀ X / (n − 1). It has many more
+# rows than there are patches, so all is said in n numbers per patch: C + v I has the inverse
+# (I − Xᵀ (X Xᵀ + (n − 1) v I)⁻¹ X) / v.
+
+
+def _without_noise(y: Patches, pilot: Patches) -> Patches:
+    """The most likely patches, if `y` has noise of deviation 1."""
+    n = pilot.shape[1]
+    misfit = jnp.square(y - pilot).mean((1, 2), keepdims=True)
+    variance = 1 + _LACKING * jnp.maximum(misfit - _OWN_MISFIT, 0)  # all but that of the pilot
+    mean = pilot.mean(1, keepdims=True)
+    x, y = pilot - mean, y - mean
+    inner = _inverse(_dot("rnd,rmd->rnm", x, x) + (n - 1) * variance * jnp.eye(n)[None])
+    gains = _dot("rnk,rkm->rnm", _dot("rnd,rmd->rnm", y, x), inner)
+    return mean + y + (_dot("rnm,rmd->rnd", gains, x) - y) / variance
+
+
+def _from_known(y: Patches, known: Patches, pilot: Patches) -> Patches:
+    """The most likely patches, of the values of `y` that are known, with noise of deviation 1."""
+    n = pilot.shape[1]
+    mean = pilot.mean(1, keepdims=True)
+    x, y = pilot - mean, y - mean
+
+    def one(y, known):
+        inner = _dot("rnd,rmd->rnm", x * known[:, None], x) + (n - 1) * jnp.eye(n)[None]
+        way = _dot("rnm,rm->rn", _inverse(inner), _dot("rnd,rd->rn", x, y * known))
+        return _dot("rn,rnd->rd", way, x)
+
+    ways = [one(y[:, k], known[:, k]) for k in range(y.shape[1])]
+    return mean + jnp.stack(ways, axis=1)
+
+
+def _inverse(matrices: Float[Array, "groups n n"]) -> Float[Array, "groups n n"]:
+    """Of positive definite matrices, by the method of Gauss and Jordan.
+
+    They are small and many, and a library's are taken one by one, each by several threads.
+    """
+
+    def eliminate(k, a):
+        row = (a[:, k] / a[:, k, k, None]).at[:, k].set(1 / a[:, k, k])
+        return (a.at[:, :, k].set(0) - a[:, :, k, None] * row[:, None]).at[:, k].set(row)
+
+    return jax.lax.fori_loop(0, matrices.shape[1], eliminate, matrices)

@@ -1,0 +1,126 @@
+"""Bayes' estimate of alike patches, against the equations of the papers, patch by patch."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dip_jax import nonlocal_bayes
+
+SIDE, STRIDE, RADIUS = 5, 3, 16
+
+
+def plainly(pilot, alike, members, estimate):
+    """The mean of all estimates, with d x d covariances; `estimate(mean, covariance, place)`."""
+    h, w, c = pilot.shape
+    last = [max(side - SIDE, 0) for side in (h, w)]
+    grid = [range(0, side + STRIDE, STRIDE) for side in last]
+    grid = [[g for g in steps if g - STRIDE < end] for steps, end in zip(grid, last, strict=True)]
+    seen = np.pad(pilot, ((0, 2 * SIDE), (0, 2 * SIDE), (0, 0)), "symmetric")
+
+    def patch(image, i, j):
+        return image[i : i + SIDE, j : j + SIDE].ravel()
+
+    total, count = np.zeros_like(pilot), np.zeros((h, w, 1))
+    for i in grid[0]:
+        for j in grid[1]:
+            near = [
+                (np.square(patch(pilot, a, b) - patch(seen, i, j)).sum(), a, b)
+                for a in range(max(i - RADIUS, 0), min(i + RADIUS, last[0]) + 1)
+                for b in range(max(j - RADIUS, 0), min(j + RADIUS, last[1]) + 1)
+            ]
+            group = sorted(near)[:alike]
+            patches = np.stack([patch(pilot, a, b) for _, a, b in group])
+            covariance = np.cov(patches, rowvar=False)
+            places = [(a, b) for _, a, b in group]
+            for a, b in places[:members]:
+                made = estimate(patches.mean(axis=0), covariance, (a, b), places)
+                total[a : a + SIDE, b : b + SIDE] += made.reshape(SIDE, SIDE, c)
+                count[a : a + SIDE, b : b + SIDE] += 1
+    return np.where(count > 0, total / np.maximum(count, 1), pilot)
+
+
+@pytest.fixture
+def example():
+    rng = np.random.default_rng(0)
+    clean = np.cumsum(rng.normal(size=(17, 23, 2)), axis=1)
+    y, pilot = (
+        clean + 1.5 * rng.normal(size=(2, *clean.shape)) * np.array([1, 0.6])[:, None, None, None]
+    )
+    return y, pilot, rng.random((17, 23, 1)) < 0.6
+
+
+def cut(image, place):
+    i, j = place
+    return image[i : i + SIDE, j : j + SIDE].ravel()
+
+
+def test_noise_is_taken_out_as_the_equations_say(example):
+    y, pilot, _ = example
+    noise = 1.5
+
+    def estimate(mean, covariance, place, places):
+        off = np.mean([np.square(cut(y, p) - cut(pilot, p)).mean() for p in places])
+        lacking = 0.5 * max(off - 0.9 * noise**2, 0)
+        inside = covariance + lacking * np.eye(mean.size)
+        gain = inside @ np.linalg.inv(inside + noise**2 * np.eye(mean.size))
+        return mean + gain @ (cut(y, place) - mean)
+
+    made = nonlocal_bayes.filtered(jnp.asarray(y, "f4"), jnp.asarray(pilot, "f4"), noise)
+    np.testing.assert_allclose(made, plainly(pilot, 30, 30, estimate), atol=2e-3)
+
+
+def test_what_is_unknown_is_estimated_as_the_equations_say(example):
+    y, pilot, known = example
+    noise = 0.4
+
+    def estimate(mean, covariance, place, places):
+        there = cut(np.broadcast_to(known, y.shape), place)
+        rows = covariance[there]
+        inside = rows[:, there] + noise**2 * np.eye(there.sum())
+        return mean + rows.T @ np.linalg.solve(inside, (cut(y, place) - mean)[there])
+
+    made = nonlocal_bayes.filled(
+        *(jnp.asarray(a, "f4") for a in (y, known, pilot)), jnp.float32(noise)
+    )
+    np.testing.assert_allclose(made, plainly(pilot, 45, 3, estimate), atol=5e-3)
+
+
+def test_unknown_values_have_no_say(example):
+    y, pilot, known = (jnp.asarray(a, "f4") for a in example)
+    made = [
+        nonlocal_bayes.filled(jnp.where(known > 0, y, other), known, pilot, 0.4)
+        for other in (0.0, 100.0)
+    ]
+    np.testing.assert_array_equal(*made)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 40), (6, 5)])
+def test_of_any_size(size):
+    image = jnp.asarray(np.random.default_rng(1).random((*size, 1)), "f4")
+    for made in (
+        nonlocal_bayes.filtered(image, image, 0.1),
+        nonlocal_bayes.filled(image, jnp.ones_like(image), image, 0.1),
+    ):
+        assert made.shape == image.shape and made.dtype == image.dtype
+        assert np.all(np.isfinite(made)) and np.abs(made - image).max() < 1
+
+
+def test_a_pilot_that_says_nothing_leaves_means():
+    """Without variance there is nothing but the mean of what is alike, where the noise is known."""
+    flat = jnp.full((24, 24, 1), 0.5, jnp.float32)
+    y = flat + 0.05 * jax.random.normal(jax.random.key(0), flat.shape)
+    made = nonlocal_bayes.filtered(y, flat, 0.05)
+    # What exceeds 0.9 of the noise's variance is taken for picture, a twentieth of the difference.
+    assert np.abs(made - flat).max() < 0.25 * np.abs(y - flat).max()
+
+
+def test_repeated_texture_is_brought_back():
+    """A pilot that has lost most of a texture that repeats itself, which is stronger than the noise."""
+    i, j = np.mgrid[:64, :64]
+    clean = (0.5 + 0.2 * np.sign(np.sin(0.7 * i) * np.sin(0.5 * j + 0.2 * i)))[..., None]
+    rng = np.random.default_rng(2)
+    y = (clean + rng.normal(0, 0.05, clean.shape)).astype(np.float32)
+    pilot = (clean.mean() + 0.7 * (clean - clean.mean())).astype(np.float32)
+    made = np.asarray(nonlocal_bayes.filtered(jnp.asarray(y), jnp.asarray(pilot), 0.05))
+    assert np.mean((made - clean) ** 2) < 0.6 * np.mean((pilot - clean) ** 2)
