@@ -116,7 +116,7 @@ def test_a_pilot_that_says_nothing_leaves_means():
 
 
 def test_repeated_texture_is_brought_back():
-    """A pilot that has lost most of a texture that repeats itself, which is stronger than the noise."""
+    """A pilot that has lost some of a texture that repeats itself."""
     i, j = np.mgrid[:64, :64]
     clean = (0.5 + 0.2 * np.sign(np.sin(0.7 * i) * np.sin(0.5 * j + 0.2 * i)))[..., None]
     rng = np.random.default_rng(2)
