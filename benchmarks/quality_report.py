@@ -71,10 +71,10 @@ def about(results: Results) -> list[str]:
             + (
                 ", refined ("
                 + (
-                    "by a Wiener filter of the known pixels"
+                    "by the known pixels, with a Wiener filter and non-local Bayes"
                     if results["masked"]
-                    else "by non-local means and a Wiener filter of the degraded picture, for its "
-                    "own estimate of the noise; not where that seems correlated"
+                    else "by non-local means, a Wiener filter and non-local Bayes of the degraded "
+                    "picture, for its own estimate of the noise; not where that seems correlated"
                 )
                 + "; the seconds are not counted, and the oracle's choice is that of the network's "
                 "image); output and average are the network's alone"

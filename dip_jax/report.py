@@ -175,9 +175,9 @@ def _ending(summary: Mapping[str, Any]) -> str:
         how = _CHOSEN_BY.get(criterion, f"by {criterion}")
         text += f" The image of step {chosen:,} was chosen, {how}."
     if summary.get("refined"):
-        of, names = "the known pixels", "Wiener"
+        of, names = "the known pixels", "Wiener, non-local Bayes"
         if summary.get("task") == "denoise":
-            of, names = "the degraded picture", "non-local means, Wiener"
+            of, names = "the degraded picture", f"non-local means, {names}"
         whose = "Each of them" if seeds > 1 else "It"
         text += f" {whose} was refined by what filters without training make of {of} ({names})."
     return text

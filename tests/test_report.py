@@ -301,7 +301,8 @@ def test_without_a_clean_picture_nothing_is_said_of_one() -> None:
         ),
         (
             "hole_fill",
-            "It was refined by what filters without training make of the known pixels (Wiener).",
+            "It was refined by what filters without training make of the known pixels (Wiener, "
+            "non-local Bayes).",
         ),
     ],
 )
