@@ -48,11 +48,12 @@ def denoised(x: Image, observation: Observation) -> Image:
     that as its pilot, the result is `y` filtered by `nonlocal_bayes.filtered`, three times, each
     time with the last result as the pilot.
 
-    Single wrong values would be kept by all of them. So values of `y` that are unknown or more than four
-    deviations off `x` are taken from `x` before; that serves as long as no more than a third of the
-    values are wrong. The noise is taken for white and for as strong in all of a channel: noise that
-    is correlated, as from pixel to pixel or along the rows, is kept in part, and where it is much
-    stronger in one part of the picture than in another, too much of it may be kept there.
+    Single wrong values would be kept by all of them. So values of `y` that are unknown or more than
+    four deviations off `x` are taken from `x` before; that serves as long as no more than a third
+    of the values are wrong. The noise is taken for white and for as strong in all of a channel:
+    noise that is correlated, as from pixel to pixel or along the rows, is kept in part, and where
+    it is much stronger in one part of the picture than in another, too much of it may be kept
+    there.
 
     Args:
         x: the network's image, in [0, 1].
