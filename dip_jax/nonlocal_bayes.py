@@ -8,8 +8,8 @@ If only some of its values are known, it is the same with the rows of these alon
 the others are.
 
 Patches of 5 x 5 pixels overlap, and a pixel becomes the mean of all estimates that there are of it.
-They are added as whole numbers, whose sums do not depend on their order, so that an accelerator
-repeats its result to the bit.
+They are added as whole numbers, whose sums do not depend on their order, so that a program repeats
+its result to the bit on an accelerator too.
 
 Source: Lebrun, Buades, Morel, "A Nonlocal Bayesian Image Denoising Algorithm", SIAM Journal on
 Imaging Sciences 6 (2013), the second of the two steps of section 4; where values are missing, Yu,
@@ -17,11 +17,13 @@ Sapiro, Mallat, "Solving Inverse Problems with Piecewise Linear Estimators", IEE
 section III, with a group of patches in the place of a class of them.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 _PATCH = 5  # side in pixels
@@ -35,6 +37,7 @@ _FARTHEST = 16.0  # deviations that an estimate may be off the pilot; so no sum 
 _FARTHEST_OF_FEW = 128.0  # neither where only the nearest are estimated
 _OWN_MISFIT = 0.9  # variances of noise between the noisy patches and a pilot that lacks nothing
 _LACKING = 0.5  # of what is more, the share that counts as picture
+_LEAST_SHARE = 1e-6  # of the sum of all variances in a group, what counts as noise at least
 
 _dot = partial(jnp.einsum, precision="highest")
 
@@ -56,7 +59,7 @@ def filtered(
         noise: the deviation σ of the noise, above 0.
 
     Returns:
-        The filtered picture.
+        The filtered picture, at most 16 σ off the pilot.
     """
     seen = (y / noise,)
     return noise * _estimated(seen, pilot / noise, _without_noise, _ALIKE, _ALIKE, _FARTHEST)
@@ -78,7 +81,8 @@ def filled(
         noise: the deviation σ of what known values may be off, above 0.
 
     Returns:
-        The image, at known values as well; where none is near, it is about the pilot.
+        The image, at known values as well, at most 128 σ off the pilot; where no value is known
+        within a patch, the pilot.
     """
     seen = y / noise, jnp.broadcast_to(known, y.shape).astype(y.dtype)
     return noise * _estimated(
@@ -105,20 +109,24 @@ def _estimated(
         farthest: that an estimate may be off the pilot.
     """
     h, w, c = pilot.shape
-    first, groups = zip(*map(_places, (h, w)), strict=True)
-    rows = min(_ROWS, groups[0])
-    bands = -(-groups[0] // rows)
-    # A pixel that is not there is one of the mirrored picture, in no patch of which others consist.
-    sides = [(n - 1) * _STRIDE + _PATCH for n in (bands * rows, groups[1])]
-    widths = [(_RADIUS, n - side + _RADIUS) for n, side in zip(sides, (h, w), strict=True)]
+    last = [max(side - _PATCH, 0) for side in (h, w)]
+    rows, columns = (np.append(np.arange(0, end, _STRIDE), end) for end in last)
+    at_once = min(_ROWS, rows.size)
+    bands = -(-rows.size // at_once)
+    height = at_once * _STRIDE + _PATCH
+    downs = jnp.asarray(np.pad(rows, (0, bands * at_once - rows.size), "edge"))
+    # Mirrored, so that a picture of less than 5 pixels has a patch, and every band is inside.
+    widths = [(_RADIUS, _RADIUS + height), (_RADIUS, _RADIUS + max(_PATCH - w, 0))]
     padded = [jnp.pad(image, (*widths, (0, 0)), "symmetric") for image in (*seen, pilot)]
-    height = (rows - 1) * _STRIDE + _PATCH + 2 * _RADIUS
-    alike = min(alike, min(first[0], _RADIUS + 1) * min(first[1], _RADIUS + 1))
+    alike = min(alike, math.prod(min(end, _RADIUS) + 1 for end in last))
 
     def add(sums, band):
-        top = band * rows * _STRIDE
-        *near, guide = (jax.lax.dynamic_slice_in_dim(image, top, height) for image in padded)
-        at = _alike(guide, top, rows, groups[1], first, alike)
+        i = jax.lax.dynamic_slice_in_dim(downs, band * at_once, at_once)
+        top = i[0]
+        *near, guide = (
+            jax.lax.dynamic_slice_in_dim(image, top, height + 2 * _RADIUS) for image in padded
+        )
+        at = _alike(guide, top, i - top, columns, last, alike)
         some = at[:, :members]
         found = _patches(guide, at)
         off = estimate(*(_patches(image, some) for image in near), found) - found[:, :members]
@@ -126,8 +134,8 @@ def _estimated(
         whole = jnp.rint(off / _UNIT).astype(jnp.int32).reshape(-1, _PATCH, _PATCH, c)
         parts = jnp.concatenate([whole, jnp.ones_like(whole[..., :1])], axis=3)
         # The last band may have rows too many.
-        there = (band * rows + jnp.arange(rows) < groups[0]).astype(jnp.int32)
-        parts = parts * jnp.repeat(there, parts.shape[0] // rows)[:, None, None, None]
+        there = (band * at_once + jnp.arange(at_once) < rows.size).astype(jnp.int32)
+        parts = parts * jnp.repeat(there, parts.shape[0] // at_once)[:, None, None, None]
         places = some.reshape(-1, 2) + jnp.stack([top, 0])[None]
         return jax.lax.scatter_add(sums, places, parts, _WHERE_THEY_ARE), None
 
@@ -138,56 +146,49 @@ def _estimated(
     return pilot + (_UNIT * off).astype(pilot.dtype)
 
 
-def _places(side: int) -> tuple[int, int]:
-    """Along a side, how many places a patch can be at, and how many groups cover it."""
-    return max(side - _PATCH, 0) + 1, -(-max(side - _PATCH, 0) // _STRIDE) + 1
-
-
 def _alike(
     guide: Float[Array, "h w c"],
     top: Array,
-    rows: int,
-    columns: int,
-    first: tuple[int, int],
+    rows: Int[Array, " rows"],
+    columns: np.ndarray,
+    last: list[int],
     alike: int,
 ) -> Int[Array, "groups alike 2"]:
-    """Where in the `guide` the patches are that are nearest to those of a band, the nearest first.
-
-    A patch of the grid that lies in the picture is its own nearest; one across its border is not
-    among those that are compared with it.
+    """Where in the `guide` the patches are that are nearest to those of a band, each first itself.
 
     Args:
         guide: a band of the pilot with a margin of the radius around it.
         top: the row of the picture at which the band begins.
-        rows: of groups, in the band.
-        columns: of them.
-        first: along both sides of the picture, how many places a patch can be at.
+        rows: where in the band a group's patch begins.
+        columns: the same.
+        last: along both sides of the picture, where the last patch begins.
         alike: so many.
     """
     h, w = (guide.shape[k] - 2 * _RADIUS for k in (0, 1))
     here = guide[_RADIUS : _RADIUS + h, _RADIUS : _RADIUS + w]
-    shifts = jnp.arange(2 * _RADIUS + 1)
+    shifts = np.arange(-_RADIUS, _RADIUS + 1)
 
     def distances(down):
-        line = jax.lax.dynamic_slice_in_dim(guide, down, h)
-        i = top + jnp.arange(rows)[:, None] * _STRIDE + down - _RADIUS
+        line = jax.lax.dynamic_slice_in_dim(guide, down + _RADIUS, h)
+        i = (top + rows + down)[:, None]
 
         def distance(right):
-            off = jnp.square(jax.lax.dynamic_slice_in_dim(line, right, w, axis=1) - here).sum(2)
-            window, apart = (_PATCH, _PATCH), (_STRIDE, _STRIDE)
-            total = jax.lax.reduce_window(off, 0.0, jax.lax.add, window, apart, "valid")
-            j = jnp.arange(columns)[None] * _STRIDE + right - _RADIUS
-            there = (i >= 0) & (i < first[0]) & (j >= 0) & (j < first[1])
-            return jnp.where(there, total, jnp.inf)
+            off = jax.lax.dynamic_slice_in_dim(line, right + _RADIUS, w, axis=1) - here
+            square = jnp.square(off).sum(2)
+            across = jnp.stack([square[:, columns + k] for k in range(_PATCH)]).sum(0)
+            total = jnp.stack([across[rows + k] for k in range(_PATCH)]).sum(0)
+            j = (columns + right)[None]
+            return jnp.where((i >= 0) & (i <= last[0]) & (j >= 0) & (j <= last[1]), total, jnp.inf)
 
-        return jax.vmap(distance)(shifts)
+        return jax.vmap(distance)(jnp.asarray(shifts))
 
-    found = jax.lax.map(distances, shifts).reshape(shifts.size**2, rows * columns)
-    _, which = jax.lax.top_k(-found.T, alike)
-    i, j = jnp.divmod(jnp.arange(rows * columns)[:, None], columns)
-    return jnp.stack(
-        [_STRIDE * i + which // shifts.size, _STRIDE * j + which % shifts.size], axis=2
-    )
+    found = jax.lax.map(distances, jnp.asarray(shifts))
+    # Of equal distances the first is taken: that of the patch which is not so far off.
+    order = np.argsort(np.add.outer(shifts**2, shifts**2).ravel(), kind="stable")
+    _, which = jax.lax.top_k(-found.reshape(order.size, -1)[order].T, alike)
+    down, right = jnp.divmod(jnp.asarray(order)[which], shifts.size)
+    i, j = jnp.repeat(rows, columns.size)[:, None], np.tile(columns, rows.size)[:, None]
+    return jnp.stack([i + down, j + right], axis=2)
 
 
 _WHERE_THEY_ARE = jax.lax.ScatterDimensionNumbers(
@@ -211,29 +212,42 @@ def _patches(image: Float[Array, "h w c"], at: Int[Array, "groups patches 2"]) -
 
 def _without_noise(y: Patches, pilot: Patches) -> Patches:
     """The most likely patches, if `y` has noise of deviation 1."""
-    n = pilot.shape[1]
     misfit = jnp.square(y - pilot).mean((1, 2), keepdims=True)
     variance = 1 + _LACKING * jnp.maximum(misfit - _OWN_MISFIT, 0)  # all but that of the pilot
     mean = pilot.mean(1, keepdims=True)
     x, y = pilot - mean, y - mean
-    inner = _inverse(_dot("rnd,rmd->rnm", x, x) + (n - 1) * variance * jnp.eye(n)[None])
+    inner = _inverse(_with_noise(_dot("rnd,rmd->rnm", x, x), variance))
     gains = _dot("rnk,rkm->rnm", _dot("rnd,rmd->rnm", y, x), inner)
     return mean + y + (_dot("rnm,rmd->rnd", gains, x) - y) / variance
 
 
 def _from_known(y: Patches, known: Patches, pilot: Patches) -> Patches:
-    """The most likely patches, of the values of `y` that are known, with noise of deviation 1."""
-    n = pilot.shape[1]
+    """The most likely patches, of the values of `y` that are known, with noise of deviation 1.
+
+    One of which nothing is known stays that of the pilot: the mean of those like it has less of a
+    texture than it has.
+    """
     mean = pilot.mean(1, keepdims=True)
     x, y = pilot - mean, y - mean
 
     def one(y, known):
-        inner = _dot("rnd,rmd->rnm", x * known[:, None], x) + (n - 1) * jnp.eye(n)[None]
+        inner = _with_noise(_dot("rnd,rmd->rnm", x * known[:, None], x), jnp.ones((1, 1, 1)))
         way = _dot("rnm,rm->rn", _inverse(inner), _dot("rnd,rd->rn", x, y * known))
         return _dot("rn,rnd->rd", way, x)
 
     ways = [one(y[:, k], known[:, k]) for k in range(y.shape[1])]
-    return mean + jnp.stack(ways, axis=1)
+    some = known.max(2, keepdims=True) > 0
+    return jnp.where(some, mean + jnp.stack(ways, axis=1), pilot[:, : y.shape[1]])
+
+
+def _with_noise(inner: Float[Array, "groups n n"], variance: Array) -> Float[Array, "groups n n"]:
+    """`X Xᵀ + (n − 1) v I`, with `v` at least so large that it is not lost in float32."""
+    n = inner.shape[1]
+    least = _LEAST_SHARE * jnp.trace(inner, axis1=1, axis2=2)[:, None, None]
+    return (
+        inner
+        + ((n - 1) * variance + least).astype(inner.dtype) * jnp.eye(n, dtype=inner.dtype)[None]
+    )
 
 
 def _inverse(matrices: Float[Array, "groups n n"]) -> Float[Array, "groups n n"]:

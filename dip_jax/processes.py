@@ -170,7 +170,7 @@ class Jobmates(Processes):
                 self._leave_last(time.monotonic() + patience)
 
     def _leave_last(self, deadline: float) -> None:
-        """Waits until the others have left JAX's service, which this process runs.
+        """Waits until the others have left JAX's service, which this process runs, or a deadline.
 
         A process whose service is gone before it has taken its leave is aborted. Recoverable
         processes take theirs one by one, when they exit, with no barrier that would hold this one.
@@ -187,7 +187,7 @@ class Jobmates(Processes):
         )
         ask.start()
         ask.join(max(0.0, deadline - time.monotonic()))
-        if ask.is_alive():  # one was killed on its way out: nothing would ever answer
+        if ask.is_alive():  # one was killed on its way out, or still works: no answer in time
             import jax
 
             jax.distributed.shutdown()
