@@ -138,14 +138,18 @@ def test_a_strong_picture_with_little_noise_is_not_lost_in_float32():
         np.testing.assert_allclose(made, image, atol=0.02)
 
 
-def test_a_pilot_that_says_nothing_leaves_means():
-    """Without variance there is nothing but the mean of what is alike, where the noise is known."""
+def test_what_exceeds_the_noise_is_taken_for_picture_in_part():
+    """Of a pilot without variance, which is the mean, and of every pixel."""
     flat = jnp.full((24, 24, 1), 0.5, jnp.float32)
-    y = flat + 0.05 * jax.random.normal(jax.random.key(0), flat.shape)
-    made = nonlocal_bayes.filtered(y, flat, 0.05)
-    # What exceeds 0.9 of the noise's variance is taken for picture, a twentieth of the difference.
-    assert np.mean(np.asarray(made) != 0.5) > 0.99
-    assert np.abs(made - flat).max() < 0.15 * np.abs(y - flat).max()
+    off = 0.05 * jax.random.normal(jax.random.key(0), flat.shape)
+    kept = {
+        noise: np.asarray(nonlocal_bayes.filtered(flat + off, flat, noise) - flat) / off
+        for noise in (0.1, 0.04)
+    }
+    np.testing.assert_array_equal(kept[0.1], 0)
+    picture = 0.5 * (np.mean(np.square(off)) / 0.04**2 - 0.9)
+    np.testing.assert_allclose(np.median(kept[0.04]), picture / (picture + 1), atol=0.02)
+    assert np.all(kept[0.04] != 0)
 
 
 def test_repeated_texture_is_brought_back():
