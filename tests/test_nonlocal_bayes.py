@@ -148,7 +148,7 @@ def test_what_exceeds_the_noise_is_taken_for_picture_in_part():
     }
     np.testing.assert_array_equal(kept[0.1], 0)
     picture = 0.5 * (np.mean(np.square(off)) / 0.04**2 - 0.9)
-    np.testing.assert_allclose(np.median(kept[0.04]), picture / (picture + 1), atol=0.02)
+    np.testing.assert_allclose(np.median(kept[0.04]), picture / (picture + 1), atol=0.05)
     assert np.all(kept[0.04] != 0)
 
 
