@@ -182,7 +182,13 @@ def test_a_mean_leaves_out_what_not_every_picture_has():
 def test_a_fits_seconds_are_its_steps_by_those_of_a_step(tmp_path):
     settings = [f"--set={name}={value}" for name, value in TINY.items()]
     run(
-        tmp_path, "--suite=reconstruct", "--pictures=1", "--seeds=2", "--methods=dip_jax", *settings
+        tmp_path,
+        "--suite=reconstruct",
+        "--side=64",
+        "--pictures=1",
+        "--seeds=2",
+        "--methods=dip_jax",
+        *settings,
     )
     results = json.loads((tmp_path / "quality_reconstruct.json").read_text())
     (picture,) = results["pictures"]
@@ -210,7 +216,7 @@ def test_an_accelerator_fits_all_pictures_side_by_side(tmp_path, monkeypatch, su
     made_on = quality.made_on() | {"device": "an accelerator"}
     monkeypatch.setattr(quality, "made_on", lambda: made_on)
     settings = [f"--set={name}={value}" for name, value in TINY.items()]
-    words = (f"--suite={suite}", "--seeds=2", "--methods=dip_jax", *settings)
+    words = (f"--suite={suite}", "--side=64", "--seeds=2", "--methods=dip_jax", *settings)
     run(tmp_path, *words, "--pictures=1")
     run(tmp_path, *words, "--pictures=3")  # the first one is kept
     jax.clear_caches()
