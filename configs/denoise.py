@@ -2,13 +2,13 @@
 
     python -m dip_jax.main --config=configs/denoise.py
 
-Measured at commit 5e993e4 from a cold start on two cores of an AMD EPYC, compilation included,
-against the clean picture (restored at b5bae50, from the network of the same run):
+Measured at commit 8951ed2 from a cold start on two cores of an AMD EPYC, compilation included,
+against the clean picture (the time beside other work, and so too long):
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
-    none      300 x 200   3 min 25 s     1576 (1376)         20.22 dB degraded, 31.03 dB restored
+    none      300 x 200   4 min 28 s     1706 (1506)         20.22 dB degraded, 31.56 dB restored
 
-Peak memory 2.6 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
+Peak memory 2.4 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
 accelerator, has not been measured.
 Any field can be overridden, as in --config.num_steps=500; `dip_jax/tasks.py` lists them all.
 """

@@ -2,11 +2,11 @@
 
     python -m dip_jax.main --config=configs/text_inpaint.py
 
-Measured at commit 5e993e4 from a cold start on two cores of an AMD EPYC, compilation included,
-against the clean picture (restored at b5bae50, from the network of the same run):
+Measured at commit 8951ed2 from a cold start on two cores of an AMD EPYC, compilation included,
+against the clean picture:
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
-    none      256 x 256   2 min 27 s     1000 (999)          12.46 dB degraded, 32.36 dB restored
+    none      256 x 256   2 min 13 s     1000 (1000)         12.46 dB degraded, 34.08 dB restored
 
 Peak memory 2.2 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
 accelerator, has not been measured.
