@@ -4,8 +4,8 @@ A fit errs: it has begun to fit the noise, or has not yet come to what is fine. 
 elsewhere, and some take the network's image as what they start from: a Wiener filter (`wiener`),
 and then Bayes' estimate of patches from those that are alike (`nonlocal_bayes`). In denoising that
 is of the degraded picture, with a mean with non-local means before; in filling, of the known
-values. On two cores it takes 3 (denoising) to 10 seconds per
-100,000 pixels, and no clean picture and no training.
+values. On two cores it takes 3 (denoising) to 10 seconds per 100,000 pixels, and no clean picture
+and no training.
 
 Source of the non-local means: Buades, Coll, Morel, "A Non-Local Algorithm for Image Denoising",
 CVPR 2005, section 3; here that of scikit-image. The numbers were chosen on photographs of 128
