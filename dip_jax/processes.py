@@ -95,7 +95,8 @@ class Jobmates(Processes):
         self._trouble, self._asked, self._over = "", False, threading.Event()
         self._exchanges = 0
         self._seen: dict[str, tuple[str, int]] = {}
-        threading.Thread(target=self._watch, daemon=True).start()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
 
     def share(self, name: str, make: Callable[[], T]) -> T:
         """See `Processes`."""
@@ -164,6 +165,8 @@ class Jobmates(Processes):
                 self._set(f"failed/{self.index}", f"{type(error).__name__}: {error}"[:300])
             self._set(f"left/{self.index}", "1")
         self._over.set()
+        # A thread that Python's end finds inside a call of JAX's client aborts the process.
+        self._watcher.join(_FAREWELL)
         if self.index == 0:
             patience = self._silence if error is None else min(self._silence, _FAREWELL)
             with contextlib.suppress(Exception):
@@ -179,18 +182,20 @@ class Jobmates(Processes):
         while len(left) < self.count and time.monotonic() < deadline:
             time.sleep(0.05)
             left = self._directory("left")
-        # Answered once each of these either asks for it too, which none does, or is disconnected.
-        ask = threading.Thread(
-            target=_quietly(self._client.get_live_nodes),
-            args=([int(name) for name in left],),
-            daemon=True,
-        )
+
+        def ask_for_them() -> None:
+            # Answered once each either asks for it too, which none does, or is disconnected.
+            with contextlib.suppress(Exception):
+                self._client.get_live_nodes([int(name) for name in left])
+
+        ask = threading.Thread(target=ask_for_them, daemon=True)
         ask.start()
         ask.join(max(0.0, deadline - time.monotonic()))
         if ask.is_alive():  # one was killed on its way out, or still works: no answer in time
             import jax
 
             jax.distributed.shutdown()
+            ask.join(_FAREWELL)
 
     def _set(self, key: str, value: str) -> None:
         self._client.key_value_set(f"dip_jax/{key}", value, allow_overwrite=True)
@@ -243,16 +248,6 @@ class Jobmates(Processes):
                     f"process {name} no longer answers: start all processes again, with the same "
                     "command, to go on; what is finished is kept"
                 )
-
-
-def _quietly(ask: Callable[[list[int]], Any]) -> Callable[[list[int]], None]:
-    """The question with its errors unsaid."""
-
-    def asked(indices: list[int]) -> None:
-        with contextlib.suppress(Exception):
-            ask(indices)
-
-    return asked
 
 
 class Lost(RuntimeError):

@@ -10,6 +10,11 @@ from dip_jax import nonlocal_bayes
 SIDE, STRIDE, RADIUS = 5, 3, 16
 
 
+def cut(image, place):
+    i, j = place
+    return image[i : i + SIDE, j : j + SIDE].ravel()
+
+
 def plainly(pilot, alike, members, estimate):
     """The mean of all estimates, with d x d covariances; `estimate(mean, covariance, place)`."""
     h, w, c = pilot.shape
@@ -18,19 +23,16 @@ def plainly(pilot, alike, members, estimate):
     alike = min(alike, np.prod([min(end, RADIUS) + 1 for end in last]))
     grid = [sorted({*range(0, end, STRIDE), end}) for end in last]
 
-    def patch(image, i, j):
-        return image[i : i + SIDE, j : j + SIDE].ravel()
-
     total, count = np.zeros_like(pilot), np.zeros((h, w, 1))
     for i in grid[0]:
         for j in grid[1]:
             near = [
-                (np.square(patch(pilot, a, b) - patch(pilot, i, j)).sum(), a, b)
+                (np.square(cut(pilot, (a, b)) - cut(pilot, (i, j))).sum(), a, b)
                 for a in range(max(i - RADIUS, 0), min(i + RADIUS, last[0]) + 1)
                 for b in range(max(j - RADIUS, 0), min(j + RADIUS, last[1]) + 1)
             ]
             group = sorted(near)[:alike]
-            patches = np.stack([patch(pilot, a, b) for _, a, b in group])
+            patches = np.stack([cut(pilot, (a, b)) for _, a, b in group])
             covariance = np.cov(patches, rowvar=False)
             places = [(a, b) for _, a, b in group]
             for a, b in places[:members]:
@@ -48,11 +50,6 @@ def example(request):
     clean = np.cumsum(rng.normal(size=(*size, 2)), axis=1)
     y, pilot = (clean + sigma * rng.normal(size=clean.shape) for sigma in (1.5, 0.9))
     return y, pilot, rng.random((*size, 1)) < 0.6
-
-
-def cut(image, place):
-    i, j = place
-    return image[i : i + SIDE, j : j + SIDE].ravel()
 
 
 def test_noise_is_taken_out_as_the_equations_say(example):

@@ -43,9 +43,9 @@ def nobody_is_left():
         process.communicate()
 
 
-def start(folder, *arguments):
+def launch(*arguments):
     process = subprocess.Popen(
-        [sys.executable, "-m", "dip_jax.main", *TINY, f"--workdir={folder}", *arguments],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env=os.environ | {"JAX_PLATFORMS": "cpu"},
         stdout=subprocess.PIPE,
@@ -56,11 +56,18 @@ def start(folder, *arguments):
     return process
 
 
-def start_two(folder, *arguments):
+def start(folder, *arguments):
+    return launch("-m", "dip_jax.main", *TINY, f"--workdir={folder}", *arguments)
+
+
+def free_address():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = ("--distributed=manual", f"--coordinator=127.0.0.1:{port}", "--process_count=2")
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+def start_two(folder, *arguments):
+    shared = ("--distributed=manual", f"--coordinator={free_address()}", "--process_count=2")
     return [start(folder, *arguments, *shared, f"--process_id={i}") for i in (0, 1)]
 
 
@@ -157,21 +164,8 @@ with join("manual", address, 2, index, silence=4.0) as mates:
     [("late", 0, 0), ("killed", 0, -signal.SIGKILL), ("after a failure", 1, 0)],
 )
 def test_the_first_process_stays_until_the_other_has_left(how, first, second):
-    processes = []
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    for index in ("0", "1"):
-        process = subprocess.Popen(
-            [sys.executable, "-c", LEAVING, address, index, how],
-            cwd=ROOT,
-            env=os.environ | {"JAX_PLATFORMS": "cpu"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        _started.append(process)
-        processes.append(process)
+    address = free_address()
+    processes = [launch("-c", LEAVING, address, index, how) for index in ("0", "1")]
     outcomes = [outcome(process, 60) for process in processes]
     assert [status for status, _, _ in outcomes] == [first, second], outcomes
 
