@@ -7,7 +7,7 @@ looks like, and in which ways it varies. Under that normal distribution, of mean
 If only some of its values are known, it is the same with the rows of these alone, and it says what
 the others are.
 
-Patches of 5 x 5 pixels overlap, and a pixel becomes the mean of all estimates that there are of it.
+The patches overlap, and a pixel becomes the mean of all estimates that there are of it.
 They are added as whole numbers, whose sums do not depend on their order, so that a program repeats
 its result to the bit on an accelerator too.
 
@@ -26,7 +26,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-_PATCH = 5  # side in pixels
 _STRIDE = 3  # pixels from one patch for which others are looked for to the next
 _RADIUS = 16  # pixels, how far off they are looked for
 _ALIKE, _ALIKE_TO_FILL = 30, 45  # patches in a group
@@ -44,9 +43,9 @@ _dot = partial(jnp.einsum, precision="highest")
 Patches = Float[Array, "groups patches values"]
 
 
-@jax.jit
+@partial(jax.jit, static_argnames="side")
 def filtered(
-    y: Float[Array, "h w c"], pilot: Float[Array, "h w c"], noise: float | Array
+    y: Float[Array, "h w c"], pilot: Float[Array, "h w c"], noise: float | Array, side: int = 5
 ) -> Float[Array, "h w c"]:
     """Takes noise out of `y`.
 
@@ -57,20 +56,22 @@ def filtered(
         y: the noisy picture, of any range.
         pilot: an image of the same, with less noise.
         noise: the deviation σ of the noise, above 0.
+        side: of a patch in pixels, at most 7.
 
     Returns:
         The filtered picture, at most 16 σ off the pilot.
     """
     seen = (y / noise,)
-    return noise * _estimated(seen, pilot / noise, _without_noise, _ALIKE, _ALIKE, _FARTHEST)
+    return noise * _estimated(seen, pilot / noise, _without_noise, side, _ALIKE, _ALIKE, _FARTHEST)
 
 
-@jax.jit
+@partial(jax.jit, static_argnames="side")
 def filled(
     y: Float[Array, "h w c"],
     known: Float[Array, "h w k"],
     pilot: Float[Array, "h w c"],
     noise: float | Array,
+    side: int = 5,
 ) -> Float[Array, "h w c"]:
     """Estimates a picture from its known values.
 
@@ -79,6 +80,7 @@ def filled(
         known: 1 where `y` is known, else 0.
         pilot: an image of the whole picture.
         noise: the deviation σ of what known values may be off, above 0.
+        side: of a patch in pixels, at most 7.
 
     Returns:
         The image, at known values as well, at most 128 σ off the pilot; where no value is known
@@ -86,7 +88,7 @@ def filled(
     """
     seen = y / noise, jnp.broadcast_to(known, y.shape).astype(y.dtype)
     return noise * _estimated(
-        seen, pilot / noise, _from_known, _ALIKE_TO_FILL, _NEAREST, _FARTHEST_OF_FEW
+        seen, pilot / noise, _from_known, side, _ALIKE_TO_FILL, _NEAREST, _FARTHEST_OF_FEW
     )
 
 
@@ -94,6 +96,7 @@ def _estimated(
     seen: tuple[Float[Array, "h w c"], ...],
     pilot: Float[Array, "h w c"],
     estimate: Callable[..., Patches],
+    side: int,
     alike: int,
     members: int,
     farthest: float,
@@ -104,19 +107,20 @@ def _estimated(
         seen: what `estimate` gets the patches of.
         pilot: by which patches are alike, and what they are compared in.
         estimate: of `seen`, those of the `members`; and of the pilot, those of a whole group.
+        side: of a patch.
         alike: how many patches a group has.
         members: how many of them, the nearest, are estimated.
         farthest: that an estimate may be off the pilot.
     """
     h, w, c = pilot.shape
-    last = [max(side - _PATCH, 0) for side in (h, w)]
+    last = [max(length - side, 0) for length in (h, w)]
     rows, columns = (np.append(np.arange(0, end, _STRIDE), end) for end in last)
     at_once = min(_ROWS, rows.size)
     bands = -(-rows.size // at_once)
-    height = at_once * _STRIDE + _PATCH
+    height = at_once * _STRIDE + side
     downs = jnp.asarray(np.pad(rows, (0, bands * at_once - rows.size), "edge"))
-    # Mirrored, so that a picture of less than 5 pixels has a patch, and every band is inside.
-    widths = [(_RADIUS, _RADIUS + height), (_RADIUS, _RADIUS + max(_PATCH - w, 0))]
+    # Mirrored, so that a picture smaller than a patch has one, and every band is inside.
+    widths = [(_RADIUS, _RADIUS + height), (_RADIUS, _RADIUS + max(side - w, 0))]
     padded = [jnp.pad(image, (*widths, (0, 0)), "symmetric") for image in (*seen, pilot)]
     alike = min(alike, math.prod(min(end, _RADIUS) + 1 for end in last))
 
@@ -126,12 +130,12 @@ def _estimated(
         *near, guide = (
             jax.lax.dynamic_slice_in_dim(image, top, height + 2 * _RADIUS) for image in padded
         )
-        at = _alike(guide, top, i - top, columns, last, alike)
+        at = _alike(guide, top, i - top, columns, last, side, alike)
         some = at[:, :members]
-        found = _patches(guide, at)
-        off = estimate(*(_patches(image, some) for image in near), found) - found[:, :members]
+        found = _patches(guide, at, side)
+        off = estimate(*(_patches(image, some, side) for image in near), found) - found[:, :members]
         off = jnp.clip(jnp.where(jnp.isfinite(off), off, 0), -farthest, farthest)
-        whole = jnp.rint(off / _UNIT).astype(jnp.int32).reshape(-1, _PATCH, _PATCH, c)
+        whole = jnp.rint(off / _UNIT).astype(jnp.int32).reshape(-1, side, side, c)
         parts = jnp.concatenate([whole, jnp.ones_like(whole[..., :1])], axis=3)
         # The last band may have rows too many.
         there = (band * at_once + jnp.arange(at_once) < rows.size).astype(jnp.int32)
@@ -152,6 +156,7 @@ def _alike(
     rows: Int[Array, " rows"],
     columns: np.ndarray,
     last: list[int],
+    side: int,
     alike: int,
 ) -> Int[Array, "groups alike 2"]:
     """Where in the `guide` the patches are that are nearest to those of a band, each first itself.
@@ -162,6 +167,7 @@ def _alike(
         rows: where in the band a group's patch begins.
         columns: the same.
         last: along both sides of the picture, where the last patch begins.
+        side: of a patch.
         alike: so many.
     """
     h, w = (guide.shape[k] - 2 * _RADIUS for k in (0, 1))
@@ -175,8 +181,8 @@ def _alike(
         def distance(right):
             off = jax.lax.dynamic_slice_in_dim(line, right + _RADIUS, w, axis=1) - here
             square = jnp.square(off).sum(2)
-            across = jnp.stack([square[:, columns + k] for k in range(_PATCH)]).sum(0)
-            total = jnp.stack([across[rows + k] for k in range(_PATCH)]).sum(0)
+            across = jnp.stack([square[:, columns + k] for k in range(side)]).sum(0)
+            total = jnp.stack([across[rows + k] for k in range(side)]).sum(0)
             j = (columns + right)[None]
             return jnp.where((i >= 0) & (i <= last[0]) & (j >= 0) & (j <= last[1]), total, jnp.inf)
 
@@ -199,8 +205,10 @@ _FROM_THERE = jax.lax.GatherDimensionNumbers(
 )
 
 
-def _patches(image: Float[Array, "h w c"], at: Int[Array, "groups patches 2"]) -> Patches:
-    size = (_PATCH, _PATCH, image.shape[2])
+def _patches(
+    image: Float[Array, "h w c"], at: Int[Array, "groups patches 2"], side: int
+) -> Patches:
+    size = (side, side, image.shape[2])
     found = jax.lax.gather(image, at.reshape(-1, 2), _FROM_THERE, size)
     return found.reshape(*at.shape[:2], -1)
 

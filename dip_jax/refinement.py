@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from dip_jax import composite, nonlocal_bayes, wiener
+from dip_jax import composite, noise_level, nonlocal_bayes, wiener
 from dip_jax.observation import Observation, masked_mse
 
 Image = Float[np.ndarray, "h w c"]
@@ -28,33 +28,37 @@ Values = Float[np.ndarray, " n"]
 _NLM_SHARE = 0.25
 _PATCH, _DISTANCE = 5, 6  # side of a patch in pixels, and how far off it is compared
 _STRENGTH = 0.45  # the filter's h over the noise's deviation
-_WIENER_SHARE, _PASSES = 0.4, 2  # in each pass the last one's mean is the pilot
-_BAYES_PASSES = 3  # in each the last one's result is the pilot
+_WIENER_SHARE = 0.4
+_SIDES, _SIDES_TO_FILL = (3, 5, 7), (7, 7, 7, 7, 5)  # of the patches of Bayes' estimates, in turn
 _FAR_ENOUGH, _GIVE_OR_TAKE = 1.5, 0.25  # times the Wiener filter's correction of what is filled
 _TOO_FAR = 2.0
 _OF_MISFIT, _LEAST_MISFIT = 0.5, 1e-3  # of the network, what counts as noise of known values
 _PILOT = np.float32(np.sqrt(0.5))  # the pilot lacks some of the picture; so less counts as noise
 _OUTLIER = 4.0  # deviations; of normal noise one value in 16,000 is farther off
 _LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
-_FITTED = 1.5  # how much larger than what a network leaves the noise may be; more is texture
+_NOT_WHITE = 2 / 3  # if white noise is less than this share of the noise, it is not all of it
+_IN_COMMON = 0.8  # correlation of the channels' noise from which on it is taken apart
 _QUIET = 0.4  # a channel's noise counts as no smaller part of the noisiest one's
-_OF_NORMAL = 0.6745  # the median of the size of standard normal noise
 
 
 def denoised(x: Image, observation: Observation) -> Image:
     """The network's image, refined by three denoisers of the picture `y`.
 
-    First `m = 3/4·x + 1/4·NLM(y)`; then, twice, 3/5 of `m` and 2/5 of `y` filtered by
-    `wiener.filtered`, for which `m` is the pilot, and in the second pass the first one's mean. With
-    that as its pilot, the result is `y` filtered by `nonlocal_bayes.filtered`, three times, each
-    time with the last result as the pilot.
+    First `m = 3/4·x + 1/4·NLM(y)`; then 3/5 of `m` and 2/5 of `y` filtered by `wiener.filtered`,
+    for which `m` is the pilot. With that as its pilot, the result is `y` filtered by
+    `nonlocal_bayes.filtered`, three times, each time with larger patches and with the last result
+    as the pilot: the less noise a pilot has, the better it tells which large patches are alike.
 
     Single wrong values would be kept by all of them. So values of `y` that are unknown or more than
     four deviations off `x` are taken from `x` before; that serves as long as no more than a third
-    of the values are wrong. The noise is taken for white and for as strong in all of a channel:
-    noise that is correlated, as from pixel to pixel or along the rows, is kept in part, and where
-    it is much stronger in one part of the picture than in another, too much of it may be kept
-    there.
+    of the values are wrong.
+
+    How strong the noise is, is measured in each channel, and in all of them together if it is
+    white. If the channels have it in common, as in a grey picture that is stored in colours, the
+    axes along which they have not are treated as the channels. It is taken for white and for as
+    strong in all of a channel: noise that is correlated, as from pixel to pixel or along the rows,
+    is kept in part, and where it is much stronger in one part of the picture than in another, too
+    much of it may be kept there.
 
     Args:
         x: the network's image, in [0, 1].
@@ -65,21 +69,46 @@ def denoised(x: Image, observation: Observation) -> Image:
     """
     y = np.asarray(observation.y)
     known = np.broadcast_to(np.asarray(observation.known) > 0, y.shape)
-    noise = np.array(
-        [deviation(*channel) for channel in zip(*map(_channels, (x, y, known)), strict=True)]
-    )
-    noise = np.maximum(noise, max(_LEAST_NOISE, _QUIET * noise.max())).astype(y.dtype)
-    trusted = known & (np.abs(y - x) <= _OUTLIER * noise)
+    trusted = known & (np.abs(y - x) <= _OUTLIER * _noise(x, y, known))
+    y = np.where(trusted, y, x)
+    axes = _axes_of_noise((y - x)[trusted.all(axis=2)])
+    x, y = x @ axes, y @ axes
+    noise = _noise(x, y, trusted)
+    white = noise_level.white_deviation(y / noise, trusted)
+    if white is not None and _NOT_WHITE < white < 1:
+        noise = noise * np.float32(white)
     # In deviations of the noise, so that one strength serves all channels.
-    picture = np.where(trusted, y, x) / noise
+    picture = y / noise
     mean = (1 - _NLM_SHARE) * x / noise + _NLM_SHARE * _nonlocal_means(picture)
     picture, mean = jnp.asarray(picture), jnp.asarray(mean)
-    pilot = mean
-    for _ in range(_PASSES):
-        pilot = (1 - _WIENER_SHARE) * mean + _WIENER_SHARE * wiener.filtered(picture, pilot, _PILOT)
-    for _ in range(_BAYES_PASSES):
-        pilot = nonlocal_bayes.filtered(picture, pilot, 1.0)
-    return np.clip(noise * np.asarray(pilot), 0, 1).astype(x.dtype)
+    pilot = (1 - _WIENER_SHARE) * mean + _WIENER_SHARE * wiener.filtered(picture, mean, _PILOT)
+    for side in _SIDES:
+        pilot = nonlocal_bayes.filtered(picture, pilot, 1.0, side)
+    return np.clip(noise * np.asarray(pilot) @ axes.T, 0, 1).astype(x.dtype)
+
+
+def _noise(x: Image, y: Image, known: Bool[np.ndarray, "h w c"]) -> Float[np.ndarray, " c"]:
+    """The deviations of the channels' noise."""
+    channels = zip(*(np.moveaxis(image, -1, 0) for image in (x, y, known)), strict=True)
+    noise = np.array([noise_level.deviation(*channel) for channel in channels])
+    return np.maximum(noise, max(_LEAST_NOISE, _QUIET * noise.max())).astype(y.dtype)
+
+
+def _axes_of_noise(left: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "c c"]:
+    """Along which the noise of a picture whose channels have it in common is not correlated.
+
+    The grain of a scanned photograph is, and a grey picture that is stored in colours has the same
+    noise in all of them. Where the channels have little of it in common, the axes are the channels:
+    what texture the network lacks is common to them as well.
+    """
+    channels = left.shape[1]
+    own = np.eye(channels, dtype=left.dtype)
+    if channels == 1 or len(left) < 2:
+        return own
+    covariance = np.cov(left, rowvar=False, dtype=np.float64)
+    size = np.sqrt(np.diag(covariance))
+    common = covariance[np.triu_indices(channels, 1)].mean() / max(size.mean() ** 2, 1e-12)
+    return np.linalg.eigh(covariance)[1].astype(left.dtype) if common > _IN_COMMON else own
 
 
 def _nonlocal_means(picture: Image) -> Image:
@@ -104,9 +133,9 @@ def filled(x: Image, observation: Observation, held: Known | None = None) -> Ima
     What is corrected is `x` as it meets the known values (`composite.seamless`). First by the
     difference that `wiener.filled` makes to it, with `x` itself as its pilot, for it has little of
     their noise. That goes in the right direction, but mostly not far enough: 1.5 times the
-    difference is added. Then by the difference of `nonlocal_bayes.filled`, three times, each time
-    with the last result as the pilot; half of the root mean square of what the network is off the
-    known values counts as their noise.
+    difference is added. Then by the difference of `nonlocal_bayes.filled`, five times, each time
+    with the last result as the pilot, which brings what is known farther into a hole; half of the
+    root mean square of what the network is off the known values counts as their noise.
 
     Held-out values tell how much each should be in this picture, from 0 to 2 times: all of it is
     done before as if they were unknown. They say little where they are few, and of the inside of
@@ -166,8 +195,8 @@ def _corrected(
     # `fmax` also where nothing is known, and the mean is not a number.
     noise = jnp.fmax(_OF_MISFIT * jnp.sqrt(masked_mse(x, y, known)), _LEAST_MISFIT)
     estimate = start = put_in(composed)
-    for _ in range(_BAYES_PASSES):
-        estimate = put_in(nonlocal_bayes.filled(y, known, estimate, noise))
+    for side in _SIDES_TO_FILL:
+        estimate = put_in(nonlocal_bayes.filled(y, known, estimate, noise, side))
     return np.asarray(put_in(towards(start, estimate, 1.0)))
 
 
@@ -190,28 +219,3 @@ def _nearest(
     if not weight + way @ way:
         return expected
     return float((way @ off + weight * expected) / (way @ way + weight))
-
-
-def deviation(
-    x: Float[np.ndarray, "h w"], y: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]
-) -> float:
-    """The standard deviation of the noise in one channel, by medians, which outliers leave alone.
-
-    It is that of `y − x`, which lacks the noise that the network has fitted; so if it is larger,
-    that of the second differences `y[i, j] − y[i, j+1] − y[i+1, j] + y[i+1, j+1]`, which a picture
-    leaves nearly alone where it is smooth, but at most half as much again. The known values alone
-    have a say; 0 if there are none.
-    """
-    if not known.any():
-        return 0.0
-    left = float(np.median(np.abs(y - x)[known])) / _OF_NORMAL
-    differences = (y[1:, 1:] - y[1:, :-1] - y[:-1, 1:] + y[:-1, :-1]) / 2
-    whole = known[1:, 1:] & known[1:, :-1] & known[:-1, 1:] & known[:-1, :-1]
-    if not whole.any():
-        return left
-    own = float(np.median(np.abs(differences[whole]))) / _OF_NORMAL
-    return min(max(left, own), _FITTED * left)
-
-
-def _channels(image: np.ndarray) -> np.ndarray:
-    return np.moveaxis(image, -1, 0)
