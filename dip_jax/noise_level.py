@@ -9,7 +9,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 _FITTED = 1.5  # how much larger than what a network leaves the noise may be; more is texture
 _OF_NORMAL = 0.6745  # the median of the size of standard normal noise
-_PATCH = 5  # side in pixels
+_BLOCK, _BLOCKS = 8, 6  # side of a block in pixels, and how many say enough
+_PATCH = 5  # side of a patch in pixels
 _NUMBERS = 20_000_000  # in the patches that are looked at, which bounds time and memory
 _PER_VALUE = 20  # so many patches for each value of one, or their covariance says too little
 
@@ -20,9 +21,8 @@ def deviation(
     """The standard deviation of the noise in one channel, by medians, which outliers leave alone.
 
     It is that of `y − x`, which lacks the noise that the network has fitted; so if it is larger,
-    that of the second differences `y[i, j] − y[i, j+1] − y[i+1, j] + y[i+1, j+1]`, which a picture
-    leaves nearly alone where it is smooth, but at most half as much again. The known values alone
-    have a say; 0 if there are none.
+    that of the second differences, in which a picture leaves nothing where it is smooth, but at
+    most half as much again. The known values alone have a say; 0 if there are none.
 
     Args:
         x: the network's image.
@@ -32,12 +32,58 @@ def deviation(
     if not known.any():
         return 0.0
     left = float(np.median(np.abs(y - x)[known])) / _OF_NORMAL
-    differences = (y[1:, 1:] - y[1:, :-1] - y[:-1, 1:] + y[:-1, :-1]) / 2
-    whole = known[1:, 1:] & known[1:, :-1] & known[:-1, 1:] & known[:-1, :-1]
+    whole = second_differences_known(known)
     if not whole.any():
         return left
-    own = float(np.median(np.abs(differences[whole]))) / _OF_NORMAL
+    own = float(np.median(np.abs(second_differences(y)[whole]))) / _OF_NORMAL
     return min(max(left, own), _FITTED * left)
+
+
+def common_noise(
+    y: Float[np.ndarray, "h w c"], noisy: Bool[np.ndarray, "h w c"]
+) -> Float[np.ndarray, "c c"] | None:
+    """The covariance of the channels' noise, where the picture has least texture.
+
+    For the channels have texture in common as well. It is that of the second differences (see
+    `deviation`) in the flattest tenth of the blocks of 8 x 8 of them.
+
+    Args:
+        y: the noisy picture.
+        noisy: False where a value of it has no noise, having been put there.
+
+    Returns:
+        The covariance; None if there are too few blocks.
+    """
+    differences = second_differences(y)
+    whole = np.asarray(second_differences_known(noisy).all(axis=2))
+    h, w = (side // _BLOCK * _BLOCK for side in whole.shape)
+
+    def blocks(values):
+        values = values[:h, :w].reshape(h // _BLOCK, _BLOCK, w // _BLOCK, _BLOCK, -1)
+        return values.swapaxes(1, 2).reshape(-1, _BLOCK**2, values.shape[-1])
+
+    seen, some = blocks(differences * whole[..., None]), blocks(whole[..., None])
+    counts = some.sum(axis=(1, 2))
+    enough = counts >= _BLOCK**2 // 4
+    seen, counts = seen[enough], counts[enough]
+    energy = np.square(seen).sum(axis=(1, 2), dtype=np.float64) / counts
+    varied = energy > 0  # clipped all over, it tells nothing
+    if varied.sum() < _BLOCKS:
+        return None
+    seen, counts, energy = seen[varied], counts[varied], energy[varied]
+    flattest = np.argsort(energy, kind="stable")[: max(_BLOCKS, len(energy) // 10)]
+    values = seen[flattest].reshape(-1, y.shape[2]).astype(np.float64)
+    return values.T @ values / counts[flattest].sum()
+
+
+def second_differences(y: Float[np.ndarray, "h w *c"]) -> Float[np.ndarray, "h-1 w-1 *c"]:
+    """`(y[i, j] − y[i, j+1] − y[i+1, j] + y[i+1, j+1]) / 2`, with as much white noise as `y`."""
+    return (y[1:, 1:] - y[1:, :-1] - y[:-1, 1:] + y[:-1, :-1]) / 2
+
+
+def second_differences_known(known: Bool[np.ndarray, "h w *c"]) -> Bool[np.ndarray, "h-1 w-1 *c"]:
+    """Where all four values of a second difference are."""
+    return known[1:, 1:] & known[1:, :-1] & known[:-1, 1:] & known[:-1, :-1]
 
 
 def white_deviation(
@@ -49,10 +95,13 @@ def white_deviation(
     noise is equally strong in all. So the smallest eigenvalues of their covariance are its
     variance: the largest are left out until the mean of the others is no more than their median.
 
-    Of noise that is not white, or not as strong in all channels, it finds less than there is.
+    That holds of noise of which no two channels have a part in common, and which is equally strong
+    in all of them. Of other noise it mostly finds less than there is, and in a picture of nothing
+    but fine texture it finds noise that there is not.
 
     Source: Chen, Zhu, Heng, "An Efficient Statistical Method for Image Noise Level Estimation",
-    ICCV 2015, algorithm 1, with smaller patches and all channels in one.
+    ICCV 2015, algorithm 1; with smaller patches, of a large picture with some of them, and with the
+    mean no more than the median as the end of the search.
 
     Args:
         y: the noisy picture.

@@ -4,12 +4,12 @@ A fit errs: it has begun to fit the noise, or has not yet come to what is fine. 
 elsewhere, and some take the network's image as what they start from: a Wiener filter (`wiener`),
 and then Bayes' estimate of patches from those that are alike (`nonlocal_bayes`). In denoising that
 is of the degraded picture, with a mean with non-local means before; in filling, of the known
-values. On two cores it takes 3 (denoising) to 10 seconds per 100,000 pixels, and no clean picture
+values. On two cores it takes 3 (denoising) to 20 seconds per 100,000 pixels, and no clean picture
 and no training.
 
 Source of the non-local means: Buades, Coll, Morel, "A Non-Local Algorithm for Image Denoising",
 CVPR 2005, section 3; here that of scikit-image. The numbers were chosen on photographs of 128
-pixels with noise of 25 (of 255), and on a few of 256.
+and 256 pixels, mostly with noise of 25 (of 255), some with 5 to 50.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,10 @@ _PILOT = np.float32(np.sqrt(0.5))  # the pilot lacks some of the picture; so les
 _OUTLIER = 4.0  # deviations; of normal noise one value in 16,000 is farther off
 _LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
 _NOT_WHITE = 2 / 3  # if white noise is less than this share of the noise, it is not all of it
-_IN_COMMON = 0.8  # correlation of the channels' noise from which on it is taken apart
+_IN_COMMON = 0.4  # correlation of the channels' noise from which on it is taken apart,
+_CLEAR = 3 / 255  # if it is so strong that it is not texture,
+_STILL = 0.15  # and then an axis counts as having no smaller part of the noisiest one's
+_NOTHING = 1e-6  # so that what is divided by is not 0
 _QUIET = 0.4  # a channel's noise counts as no smaller part of the noisiest one's
 
 
@@ -53,12 +56,13 @@ def denoised(x: Image, observation: Observation) -> Image:
     four deviations off `x` are taken from `x` before; that serves as long as no more than a third
     of the values are wrong.
 
-    How strong the noise is, is measured in each channel, and in all of them together if it is
-    white. If the channels have it in common, as in a grey picture that is stored in colours, the
-    axes along which they have not are treated as the channels. It is taken for white and for as
-    strong in all of a channel: noise that is correlated, as from pixel to pixel or along the rows,
-    is kept in part, and where it is much stronger in one part of the picture than in another, too
-    much of it may be kept there.
+    How strong the noise is, is measured in each channel; if that of all channels together, taken
+    for white, is less, but not by more than a third, the rest was texture. If they have most of
+    their noise in common, as has a grey picture that is stored in colours, axes along which they
+    have not are treated as the channels. The noise is taken for white and for as strong in all of a
+    channel: noise that is correlated, as from pixel to pixel or along the rows, is kept in part,
+    and where it is much stronger in one part of the picture than in another, too much of it may be
+    kept there.
 
     Args:
         x: the network's image, in [0, 1].
@@ -71,12 +75,15 @@ def denoised(x: Image, observation: Observation) -> Image:
     known = np.broadcast_to(np.asarray(observation.known) > 0, y.shape)
     trusted = known & (np.abs(y - x) <= _OUTLIER * _noise(x, y, known))
     y = np.where(trusted, y, x)
-    axes = _axes_of_noise((y - x)[trusted.all(axis=2)])
-    x, y = x @ axes, y @ axes
-    noise = _noise(x, y, trusted)
-    white = noise_level.white_deviation(y / noise, trusted)
-    if white is not None and _NOT_WHITE < white < 1:
-        noise = noise * np.float32(white)
+    axes, own = _axes_of_noise(y, trusted)
+    if axes is not None:
+        x, y = x @ axes, y @ axes
+        noise = _noise(x, y, trusted.all(axis=2, keepdims=True), _STILL)
+    else:
+        noise = _noise(x, y, trusted)
+        white = noise_level.white_deviation(y / noise, trusted)
+        if white is not None and _NOT_WHITE * own < white < own:
+            noise *= np.float32(white / own)
     # In deviations of the noise, so that one strength serves all channels.
     picture = y / noise
     mean = (1 - _NLM_SHARE) * x / noise + _NLM_SHARE * _nonlocal_means(picture)
@@ -84,31 +91,38 @@ def denoised(x: Image, observation: Observation) -> Image:
     pilot = (1 - _WIENER_SHARE) * mean + _WIENER_SHARE * wiener.filtered(picture, mean, _PILOT)
     for side in _SIDES:
         pilot = nonlocal_bayes.filtered(picture, pilot, 1.0, side)
-    return np.clip(noise * np.asarray(pilot) @ axes.T, 0, 1).astype(x.dtype)
+    image = noise * np.asarray(pilot)
+    return np.clip(image if axes is None else image @ axes.T, 0, 1).astype(x.dtype)
 
 
-def _noise(x: Image, y: Image, known: Bool[np.ndarray, "h w c"]) -> Float[np.ndarray, " c"]:
+def _noise(x: Image, y: Image, known: Known, quiet: float = _QUIET) -> Float[np.ndarray, " c"]:
     """The deviations of the channels' noise."""
+    known = np.broadcast_to(known, y.shape)
     channels = zip(*(np.moveaxis(image, -1, 0) for image in (x, y, known)), strict=True)
     noise = np.array([noise_level.deviation(*channel) for channel in channels])
-    return np.maximum(noise, max(_LEAST_NOISE, _QUIET * noise.max())).astype(y.dtype)
+    return np.maximum(noise, max(_LEAST_NOISE, quiet * noise.max())).astype(y.dtype)
 
 
-def _axes_of_noise(left: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "c c"]:
-    """Along which the noise of a picture whose channels have it in common is not correlated.
+def _axes_of_noise(y: Image, noisy: Known) -> tuple[Float[np.ndarray, "c c"] | None, float]:
+    """Along which the noise of the channels has nothing in common.
 
-    The grain of a scanned photograph is, and a grey picture that is stored in colours has the same
-    noise in all of them. Where the channels have little of it in common, the axes are the channels:
-    what texture the network lacks is common to them as well.
+    The grain of a scanned photograph is much the same in all channels, and a grey picture that is
+    stored in colours has the same noise in all of them.
+
+    Returns:
+        The axes as columns; None if they are much the same as the channels. And where the noise of
+        the channels is partly in common, how strong it is along the axis along which it is weakest,
+        of 1 in each of them; 0 if that is not known.
     """
-    channels = left.shape[1]
-    own = np.eye(channels, dtype=left.dtype)
-    if channels == 1 or len(left) < 2:
-        return own
-    covariance = np.cov(left, rowvar=False, dtype=np.float64)
-    size = np.sqrt(np.diag(covariance))
-    common = covariance[np.triu_indices(channels, 1)].mean() / max(size.mean() ** 2, 1e-12)
-    return np.linalg.eigh(covariance)[1].astype(left.dtype) if common > _IN_COMMON else own
+    covariance = noise_level.common_noise(y, noisy)
+    if covariance is None:
+        return None, 0.0
+    size = np.maximum(np.sqrt(np.diag(covariance)), _NOTHING)
+    correlation = covariance / np.outer(size, size)
+    others = correlation[np.triu_indices(len(size), 1)]
+    apart = others.size and others.mean() > _IN_COMMON and size.mean() > _CLEAR
+    axes = np.linalg.eigh(covariance)[1].astype(y.dtype) if apart else None
+    return axes, float(np.sqrt(max(np.linalg.eigvalsh(correlation)[0], 0)))
 
 
 def _nonlocal_means(picture: Image) -> Image:
