@@ -44,8 +44,9 @@ def common_noise(
 ) -> Float[np.ndarray, "c c"] | None:
     """The covariance of the channels' noise, where the picture has least texture.
 
-    For the channels have texture in common as well. It is that of the second differences (see
-    `deviation`) in the flattest tenth of the blocks of 8 x 8 of them.
+    For the channels have texture in common as well. It is that of the second differences in the
+    flattest tenth of the blocks of 8 x 8 of them, so a little less than in the whole picture, but
+    correlated as there.
 
     Args:
         y: the noisy picture.
@@ -55,22 +56,22 @@ def common_noise(
         The covariance; None if there are too few blocks.
     """
     differences = second_differences(y)
-    whole = np.asarray(second_differences_known(noisy).all(axis=2))
+    # Clipped in all channels, it tells nothing.
+    whole = np.all(second_differences_known(noisy), axis=2) & np.any(differences, axis=2)
     h, w = (side // _BLOCK * _BLOCK for side in whole.shape)
 
     def blocks(values):
-        values = values[:h, :w].reshape(h // _BLOCK, _BLOCK, w // _BLOCK, _BLOCK, -1)
-        return values.swapaxes(1, 2).reshape(-1, _BLOCK**2, values.shape[-1])
+        channels = values.shape[2]
+        values = values[:h, :w].reshape(h // _BLOCK, _BLOCK, w // _BLOCK, _BLOCK, channels)
+        return values.swapaxes(1, 2).reshape(h * w // _BLOCK**2, _BLOCK**2, channels)
 
     seen, some = blocks(differences * whole[..., None]), blocks(whole[..., None])
     counts = some.sum(axis=(1, 2))
     enough = counts >= _BLOCK**2 // 4
+    if enough.sum() < _BLOCKS:
+        return None
     seen, counts = seen[enough], counts[enough]
     energy = np.square(seen).sum(axis=(1, 2), dtype=np.float64) / counts
-    varied = energy > 0  # clipped all over, it tells nothing
-    if varied.sum() < _BLOCKS:
-        return None
-    seen, counts, energy = seen[varied], counts[varied], energy[varied]
     flattest = np.argsort(energy, kind="stable")[: max(_BLOCKS, len(energy) // 10)]
     values = seen[flattest].reshape(-1, y.shape[2]).astype(np.float64)
     return values.T @ values / counts[flattest].sum()

@@ -32,8 +32,9 @@ _ALIKE, _ALIKE_TO_FILL = 30, 45  # patches in a group
 _NEAREST = 3  # of a group, those whose missing values are estimated with it
 _ROWS = 6  # of groups at once, which bounds the memory
 _UNIT = 2.0**-14  # of the noise's deviation, in which estimates are added
-_FARTHEST = 16.0  # deviations that an estimate may be off the pilot; so no sum leaves 32 bits,
-_FARTHEST_OF_FEW = 128.0  # neither where only the nearest are estimated
+# How many deviations an estimate may be off the pilot. No sum leaves 32 bits: no more than 14 x 14
+# groups reach a pixel, each with as many estimates as it has members.
+_FARTHEST, _FARTHEST_OF_FEW = 16.0, 128.0
 _OWN_MISFIT = 0.9  # variances of noise between the noisy patches and a pilot that lacks nothing
 _LACKING = 0.5  # of what is more, the share that counts as picture
 _LEAST_SHARE = 1e-6  # of the sum of all variances in a group, what counts as noise at least

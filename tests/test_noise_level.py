@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
-from dip_jax import images
-from dip_jax.noise_level import deviation, white_deviation
+from dip_jax import images, noise_level
+from dip_jax.noise_level import common_noise, deviation, white_deviation
 
 
 @pytest.fixture(scope="module")
 def clean():
     return images.to_float(images.sample("coffee", 128).pixels)
+
+
+COV = np.cov
 
 
 def everywhere(y):
@@ -56,9 +59,15 @@ def test_values_without_noise_do_not_make_it_look_weaker(clean):
     assert white_deviation(y, noisy) == pytest.approx(0.1, rel=0.06)
 
 
-def test_of_a_large_picture_some_patches_are_enough():
-    y = np.random.default_rng(0).normal(0, 0.1, (900, 1000, 1))
-    assert white_deviation(y, everywhere(y)) == pytest.approx(0.1, rel=0.01)
+def test_of_a_large_picture_some_patches_are_enough(clean, monkeypatch):
+    monkeypatch.setattr(noise_level, "_NUMBERS", 300_000)
+    looked_at = []
+    monkeypatch.setattr(
+        np, "cov", lambda patches, **how: looked_at.append(patches.size) or COV(patches, **how)
+    )
+    y = clean + np.random.default_rng(0).normal(0, 0.1, clean.shape)
+    assert white_deviation(y, everywhere(y)) == pytest.approx(0.1, rel=0.08)
+    assert 200_000 < sum(looked_at) <= 300_000
 
 
 def test_a_picture_without_noise_has_none():
@@ -75,3 +84,44 @@ def test_nothing_is_said_of_a_picture_with_few_patches(shape):
 def test_nothing_is_said_where_no_value_has_noise():
     y = np.zeros((64, 64, 1))
     assert white_deviation(y, ~everywhere(y)) is None
+
+
+def with_noise_in_common(clean, share, sigma=0.1):
+    generator = np.random.default_rng(0)
+    own = generator.normal(0, sigma, clean.shape)
+    common = generator.normal(0, sigma, (*clean.shape[:2], 1))
+    return clean + np.sqrt(1 - share) * own + np.sqrt(share) * common
+
+
+def correlation(covariance):
+    size = np.sqrt(np.diag(covariance))
+    return covariance / np.outer(size, size)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_what_noise_the_channels_have_in_common(clean, share):
+    y = with_noise_in_common(clean, share)
+    expected = share + (1 - share) * np.eye(3)
+    covariance = common_noise(y, everywhere(y))
+    np.testing.assert_allclose(correlation(covariance), expected, atol=0.12)
+    assert 0.006 < np.diag(covariance).min() < np.diag(covariance).max() < 0.011
+
+
+def test_it_is_not_looked_for_where_values_have_been_put_in(clean):
+    y = with_noise_in_common(clean, 0.3)
+    noisy = np.random.default_rng(1).random((*clean.shape[:2], 1)) < 0.9
+    noisy = np.broadcast_to(noisy, y.shape)
+    found = correlation(common_noise(np.where(noisy, y, 0), noisy))
+    np.testing.assert_allclose(found, 0.3 + 0.7 * np.eye(3), atol=0.12)
+
+
+def test_it_is_not_looked_for_where_the_picture_is_clipped(clean):
+    y = np.clip(with_noise_in_common(clean, 1.0), 0, 1)
+    y[:64] = 1.0
+    assert common_noise(y, everywhere(y))[0, 0] > 0.006
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 90, 1), (16, 16, 3)])
+def test_of_a_few_blocks_it_is_not_said(shape):
+    y = np.random.default_rng(0).random(shape)
+    assert common_noise(y, everywhere(y)) is None

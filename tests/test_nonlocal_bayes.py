@@ -7,18 +7,18 @@ import pytest
 
 from dip_jax import nonlocal_bayes
 
-SIDE, STRIDE, RADIUS = 5, 3, 16
+STRIDE, RADIUS = 3, 16
 
 
-def cut(image, place):
+def cut(image, place, side):
     i, j = place
-    return image[i : i + SIDE, j : j + SIDE].ravel()
+    return image[i : i + side, j : j + side].ravel()
 
 
-def plainly(pilot, alike, members, estimate):
+def plainly(pilot, side, alike, members, estimate):
     """The mean of all estimates, with d x d covariances; `estimate(mean, covariance, place)`."""
     h, w, c = pilot.shape
-    last = [side - SIDE for side in (h, w)]
+    last = [length - side for length in (h, w)]
     # No more than there are around every one of them.
     alike = min(alike, np.prod([min(end, RADIUS) + 1 for end in last]))
     grid = [sorted({*range(0, end, STRIDE), end}) for end in last]
@@ -27,64 +27,64 @@ def plainly(pilot, alike, members, estimate):
     for i in grid[0]:
         for j in grid[1]:
             near = [
-                (np.square(cut(pilot, (a, b)) - cut(pilot, (i, j))).sum(), a, b)
+                (np.square(cut(pilot, (a, b), side) - cut(pilot, (i, j), side)).sum(), a, b)
                 for a in range(max(i - RADIUS, 0), min(i + RADIUS, last[0]) + 1)
                 for b in range(max(j - RADIUS, 0), min(j + RADIUS, last[1]) + 1)
             ]
             group = sorted(near)[:alike]
-            patches = np.stack([cut(pilot, (a, b)) for _, a, b in group])
+            patches = np.stack([cut(pilot, (a, b), side) for _, a, b in group])
             covariance = np.cov(patches, rowvar=False)
             places = [(a, b) for _, a, b in group]
             for a, b in places[:members]:
                 made = estimate(patches.mean(axis=0), covariance, (a, b), places)
-                total[a : a + SIDE, b : b + SIDE] += made.reshape(SIDE, SIDE, c)
-                count[a : a + SIDE, b : b + SIDE] += 1
+                total[a : a + side, b : b + side] += made.reshape(side, side, c)
+                count[a : a + side, b : b + side] += 1
     return total / count
 
 
 # Of the second, 8 rows of patches are in two bands, and the last ones overlap by more than others.
-@pytest.fixture(params=[(17, 23), (25, 34), (6, 24)], ids=str)
+@pytest.fixture(params=[((17, 23), 3), ((25, 34), 5), ((6, 24), 5), ((20, 18), 7)], ids=str)
 def example(request):
-    size = request.param
+    size, side = request.param
     rng = np.random.default_rng(0)
     clean = np.cumsum(rng.normal(size=(*size, 2)), axis=1)
     y, pilot = (clean + sigma * rng.normal(size=clean.shape) for sigma in (1.5, 0.9))
-    return y, pilot, rng.random((*size, 1)) < 0.6
+    return y, pilot, rng.random((*size, 1)) < 0.6, side
 
 
 def test_noise_is_taken_out_as_the_equations_say(example):
-    y, pilot, _ = example
+    y, pilot, _, side = example
     noise = 1.5
 
     def estimate(mean, covariance, place, places):
-        off = np.mean([np.square(cut(y, p) - cut(pilot, p)).mean() for p in places])
+        off = np.mean([np.square(cut(y, p, side) - cut(pilot, p, side)).mean() for p in places])
         lacking = 0.5 * max(off - 0.9 * noise**2, 0)
         inside = covariance + lacking * np.eye(mean.size)
         gain = inside @ np.linalg.inv(inside + noise**2 * np.eye(mean.size))
-        return mean + gain @ (cut(y, place) - mean)
+        return mean + gain @ (cut(y, place, side) - mean)
 
-    made = nonlocal_bayes.filtered(jnp.asarray(y, "f4"), jnp.asarray(pilot, "f4"), noise)
-    np.testing.assert_allclose(made, plainly(pilot, 30, 30, estimate), atol=2e-3)
+    made = nonlocal_bayes.filtered(jnp.asarray(y, "f4"), jnp.asarray(pilot, "f4"), noise, side)
+    np.testing.assert_allclose(made, plainly(pilot, side, 30, 30, estimate), atol=2e-3)
 
 
 def test_what_is_unknown_is_estimated_as_the_equations_say(example):
-    y, pilot, known = example
+    y, pilot, known, side = example
     noise = 0.4
 
     def estimate(mean, covariance, place, places):
-        there = cut(np.broadcast_to(known, y.shape), place)
+        there = cut(np.broadcast_to(known, y.shape), place, side)
         rows = covariance[there]
         inside = rows[:, there] + noise**2 * np.eye(there.sum())
-        return mean + rows.T @ np.linalg.solve(inside, (cut(y, place) - mean)[there])
+        return mean + rows.T @ np.linalg.solve(inside, (cut(y, place, side) - mean)[there])
 
     made = nonlocal_bayes.filled(
-        *(jnp.asarray(a, "f4") for a in (y, known, pilot)), jnp.float32(noise)
+        *(jnp.asarray(a, "f4") for a in (y, known, pilot)), jnp.float32(noise), side
     )
-    np.testing.assert_allclose(made, plainly(pilot, 45, 3, estimate), atol=1e-2)
+    np.testing.assert_allclose(made, plainly(pilot, side, 45, 3, estimate), atol=1e-2)
 
 
 def test_unknown_values_have_no_say(example):
-    y, pilot, known = (jnp.asarray(a, "f4") for a in example)
+    y, pilot, known = (jnp.asarray(a, "f4") for a in example[:3])
     made = [
         nonlocal_bayes.filled(jnp.where(known > 0, y, other), known, pilot, 0.4)
         for other in (0.0, 100.0)

@@ -153,7 +153,7 @@ def test_an_array_is_told_beforehand_that_there_are_none():
     assert not any(words in line for line in prepare("denoise", flat + white).advice())
 
 
-def test_texture_is_not_taken_for_white_noise(clean, monkeypatch):
+def test_texture_does_not_make_the_noise_stronger(clean, monkeypatch):
     y = noisy(clean, 10 / 255)
     x = smoothed(clean)
     made = psnr(denoised(x, observe(y)[0]), clean)
@@ -161,11 +161,22 @@ def test_texture_is_not_taken_for_white_noise(clean, monkeypatch):
     assert made > psnr(denoised(x, observe(y)[0]), clean) + 0.2
 
 
-def test_noise_that_is_the_same_in_all_channels_is_taken_out_too(clean):
-    grain = np.random.default_rng(0).normal(0, SIGMA, (*clean.shape[:2], 1))
-    y = np.clip(clean + grain, 0, 1).astype(np.float32)
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 1.0])
+def test_noise_that_the_channels_have_in_common_is_taken_out_too(clean, share):
+    rng = np.random.default_rng(0)
+    own, common = (rng.normal(0, SIGMA, (*clean.shape[:2], channels)) for channels in (3, 1))
+    y = clean + np.sqrt(1 - share) * own + np.sqrt(share) * common
+    y = np.clip(y, 0, 1).astype(np.float32)
     x = smoothed(y)
-    assert psnr(denoised(x, observe(y)[0]), clean) > psnr(x, clean) + 0.6
+    assert psnr(denoised(x, observe(y)[0]), clean) > psnr(x, clean) + 1.4
+
+
+def test_noise_in_common_where_values_are_unknown(clean):
+    rng = np.random.default_rng(0)
+    y = np.clip(clean + rng.normal(0, SIGMA, (*clean.shape[:2], 1)), 0, 1).astype(np.float32)
+    x = smoothed(y)
+    y[rng.random(y.shape) < 0.1] = np.nan
+    assert psnr(denoised(x, observe(y)[0]), clean) > psnr(x, clean) + 0.9
 
 
 def test_none_where_the_noise_is_correlated():
