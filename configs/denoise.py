@@ -2,11 +2,11 @@
 
     python -m dip_jax.main --config=configs/denoise.py
 
-Measured at commit 8951ed2 from a cold start on two cores of an AMD EPYC, compilation included,
-against the clean picture (the time beside other work, and so too long):
+Measured at commit 258da93 from a cold start on two cores of an AMD EPYC, compilation included,
+against the clean picture:
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
-    none      300 x 200   4 min 28 s     1706 (1506)         20.22 dB degraded, 31.56 dB restored
+    none      300 x 200   3 min 32 s     1706 (1506)         20.22 dB degraded, 31.66 dB restored
 
 Peak memory 2.4 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
 accelerator, has not been measured.

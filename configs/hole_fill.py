@@ -2,11 +2,11 @@
 
     python -m dip_jax.main --config=configs/hole_fill.py
 
-Measured at commit 8951ed2 from a cold start on two cores of an AMD EPYC, compilation included,
+Measured at commit 258da93 from a cold start on two cores of an AMD EPYC, compilation included,
 against the clean picture:
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
-    none      300 x 200   1 min 5 s      600 (600)           17.91 dB degraded, 33.47 dB restored
+    none      300 x 200   1 min 16 s     600 (600)           17.91 dB degraded, 33.71 dB restored
 
 Peak memory 1.9 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
 accelerator, has not been measured.

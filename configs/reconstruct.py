@@ -2,13 +2,13 @@
 
     python -m dip_jax.main --config=configs/reconstruct.py
 
-Measured at commit 8951ed2 from a cold start on two cores of an AMD EPYC, compilation included,
+Measured at commit 258da93 from a cold start on two cores of an AMD EPYC, compilation included,
 against the clean picture:
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
-    none      300 x 200   4 min 16 s     2400 (2399)         9.35 dB degraded, 33.92 dB restored
+    none      300 x 200   4 min 28 s     2400 (2399)         9.35 dB degraded, 34.32 dB restored
 
-Peak memory 2.4 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
+Peak memory 2.5 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
 accelerator, has not been measured.
 Any field can be overridden, as in --config.num_steps=500; `dip_jax/tasks.py` lists them all.
 """
