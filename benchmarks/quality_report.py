@@ -74,7 +74,8 @@ def about(results: Results) -> list[str]:
                     "by the known pixels, with a Wiener filter and non-local Bayes"
                     if results["masked"]
                     else "by non-local means, a Wiener filter and non-local Bayes of the degraded "
-                    "picture, for its own estimate of the noise; not where that seems correlated"
+                    "picture, for its own estimate of the noise; not where that seems correlated "
+                    "from pixel to pixel"
                 )
                 + "; the seconds are not counted, and the oracle's choice is that of the network's "
                 "image); output and average are the network's alone"

@@ -69,8 +69,8 @@ def denoise(
 
     An untrained network is fitted to the picture, and stopped before it fits the noise. Values that
     are NaN or infinite are taken as unknown, and filled. The network's image is refined by
-    other denoisers, unless the noise seems correlated (`refinement.denoised`; the option "refine",
-    False with the preset "paper").
+    other denoisers, unless the noise seems correlated from pixel to pixel (`refinement.denoised`;
+    the option "refine", False with the preset "paper").
 
     Args:
         image: `(h, w)`, or three axes with any number of channels; sides of 32 pixels or more. It

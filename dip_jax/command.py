@@ -54,22 +54,24 @@ _COMMANDS = {
         "text_inpaint",
         "fill thin damage: text, scratches",
         "Fills thin damage, such as overlaid text, scratches and dust. Known pixels come back\n"
-        "exactly as they are. What is filled is refined by a filter of them (--set refine=False:\n"
-        "not).",
+        "exactly as they are. What is filled is refined by them, with a Wiener filter and\n"
+        "non-local Bayes (--set refine=False: not).",
         "dip-jax inpaint scan.tif --mask scratches.png -o mended.tif",
     ),
     "fill-hole": (
         "hole_fill",
         "fill holes",
         "Fills holes, regions of which nothing is known. Known pixels come back exactly as they\n"
-        "are. What is filled is refined by a filter of them (--set refine=False: not).",
+        "are. What is filled is refined by them, with a Wiener filter and non-local Bayes\n"
+        "(--set refine=False: not).",
         "dip-jax fill-hole photo.png --mask hole.png -o filled.png",
     ),
     "reconstruct": (
         "reconstruct",
         "rebuild a picture from a part of its pixels",
         "Rebuilds a picture of which pixels are missing at random. Known pixels come back exactly\n"
-        "as they are. What is filled is refined by a filter of them (--set refine=False: not).",
+        "as they are. What is filled is refined by them, with a Wiener filter and non-local Bayes\n"
+        "(--set refine=False: not).",
         "dip-jax reconstruct sparse.png --mask missing.png -o full.png",
     ),
 }

@@ -39,14 +39,14 @@ def deviation(
     return min(max(left, own), _FITTED * left)
 
 
-def common_noise(
+def noise_covariance(
     y: Float[np.ndarray, "h w c"], noisy: Bool[np.ndarray, "h w c"]
 ) -> Float[np.ndarray, "c c"] | None:
     """The covariance of the channels' noise, where the picture has least texture.
 
-    For the channels have texture in common as well. It is that of the second differences in the
-    flattest tenth of the blocks of 8 x 8 of them, so a little less than in the whole picture, but
-    correlated as there.
+    For the channels have texture in common as well. It is that of the mixed second differences in
+    the flattest tenth of the blocks of 8 x 8 of them: up to 40 % less than in the whole picture,
+    but correlated as there.
 
     Args:
         y: the noisy picture.
@@ -56,8 +56,8 @@ def common_noise(
         The covariance; None if there are too few blocks.
     """
     differences = second_differences(y)
-    # Clipped in all channels, it tells nothing.
-    whole = np.all(second_differences_known(noisy), axis=2) & np.any(differences, axis=2)
+    # A channel without any difference is clipped there.
+    whole = np.all(second_differences_known(noisy) & (differences != 0), axis=2)
     h, w = (side // _BLOCK * _BLOCK for side in whole.shape)
 
     def blocks(values):
@@ -78,7 +78,7 @@ def common_noise(
 
 
 def second_differences(y: Float[np.ndarray, "h w *c"]) -> Float[np.ndarray, "h-1 w-1 *c"]:
-    """`(y[i, j] − y[i, j+1] − y[i+1, j] + y[i+1, j+1]) / 2`, with as much white noise as `y`."""
+    """The mixed ones `(y[i, j] − y[i, j+1] − y[i+1, j] + y[i+1, j+1]) / 2`; noise as in `y`."""
     return (y[1:, 1:] - y[1:, :-1] - y[:-1, 1:] + y[:-1, :-1]) / 2
 
 
@@ -97,8 +97,9 @@ def white_deviation(
     variance: the largest are left out until the mean of the others is no more than their median.
 
     That holds of noise of which no two channels have a part in common, and which is equally strong
-    in all of them. Of other noise it mostly finds less than there is, and in a picture of nothing
-    but fine texture it finds noise that there is not.
+    in all of them. Where they have, it finds that of the axis along which there is least; of other
+    noise it mostly finds less than there is; and in a picture of nothing but fine texture it finds
+    noise that there is not.
 
     Source: Chen, Zhu, Heng, "An Efficient Statistical Method for Image Noise Level Estimation",
     ICCV 2015, algorithm 1; with smaller patches, of a large picture with some of them, and with the
@@ -109,18 +110,19 @@ def white_deviation(
         noisy: False where a value of it has no noise, having been put there.
 
     Returns:
-        The deviation; None if the picture is too small for it to be found.
+        The deviation; None if the picture is too small for it to be found, or has more than 40
+        channels.
     """
     h, w, channels = y.shape
     values = _PATCH**2 * channels
     count = max(h - _PATCH + 1, 0) * max(w - _PATCH + 1, 0)
-    apart = -(-count * values // _NUMBERS)  # of the rows of patches, one in so many
-    if not noisy.any() or count < _PER_VALUE * values * max(apart, 1):
+    step = -(-count * values // _NUMBERS)  # of the rows of patches, one in so many
+    if not noisy.any() or count < _PER_VALUE * values * max(step, 1):
         return None
-    patches = sliding_window_view(y.astype(np.float64), (_PATCH, _PATCH), axis=(0, 1))[::apart]
-    spread = np.linalg.eigvalsh(np.cov(patches.reshape(-1, values), rowvar=False))  # ascending
+    patches = sliding_window_view(y.astype(np.float64), (_PATCH, _PATCH), axis=(0, 1))[::step]
+    eigenvalues = np.linalg.eigvalsh(np.cov(patches.reshape(-1, values), rowvar=False))  # ascending
     kept = values
-    while spread[:kept].mean() > np.median(spread[:kept]):
+    while eigenvalues[:kept].mean() > np.median(eigenvalues[:kept]):
         kept -= 1
     # A value without noise takes its share of it from the mean.
-    return float(np.sqrt(max(spread[:kept].mean(), 0) / noisy.mean()))
+    return float(np.sqrt(max(eigenvalues[:kept].mean(), 0) / noisy.mean()))

@@ -165,8 +165,8 @@ def _alike(
     Args:
         guide: a band of the pilot with a margin of the radius around it.
         top: the row of the picture at which the band begins.
-        rows: where in the band a group's patch begins.
-        columns: the same.
+        rows: at which rows of the band the groups' patches begin.
+        columns: at which columns.
         last: along both sides of the picture, where the last patch begins.
         side: of a patch.
         alike: so many.

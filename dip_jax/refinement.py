@@ -37,11 +37,11 @@ _PILOT = np.float32(np.sqrt(0.5))  # the pilot lacks some of the picture; so les
 _OUTLIER = 4.0  # deviations; of normal noise one value in 16,000 is farther off
 _LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
 _NOT_WHITE = 2 / 3  # if white noise is less than this share of the noise, it is not all of it
-_IN_COMMON = 0.4  # correlation of the channels' noise from which on it is taken apart,
-_CLEAR = 3 / 255  # if it is so strong that it is not texture,
-_STILL = 0.15  # and then an axis counts as having no smaller part of the noisiest one's
+_IN_COMMON = 0.4  # least correlation of the channels' noise at which it is taken apart
+_CLEAR = 3 / 255  # least noise at which that is believed to be of noise, and not of texture
+_QUIET = 0.4  # least noise of a channel, of the noisiest one's
+_STILL = 0.15  # the same of an axis along which the noise is not correlated
 _NOTHING = 1e-6  # so that what is divided by is not 0
-_QUIET = 0.4  # a channel's noise counts as no smaller part of the noisiest one's
 
 
 def denoised(x: Image, observation: Observation) -> Image:
@@ -49,20 +49,22 @@ def denoised(x: Image, observation: Observation) -> Image:
 
     First `m = 3/4·x + 1/4·NLM(y)`; then 3/5 of `m` and 2/5 of `y` filtered by `wiener.filtered`,
     for which `m` is the pilot. With that as its pilot, the result is `y` filtered by
-    `nonlocal_bayes.filtered`, three times, each time with larger patches and with the last result
-    as the pilot: the less noise a pilot has, the better it tells which large patches are alike.
+    `nonlocal_bayes.filtered`, three times, with patches of 3, 5 and then 7 pixels and with the last
+    result as the pilot: the less noise a pilot has, the better it tells which large patches are
+    alike.
 
     Single wrong values would be kept by all of them. So values of `y` that are unknown or more than
     four deviations off `x` are taken from `x` before; that serves as long as no more than a third
     of the values are wrong.
 
-    How strong the noise is, is measured in each channel; if that of all channels together, taken
-    for white, is less, but not by more than a third, the rest was texture. If they have most of
-    their noise in common, as has a grey picture that is stored in colours, axes along which they
-    have not are treated as the channels. The noise is taken for white and for as strong in all of a
-    channel: noise that is correlated, as from pixel to pixel or along the rows, is kept in part,
-    and where it is much stronger in one part of the picture than in another, too much of it may be
-    kept there.
+    How strong the noise is, is measured in each channel. Texture adds to that; so if white noise as
+    `noise_level.white_deviation` finds it in all channels together is weaker by up to a third, the
+    noise of all channels is taken to be weaker by as much. If the channels' noise is clearly
+    correlated (by 0.4 or more), as in a grey picture that is stored in colours, axes along which it
+    is not are treated as the channels. The noise is taken for white and for as strong in all of a
+    channel: noise that is correlated from pixel to pixel, or along the rows, is kept in part, and
+    where it is much stronger in one part of the picture than in another, too much of it may be kept
+    there.
 
     Args:
         x: the network's image, in [0, 1].
@@ -73,17 +75,19 @@ def denoised(x: Image, observation: Observation) -> Image:
     """
     y = np.asarray(observation.y)
     known = np.broadcast_to(np.asarray(observation.known) > 0, y.shape)
-    trusted = known & (np.abs(y - x) <= _OUTLIER * _noise(x, y, known))
+    trusted = known & (np.abs(y - x) <= _OUTLIER * _at_least(_noise(x, y, known), _QUIET))
     y = np.where(trusted, y, x)
-    axes, own = _axes_of_noise(y, trusted)
+    axes, weakest = _axes_of_noise(y, trusted)
     if axes is not None:
         x, y = x @ axes, y @ axes
-        noise = _noise(x, y, trusted.all(axis=2, keepdims=True), _STILL)
+        noise = _at_least(_noise(x, y, trusted.all(axis=2, keepdims=True)), _STILL)
     else:
-        noise = _noise(x, y, trusted)
+        measured = _noise(x, y, trusted)
+        noise = _at_least(measured, _QUIET)
         white = noise_level.white_deviation(y / noise, trusted)
-        if white is not None and _NOT_WHITE * own < white < own:
-            noise *= np.float32(white / own)
+        as_measured = np.array_equal(noise, measured)  # or it is not as strong in all channels
+        if as_measured and white is not None and _NOT_WHITE * weakest < white < weakest:
+            noise *= np.float32(white / weakest)
     # In deviations of the noise, so that one strength serves all channels.
     picture = y / noise
     mean = (1 - _NLM_SHARE) * x / noise + _NLM_SHARE * _nonlocal_means(picture)
@@ -95,33 +99,39 @@ def denoised(x: Image, observation: Observation) -> Image:
     return np.clip(image if axes is None else image @ axes.T, 0, 1).astype(x.dtype)
 
 
-def _noise(x: Image, y: Image, known: Known, quiet: float = _QUIET) -> Float[np.ndarray, " c"]:
+def _noise(x: Image, y: Image, known: Known) -> Float[np.ndarray, " c"]:
     """The deviations of the channels' noise."""
     known = np.broadcast_to(known, y.shape)
     channels = zip(*(np.moveaxis(image, -1, 0) for image in (x, y, known)), strict=True)
-    noise = np.array([noise_level.deviation(*channel) for channel in channels])
-    return np.maximum(noise, max(_LEAST_NOISE, quiet * noise.max())).astype(y.dtype)
+    return np.array([noise_level.deviation(*channel) for channel in channels], y.dtype)
+
+
+def _at_least(noise: Float[np.ndarray, " c"], share: float) -> Float[np.ndarray, " c"]:
+    """The deviations, none of them less than so much of the largest one."""
+    return np.maximum(noise, noise.dtype.type(max(_LEAST_NOISE, share * noise.max())))
 
 
 def _axes_of_noise(y: Image, noisy: Known) -> tuple[Float[np.ndarray, "c c"] | None, float]:
-    """Along which the noise of the channels has nothing in common.
+    """Along which the channels' noise is not correlated.
 
     The grain of a scanned photograph is much the same in all channels, and a grey picture that is
     stored in colours has the same noise in all of them.
 
     Returns:
-        The axes as columns; None if they are much the same as the channels. And where the noise of
-        the channels is partly in common, how strong it is along the axis along which it is weakest,
-        of 1 in each of them; 0 if that is not known.
+        The axes as columns, if the noise is clearly correlated between the channels; else None. And
+        with each channel's noise scaled to a deviation of 1, the least deviation along any axis: 1
+        if the channels' noise is independent, less the more it is correlated; 0 if all of it is in
+        common, or if there is too little to see.
     """
-    covariance = noise_level.common_noise(y, noisy)
+    covariance = noise_level.noise_covariance(y, noisy)
     if covariance is None:
         return None, 0.0
-    size = np.maximum(np.sqrt(np.diag(covariance)), _NOTHING)
-    correlation = covariance / np.outer(size, size)
-    others = correlation[np.triu_indices(len(size), 1)]
-    apart = others.size and others.mean() > _IN_COMMON and size.mean() > _CLEAR
-    axes = np.linalg.eigh(covariance)[1].astype(y.dtype) if apart else None
+    deviations = np.maximum(np.sqrt(np.diag(covariance)), _NOTHING)
+    correlation = covariance / np.outer(deviations, deviations)
+    off_diagonal = correlation[np.triu_indices(len(deviations), 1)]
+    clear = off_diagonal.size and deviations.mean() > _CLEAR
+    in_common = clear and off_diagonal.mean() > _IN_COMMON
+    axes = np.linalg.eigh(covariance)[1].astype(y.dtype) if in_common else None
     return axes, float(np.sqrt(max(np.linalg.eigvalsh(correlation)[0], 0)))
 
 
@@ -147,9 +157,10 @@ def filled(x: Image, observation: Observation, held: Known | None = None) -> Ima
     What is corrected is `x` as it meets the known values (`composite.seamless`). First by the
     difference that `wiener.filled` makes to it, with `x` itself as its pilot, for it has little of
     their noise. That goes in the right direction, but mostly not far enough: 1.5 times the
-    difference is added. Then by the difference of `nonlocal_bayes.filled`, five times, each time
-    with the last result as the pilot, which brings what is known farther into a hole; half of the
-    root mean square of what the network is off the known values counts as their noise.
+    difference is added. Then by the difference that five passes of `nonlocal_bayes.filled` make,
+    with patches of 7 and at last of 5 pixels, each with the last result as its pilot, which brings
+    what is known farther into a hole; half of the root mean square of what the network is off the
+    known values counts as their noise.
 
     Held-out values tell how much each should be in this picture, from 0 to 2 times: all of it is
     done before as if they were unknown. They say little where they are few, and of the inside of

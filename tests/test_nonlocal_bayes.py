@@ -84,20 +84,21 @@ def test_what_is_unknown_is_estimated_as_the_equations_say(example):
 
 
 def test_unknown_values_have_no_say(example):
-    y, pilot, known = (jnp.asarray(a, "f4") for a in example[:3])
+    *arrays, side = example
+    y, pilot, known = (jnp.asarray(a, "f4") for a in arrays)
     made = [
-        nonlocal_bayes.filled(jnp.where(known > 0, y, other), known, pilot, 0.4)
+        nonlocal_bayes.filled(jnp.where(known > 0, y, other), known, pilot, 0.4, side)
         for other in (0.0, 100.0)
     ]
     np.testing.assert_array_equal(*made)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 40), (6, 5)])
-def test_of_any_size(size):
+@pytest.mark.parametrize(("size", "side"), [((1, 1), 7), ((3, 40), 5), ((6, 5), 7)])
+def test_of_any_size(size, side):
     image = jnp.asarray(np.random.default_rng(1).random((*size, 1)), "f4")
     for made in (
-        nonlocal_bayes.filtered(image, image, 0.1),
-        nonlocal_bayes.filled(image, jnp.ones_like(image), image, 0.1),
+        nonlocal_bayes.filtered(image, image, 0.1, side),
+        nonlocal_bayes.filled(image, jnp.ones_like(image), image, 0.1, side),
     ):
         assert made.shape == image.shape and made.dtype == image.dtype
         assert np.all(np.isfinite(made)) and np.abs(made - image).max() < 1

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from dip_jax import composite, images, noise_level, tasks
+from dip_jax import composite, images, noise_level, refinement, tasks
 from dip_jax.array_fits import prepare
 from dip_jax.ensembles import against_clean, is_refined
 from dip_jax.observation import observe
@@ -169,6 +169,29 @@ def test_noise_that_the_channels_have_in_common_is_taken_out_too(clean, share):
     y = np.clip(y, 0, 1).astype(np.float32)
     x = smoothed(y)
     assert psnr(denoised(x, observe(y)[0]), clean) > psnr(x, clean) + 1.4
+
+
+def test_noise_in_common_is_taken_apart(clean, monkeypatch):
+    y = np.repeat(noisy(clean[..., :1]), 3, axis=2)  # a grey picture that is stored in colours
+    grey, x = np.repeat(clean[..., :1], 3, axis=2), smoothed(y)
+    made = psnr(denoised(x, observe(y)[0]), grey)
+    monkeypatch.setattr(refinement, "_axes_of_noise", lambda *_: (None, 0.0))
+    assert made > psnr(denoised(x, observe(y)[0]), grey) + 0.6
+
+
+@pytest.mark.parametrize("sigma", [5, 25])
+def test_texture_in_common_is_not_taken_for_noise_in_common(clean, sigma):
+    y = noisy(clean, sigma / 255)
+    axes, weakest = refinement._axes_of_noise(y, np.ones(y.shape, bool))
+    assert axes is None and 0.8 < weakest <= 1
+
+
+def test_white_noise_is_not_looked_for_where_a_channel_has_much_less(clean, monkeypatch):
+    rng = np.random.default_rng(0)
+    y = np.clip(clean + rng.normal(0, 1, clean.shape) * (0.02, 0.1, 0.1), 0, 1).astype(np.float32)
+    made = denoised(clean, observe(y)[0])
+    monkeypatch.setattr(noise_level, "white_deviation", lambda *_: None)
+    np.testing.assert_array_equal(made, denoised(clean, observe(y)[0]))
 
 
 def test_noise_in_common_where_values_are_unknown(clean):
