@@ -84,10 +84,10 @@ def denoised(x: Image, observation: Observation) -> Image:
     else:
         measured = _noise(x, y, trusted)
         noise = _at_least(measured, _QUIET)
-        white = noise_level.white_deviation(y / noise, trusted)
-        as_measured = np.array_equal(noise, measured)  # or it is not as strong in all channels
-        if as_measured and white is not None and _NOT_WHITE * weakest < white < weakest:
-            noise *= np.float32(white / weakest)
+        if weakest and np.array_equal(noise, measured):  # or it is not as strong in all channels
+            white = noise_level.white_deviation(y / noise, trusted)
+            if white is not None and _NOT_WHITE * weakest < white < weakest:
+                noise *= np.float32(white / weakest)
     # In deviations of the noise, so that one strength serves all channels.
     picture = y / noise
     mean = (1 - _NLM_SHARE) * x / noise + _NLM_SHARE * _nonlocal_means(picture)
