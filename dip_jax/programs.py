@@ -26,6 +26,7 @@ import jax
 from jax.experimental import serialize_executable
 from jax.experimental.compilation_cache import compilation_cache
 
+import dip_jax
 from dip_jax.files import is_temporary, write_bytes
 
 _SUFFIX = ".program"
@@ -205,13 +206,11 @@ def _settings() -> list[tuple[str, Any]]:
 @functools.cache
 def _surroundings() -> tuple[Any, ...]:
     """What does not change within a process: source, versions, machine."""
-    source = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        source.update(path.read_bytes())
+    source = source_digest(Path(dip_jax.__file__).parent)
     packages = ("jax", "jaxlib", "flax", "optax", "numpy", "dm-pix")
     devices = jax.local_devices()
     return (
-        source.hexdigest(),
+        source,
         sys.version,
         *(version(package) for package in packages),
         devices[0].client.platform_version,
@@ -219,6 +218,15 @@ def _surroundings() -> tuple[Any, ...]:
         os.environ.get("XLA_FLAGS", ""),
         _processor(),
     )
+
+
+def source_digest(package: Path) -> str:
+    """Of every module of a package, in all its folders: an edit of any makes other programs."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(f"{path.relative_to(package)}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 _TELLING = ("model name", "flags", "CPU part", "Features")  # of x86 and of ARM

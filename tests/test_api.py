@@ -4,10 +4,10 @@ import inspect
 import subprocess
 import sys
 import typing
-from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import ROOT
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -80,8 +80,7 @@ def test_overloads_take_what_the_functions_take():
 
 def test_importing_the_package_does_not_import_jax():
     code = "import dip_jax, sys; assert 'jax' not in sys.modules and 'numpy' not in sys.modules"
-    root = Path(__file__).parents[1]
-    assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def test_no_other_name():

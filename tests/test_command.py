@@ -5,10 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import ROOT
 from PIL import Image
 
 import dip_jax
@@ -16,7 +16,6 @@ from dip_jax import command, images, overrides, tasks
 from dip_jax.one_off import restore_file
 from dip_jax.signals import Stopping
 
-ROOT = Path(__file__).parents[1]
 TINY = tuple(
     word
     for setting in (

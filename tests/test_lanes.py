@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from checkout import ROOT
 
 from dip_jax import images, restoring, tasks
 from dip_jax.checkpoints import Checkpoints
@@ -297,7 +298,7 @@ print(json.dumps(results))
 @pytest.mark.slow
 def test_eight_devices_give_the_results_of_one(tmp_path):
     program = _ON_EIGHT.format(folder=str(Path(__file__).parent), out=str(tmp_path / "x"))
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     done = subprocess.run(
         [sys.executable, "-c", program],
         env=environment,

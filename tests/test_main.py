@@ -6,14 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from PIL import Image
 
 from dip_jax import images
 
-ROOT = Path(__file__).parents[1]
 TINY = (
     "--config.network.scales=2",
     "--config.network.down=(4,)",

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from checkout import ROOT
 from picture_files import random_pixels
 from PIL import Image
 
@@ -22,7 +23,6 @@ from dip_jax.one_off import restore_file
 from dip_jax.progress import PlainProgress
 from dip_jax.runs import run
 
-ROOT = Path(__file__).parents[1]
 TINY = {
     "network.scales": 1,
     "network.down": (4,),

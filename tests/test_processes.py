@@ -7,16 +7,15 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import ROOT
 
 from dip_jax.errors import InputError
 from dip_jax.processes import ALONE, join
 from dip_jax.runs import _deal
 
-ROOT = Path(__file__).parents[1]
 TINY = (
     "--config=configs/denoise.py:quick",
     "--config.network.scales=2",

@@ -1,6 +1,7 @@
 """Programs that are kept on disk."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import dip_jax
 from dip_jax import programs, tasks
 from dip_jax.observation import observe
 from dip_jax.restoring import restore
@@ -240,3 +242,33 @@ print(all((a == b).all() for a, b in zip(found, expected)))
         text=True,
     )
     assert result.stdout.strip() == "True", result.stderr
+
+
+def test_an_edit_in_any_folder_of_the_package_makes_other_programs(tmp_path):
+    """A copy of the package: each module alone, however deep, has a say in the digest."""
+    package = tmp_path / "dip_jax"
+    shutil.copytree(Path(dip_jax.__file__).parent, package)
+    (package / "deep" / "deeper").mkdir(parents=True)
+    (package / "deep" / "deeper" / "leaf.py").write_text("x = 1\n")
+    before = programs.source_digest(package)
+    for path in sorted(package.rglob("*.py")):
+        content = path.read_bytes()
+        path.write_bytes(content + b"# edited\n")
+        assert programs.source_digest(package) != before, path
+        path.write_bytes(content)
+    assert programs.source_digest(package) == before
+    (package / "deep" / "deeper" / "leaf.py").rename(package / "deep" / "leaf.py")
+    assert programs.source_digest(package) != before
+
+
+def test_a_kept_program_is_thrown_away_when_the_source_changes(folder, monkeypatch):
+    programs.kept(Traced().function, "sums")(arguments())
+    monkeypatch.setattr(programs, "source_digest", lambda package: "of an edited package")
+    programs._surroundings.cache_clear()
+    try:
+        again = Traced()
+        programs.kept(again.function, "sums")(arguments())
+        assert again.count == 1
+    finally:
+        monkeypatch.undo()
+        programs._surroundings.cache_clear()

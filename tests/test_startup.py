@@ -3,10 +3,10 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import pytest
+from checkout import ROOT
 
 from dip_jax import programs, startup
 
@@ -96,7 +96,7 @@ def started(tmp_path):
     for name in ("dip-jax", "host.py"):
         (tmp_path / name).write_text(PROGRAM)
     environment = {k: v for k, v in os.environ.items() if k != "GLIBC_TUNABLES"}
-    environment["PYTHONPATH"] = str(Path(startup.__file__).parents[1])
+    environment["PYTHONPATH"] = str(ROOT)
 
     def start(*arguments, options=(), program="dip-jax"):
         done = subprocess.run(
@@ -145,7 +145,7 @@ def test_a_module_that_is_a_command_starts_anew(tmp_path):
         [sys.executable, "-m", "dip_jax.main", "--config=missing.py"],
         capture_output=True,
         text=True,
-        cwd=Path(startup.__file__).parents[1],
+        cwd=ROOT,
         env=environment | {"PYTHONPATH": str(tmp_path)},
     )
     assert done.stdout.splitlines()[:2] == ["tunables None", "tunables glibc.malloc.hugetlb=1"]
