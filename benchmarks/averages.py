@@ -28,10 +28,11 @@ from benchmarks.ensemble_figures import stopped_by_mean
 from benchmarks.quality_fits import scoring
 from benchmarks.quality_plan import SUITES, Picture, digest, samples
 from benchmarks.tables import commit, kept, machine, table, write_report
-from dip_jax import metrics, tasks
+from dip_jax import tasks
 from dip_jax.fit_state import Lane
 from dip_jax.fitting import make_chunk, make_fit
-from dip_jax.observation import observe
+from dip_jax.forward import metrics
+from dip_jax.forward.observation import observe
 from dip_jax.overrides import override, parsed
 from dip_jax.stopping import Criterion, Judgement, View
 

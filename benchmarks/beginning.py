@@ -6,7 +6,7 @@ import numpy as np
 
 from dip_jax.fit_state import Lane, LaneState
 from dip_jax.fitting import Fit
-from dip_jax.observation import Observation
+from dip_jax.forward.observation import Observation
 
 
 def begin(

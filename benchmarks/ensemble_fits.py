@@ -23,8 +23,8 @@ from benchmarks.samples import damaged
 from dip_jax import stopping, tasks
 from dip_jax.ensembles import shown
 from dip_jax.fitting import make_fit
+from dip_jax.forward.observation import Observation, hold_out, observe
 from dip_jax.lanes import Slots
-from dip_jax.observation import Observation, hold_out, observe
 from dip_jax.restoring import restore
 
 COUNTS = (1, 2, 4, 8)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from benchmarks.ensemble_figures import psnr
 from benchmarks.quality_plan import Pixels
-from dip_jax import metrics
+from dip_jax.forward import metrics
 
 Entry = dict[str, Any]
 Images = dict[str, Pixels]
@@ -19,7 +19,7 @@ FIGURES = ("psnr", "ssim", "oracle_psnr", "oracle_ssim", "seconds", "steps")
 
 
 def ssim(x: Pixels, clean: Pixels) -> float:
-    """The mean structural similarity, as `dip_jax.metrics` defines it."""
+    """The mean structural similarity, as `dip_jax.forward.metrics` defines it."""
     return float(metrics.ssim(jnp.asarray(x, jnp.float32), jnp.asarray(clean, jnp.float32)))
 
 

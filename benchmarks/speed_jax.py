@@ -55,8 +55,8 @@ def prepare(request: turns.Message, variant: turns.Message) -> Prepared:
     from benchmarks.beginning import begin
     from dip_jax import tasks
     from dip_jax.fitting import make_fit
+    from dip_jax.forward.observation import observe
     from dip_jax.lanes import Slots
-    from dip_jax.observation import observe
 
     start = time.perf_counter()
     config = speed_plan.configuration(request["task"], request["channels"], variant["precision"])

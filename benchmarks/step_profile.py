@@ -29,7 +29,7 @@ from benchmarks.samples import damaged
 from benchmarks.tables import commit, machine, table, write_report
 from dip_jax import tasks
 from dip_jax.fitting import make_chunk, make_fit
-from dip_jax.observation import observe
+from dip_jax.forward.observation import observe
 
 STEPS = 3
 LIBRARY = ("ynn", "dot", "convolution")

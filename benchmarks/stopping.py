@@ -34,10 +34,11 @@ from benchmarks.beginning import begin
 from benchmarks.quality_plan import digest
 from benchmarks.samples import damaged
 from benchmarks.tables import header, kept, row, write_report
-from dip_jax import composite, metrics, stopping, tasks
+from dip_jax import composite, stopping, tasks
 from dip_jax.fit_state import RUNNING
 from dip_jax.fitting import make_chunk, make_fit
-from dip_jax.observation import observe
+from dip_jax.forward import metrics
+from dip_jax.forward.observation import observe
 from dip_jax.overrides import override
 from dip_jax.stopping import Criterion, Judgement, View
 

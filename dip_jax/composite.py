@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dip_jax.observation import Observation
+from dip_jax.forward.observation import Observation
 
 _TOLERANCE = 1e-5
 

@@ -12,10 +12,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
-from dip_jax import composite, images, metrics, refinement
+from dip_jax import composite, images, refinement
 from dip_jax.correlated import sign_of_correlation
+from dip_jax.forward import metrics
+from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lane_jobs import Restoration
-from dip_jax.observation import Observation, with_gaps
 
 Image = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]

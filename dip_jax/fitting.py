@@ -22,7 +22,6 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool
 
-from dip_jax import metrics
 from dip_jax.fit_state import (
     AVG,
     DIVERGED,
@@ -36,8 +35,9 @@ from dip_jax.fit_state import (
     Snapshot,
     StepInfo,
 )
+from dip_jax.forward import metrics
+from dip_jax.forward.observation import Observation, hold_out, masked_mse, pad
 from dip_jax.networks import Architecture, Network, hourglass, network_input
-from dip_jax.observation import Observation, hold_out, masked_mse, pad
 from dip_jax.stopping import Criterion, View
 
 Tree = TypeVar("Tree")

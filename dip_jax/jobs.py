@@ -13,8 +13,8 @@ import numpy as np
 
 from dip_jax import degrade, guidance, images
 from dip_jax.errors import InputError
+from dip_jax.forward.observation import observe
 from dip_jax.images import Picture
-from dip_jax.observation import observe
 
 Config = Mapping[str, Any]
 

@@ -18,9 +18,9 @@ from dip_jax.checkpoints import Checkpoints
 from dip_jax.ensembles import composited, shown
 from dip_jax.errors import InputError
 from dip_jax.files import write_atomically
+from dip_jax.forward.observation import Observation
 from dip_jax.jobs import Job
 from dip_jax.lane_jobs import Log, Restoration
-from dip_jax.observation import Observation
 from dip_jax.progress import Progress
 
 Config = Mapping[str, Any]

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from dip_jax import composite, noise_level, nonlocal_bayes, wiener
-from dip_jax.observation import Observation, masked_mse
+from dip_jax.forward.observation import Observation, masked_mse
 
 Image = Float[np.ndarray, "h w c"]
 Known = Bool[np.ndarray, "h w k"]

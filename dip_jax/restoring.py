@@ -16,13 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from dip_jax import metrics, programs
+from dip_jax import programs
 from dip_jax.errors import InputError
 from dip_jax.fit_state import AVG, DIVERGED, RUNNING, Best, Lane, LaneState
 from dip_jax.fitting import Fit, FitSettings, make_fit
+from dip_jax.forward import metrics
+from dip_jax.forward.observation import Observation
 from dip_jax.lane_jobs import LaneJob, LaterJob, Log, Restoration, Row, check_size, fingerprint
 from dip_jax.lanes import Advance, Slots, device_bytes, expect, lane_bytes, memory_exhausted
-from dip_jax.observation import Observation
 from dip_jax.stopping import Criterion
 
 

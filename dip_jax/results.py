@@ -18,9 +18,9 @@ from dip_jax.ensembles import (
     members,
     uncertainty,
 )
+from dip_jax.forward.observation import observe
 from dip_jax.jobs import Job
 from dip_jax.lane_jobs import Restoration
-from dip_jax.observation import observe
 
 Config = Mapping[str, Any]
 

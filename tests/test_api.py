@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import dip_jax
 from dip_jax import images, overrides, progress, tasks
 from dip_jax.errors import InputError
-from dip_jax.observation import observe
+from dip_jax.forward.observation import observe
 from dip_jax.refinement import filled
 from dip_jax.runs import run
 

@@ -6,7 +6,7 @@ import pytest
 
 from dip_jax import inpaint
 from dip_jax.composite import harmonic, seamless
-from dip_jax.observation import Observation
+from dip_jax.forward.observation import Observation
 
 
 def picture(h=24, w=20, channels=3, seed=0):

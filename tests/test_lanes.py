@@ -16,9 +16,9 @@ from dip_jax import images, restoring, tasks
 from dip_jax.checkpoints import Checkpoints
 from dip_jax.errors import InputError
 from dip_jax.fitting import make_chunk, make_fit
+from dip_jax.forward.observation import observe
 from dip_jax.lane_jobs import LaneJob
 from dip_jax.lanes import Slots, lane_bytes
-from dip_jax.observation import observe
 from dip_jax.restoring import fit_lanes, restore
 
 STEPS = 12

@@ -13,7 +13,7 @@ import pytest
 
 import dip_jax
 from dip_jax import programs, tasks
-from dip_jax.observation import observe
+from dip_jax.forward.observation import observe
 from dip_jax.restoring import restore
 
 

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from dip_jax import composite, images, noise_level, refinement, tasks
 from dip_jax.array_fits import prepare
 from dip_jax.ensembles import against_clean, is_refined
-from dip_jax.observation import observe
+from dip_jax.forward.observation import observe
 from dip_jax.refinement import denoised, filled
 
 SIGMA = 25 / 255

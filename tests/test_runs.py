@@ -14,8 +14,8 @@ from skimage.metrics import peak_signal_noise_ratio
 from dip_jax import images, lane_folders, tasks
 from dip_jax.composite import seamless
 from dip_jax.errors import InputError
+from dip_jax.forward.observation import observe
 from dip_jax.jobs import prepare
-from dip_jax.observation import observe
 from dip_jax.progress import PlainProgress
 from dip_jax.refinement import denoised, filled
 from dip_jax.runs import run

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dip_jax.observation import masked_mse
+from dip_jax.forward.observation import masked_mse
 
 
 def psnr(

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax.observation import hold_out, masked_mse, observe, pad
+from dip_jax.forward.observation import hold_out, masked_mse, observe, pad
 
 
 def known_with_hole(h=40, w=30, channels=1):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from dip_jax import metrics
+from dip_jax.forward import metrics
 
 
 def pair(channels, h=40, w=50):

@@ -1,0 +1,1 @@
+"""What was observed of a picture, and how near an image is to it."""
