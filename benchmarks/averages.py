@@ -26,7 +26,7 @@ import numpy as np
 from benchmarks.beginning import begin
 from benchmarks.ensemble_figures import stopped_by_mean
 from benchmarks.quality_fits import scoring
-from benchmarks.quality_plan import SUITES, Picture, digest, samples
+from benchmarks.quality_plan import SUITES, Picture, digest, photographs
 from benchmarks.tables import commit, kept, machine, table, write_report
 from dip_jax import tasks
 from dip_jax.fit_state import Lane
@@ -98,7 +98,7 @@ def watch_averages(picture: Picture, config: dict[str, Any]) -> Criterion:
 def fit_case(case: Case, config: dict[str, Any]) -> dict[str, Any]:
     """Fits one case to its last step; gives what each average would have chosen."""
     damaged_so = override(config, {"damage.seed": case.seed})
-    (picture,) = samples(SUITE_OF[config["task"]], [case.picture], damaged_so, case.side)
+    (picture,) = photographs(SUITE_OF[config["task"]], [case.picture], damaged_so, case.side)
     criterion, steps = watch_averages(picture, config), config["num_steps"]
     fit = make_fit(tasks.fit_settings(config), criterion, picture.y.shape[2])
     observation, _ = observe(picture.y, picture.fill)

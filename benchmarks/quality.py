@@ -194,7 +194,7 @@ class Run:
             return 0
         found = []
         names = [name for name in self.suite.others if name != picture.name]
-        for other in plan.samples(self.suite, names, config, side):
+        for other in plan.photographs(self.suite, names, config, side):
             key = plan.digest([other.digest, method.points, config["damage"]])
             scores = tables.kept(
                 self.args.work,

@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.samples import damage
-from dip_jax import degrade, images, tasks
+from dip_jax import tasks
 from dip_jax.errors import InputError
 from dip_jax.overrides import override, parsed
+from dip_jax.pictures import reading, samples
+from dip_jax.pictures.damage import erase
+from dip_jax.pictures.masks import check_mask, read_mask
+from dip_jax.pictures.values import to_float
+from dip_jax.pictures.writing import FORMAT_OF_SUFFIX
 
 Pixels = NDArray[np.float32]
 Config = dict[str, Any]
@@ -177,18 +182,20 @@ def suite_pictures(
     paths = [
         path
         for path in sorted(folder.iterdir() if folder.is_dir() else ())
-        if path.suffix.lower() in images.FORMAT_OF_SUFFIX and not path.stem.endswith("_mask")
+        if path.suffix.lower() in FORMAT_OF_SUFFIX and not path.stem.endswith("_mask")
     ]
     if not paths:
         raise InputError(f"--data: {folder} has no pictures, expected a folder of clean pictures")
     return [file_picture(path, config, side, polarity) for path in paths[:count]]
 
 
-def samples(suite: Suite, names: Sequence[str], config: Config, side: int | None) -> list[Picture]:
+def photographs(
+    suite: Suite, names: Sequence[str], config: Config, side: int | None
+) -> list[Picture]:
     """Photographs of scikit-image with the damage of the suite."""
     found = []
     for name in names:
-        clean = images.to_float(images.sample(name, side).pixels)
+        clean = to_float(samples.sample(name, side).pixels)
         if suite.grey and clean.shape[2] == 3:
             clean = (clean @ np.array([[0.299], [0.587], [0.114]])).astype(np.float32)
         found.append(Picture(name, clean, *damage(config, clean)))
@@ -197,20 +204,20 @@ def samples(suite: Suite, names: Sequence[str], config: Config, side: int | None
 
 def file_picture(path: Path, config: Config, side: int | None, polarity: str) -> Picture:
     """A clean picture of a file, with the damage of the task or of the mask beside it."""
-    full = images.to_float(images.read(path).pixels)
+    full = to_float(reading.read(path).pixels)
     clean = reduced(full, side)
     masks = [p for p in path.parent.glob(f"{path.stem}_mask.*") if p.suffix.lower() != ".json"]
     if config["task"] == "denoise" or not masks:
         return Picture(path.stem, clean, *damage(config, clean))
-    fill = images.read_mask(masks[0], full.shape[:2], polarity)
+    fill = read_mask(masks[0], full.shape[:2], polarity)
     covered = reduced(fill[..., None].astype(np.float32), side, Image.Resampling.BOX)[..., 0]
     # So many pixels are filled as keep the share: of thin letters no pixel may be covered by half.
     count = max(1, round(float(fill.mean()) * covered.size))
     fill = np.zeros(covered.size, bool)
     fill[np.argsort(-covered, axis=None, kind="stable")[:count]] = True
     fill = fill.reshape(covered.shape)
-    images.check_mask(fill, f"the mask of {path.name} at this size")
-    return Picture(path.stem, clean, degrade.erase(clean, fill, 0.0), fill)
+    check_mask(fill, f"the mask of {path.name} at this size")
+    return Picture(path.stem, clean, erase(clean, fill, 0.0), fill)
 
 
 def reduced(

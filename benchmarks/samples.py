@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax import degrade, images
+from dip_jax.pictures import samples
+from dip_jax.pictures.damage import erase, gaussian_noise, holes_mask, missing_mask, text_mask
+from dip_jax.pictures.values import to_float
 
 
 def damaged(
@@ -22,7 +24,7 @@ def damaged(
         The clean picture `(h, w, c)`, the damaged one, and `(h, w)` True where it is to be filled;
         None where all of it is known.
     """
-    clean = images.to_float(images.sample(picture, side).pixels)
+    clean = to_float(samples.sample(picture, side).pixels)
     return (clean, *damage(config, clean))
 
 
@@ -31,11 +33,11 @@ def damage(config: Mapping[str, Any], clean: np.ndarray) -> tuple[np.ndarray, np
     how, size = config["damage"], clean.shape[:2]
     rng = np.random.default_rng(how["seed"])
     if config["task"] == "denoise":
-        return degrade.gaussian_noise(clean, how["sigma"], rng), None
+        return gaussian_noise(clean, how["sigma"], rng), None
     if config["task"] == "text_inpaint":
-        fill = degrade.text_mask(size, rng)
+        fill = text_mask(size, rng)
     elif config["task"] == "hole_fill":
-        fill = degrade.holes_mask(size, rng, how["share"])
+        fill = holes_mask(size, rng, how["share"])
     else:
-        fill = degrade.missing_mask(size, rng, how["share"])
-    return degrade.erase(clean, fill, 0.0), fill
+        fill = missing_mask(size, rng, how["share"])
+    return erase(clean, fill, 0.0), fill

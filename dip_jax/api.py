@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from dip_jax.array_fits import Callback, FitInfo, Pixels, prepare
 from dip_jax.array_fits import FitStep as FitStep
 from dip_jax.errors import InputError
-from dip_jax.picture import DataRange
+from dip_jax.pictures.values import DataRange
 from dip_jax.progress import Progress, make_progress
 
 

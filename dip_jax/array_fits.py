@@ -12,15 +12,16 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike, NDArray
 
-from dip_jax import guidance, images, tasks
+from dip_jax import guidance, tasks
 from dip_jax.array_options import OF_FILES, OF_MASKS, changes_of, seeds_of
-from dip_jax.arrays import Layout, read_array, read_mask_array
 from dip_jax.ensembles import figures_of_means, is_refined, members, uncertainty
 from dip_jax.errors import FitError, InputError
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.lane_jobs import Log, Restoration, check_size
 from dip_jax.overrides import override
-from dip_jax.picture import DataRange
+from dip_jax.pictures.arrays import Layout, read_array, read_mask_array
+from dip_jax.pictures.masks import check_mask
+from dip_jax.pictures.values import DataRange
 from dip_jax.progress import Progress
 from dip_jax.restoring import restore
 
@@ -236,7 +237,7 @@ def prepare(
     if mask is not None:
         fill = read_mask_array(mask, layout, mask_polarity)
         if finite.all():
-            images.check_mask(fill)
+            check_mask(fill)
     known = finite & ~(fill if fill.ndim == 3 else fill[..., None])
     _check_known(known)
     try:

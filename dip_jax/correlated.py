@@ -2,7 +2,7 @@
 
 Pixels held out of a fit tell when to stop only if their noise says nothing about that of their
 neighbours. These measures look for signs that it does. The thresholds were chosen on the
-photographs of `images.SAMPLES`, 128 to 512 pixels wide, clean, with white noise of 10 to 50 (of
+photographs of `samples.SAMPLES`, 128 to 512 pixels wide, clean, with white noise of 10 to 50 (of
 255), with blurred noise, and as JPEG of quality 10 to 95. Images are `(h, w, c)` in [0, 1].
 """
 

@@ -12,11 +12,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
-from dip_jax import composite, images, refinement
+from dip_jax import composite, refinement
 from dip_jax.correlated import sign_of_correlation
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lane_jobs import Restoration
+from dip_jax.pictures.values import DataRange, from_float
 
 Image = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]
@@ -80,7 +81,7 @@ def composited(
     x: Image,
     before: NDArray[Any],
     fill: Mask | None,
-    data_range: images.DataRange | None = None,
+    data_range: DataRange | None = None,
 ) -> NDArray[Any]:
     """An image as pixels like those before it, whose known pixels are kept exactly as they came.
 
@@ -89,9 +90,9 @@ def composited(
         before: the degraded picture in its own dtype, `(h, w)` or `(h, w, c)`.
         fill: True where a pixel is filled from `x`, as are values that are not finite; None takes
             all of `x`.
-        data_range: the values of black and white in `before`; None as in `images.to_float`.
+        data_range: the values of black and white in `before`; None as in `values.to_float`.
     """
-    pixels = images.from_float(x, before.dtype, before.ndim, data_range)
+    pixels = from_float(x, before.dtype, before.ndim, data_range)
     if fill is None:
         return pixels
     fill = fill if before.ndim == 2 else fill[..., None]

@@ -11,10 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax import degrade, guidance, images
+from dip_jax import guidance
 from dip_jax.errors import InputError
 from dip_jax.forward.observation import observe
-from dip_jax.images import Picture
+from dip_jax.pictures import reading, samples
+from dip_jax.pictures.damage import erase, gaussian_noise, holes_mask, missing_mask, text_mask
+from dip_jax.pictures.masks import check_mask, read_mask
+from dip_jax.pictures.picture import Picture
+from dip_jax.pictures.reading import count_pages
+from dip_jax.pictures.values import from_float, to_float
 
 Config = Mapping[str, Any]
 
@@ -85,14 +90,14 @@ def prepare(config: Config) -> Job:
             "config.data_range is given without config.image: give the picture as well"
         )
     picture = (
-        images.read(config["image"], data_range, page=config["page"])
+        reading.read(config["image"], data_range, page=config["page"])
         if own
-        else images.sample(config["sample"]["name"], config["sample"]["side"])
+        else samples.sample(config["sample"]["name"], config["sample"]["side"])
     )
     name = Path(config["image"]).name if own else config["sample"]["name"]
     if config["page"]:
         name += f", page {config['page']}"
-    x = images.to_float(picture.pixels, data_range)
+    x = to_float(picture.pixels, data_range)
     if config["mask"] or config["clean"] or config["degrade"] == "none":
         return _already_damaged(config, name, picture, x, masked)
 
@@ -113,7 +118,7 @@ def prepare(config: Config) -> Job:
             f"config.degrade is {config['degrade']!r}, but denoising takes no mask: use noise, "
             "or one of the other tasks"
         )
-    degraded = images.from_float(y, picture.pixels.dtype, picture.pixels.ndim, data_range)
+    degraded = from_float(y, picture.pixels.dtype, picture.pixels.ndim, data_range)
     return Job(name, dataclasses.replace(picture, pixels=degraded), y, fill, x, True)
 
 
@@ -127,12 +132,12 @@ def page_beside(option: str, path: str, page: int, pages: int) -> int:
         pages: of the picture.
 
     Returns:
-        As for `images.read`: 0 where there is one page, which serves all pages of the picture.
+        As for `reading.read`: 0 where there is one page, which serves all pages of the picture.
 
     Raises:
         InputError: if there are several pages, and not as many as the picture has.
     """
-    count = images.count_pages(path)
+    count = count_pages(path)
     if count == 1:
         return 0
     if count != pages:
@@ -150,15 +155,15 @@ def _already_damaged(config: Config, name: str, picture: Picture, y, masked: boo
             "the same size that is white where the picture is to be filled"
         )
     fill, clean = None, None
-    pages = images.count_pages(config["image"])
+    pages = count_pages(config["image"])
     if config["mask"]:
         page = page_beside("config.mask", config["mask"], config["page"], pages)
-        fill = images.read_mask(config["mask"], y.shape[:2], config["mask_polarity"], page=page)
+        fill = read_mask(config["mask"], y.shape[:2], config["mask_polarity"], page=page)
     if config["clean"]:
         data_range = picture.data_range
         page = page_beside("config.clean", config["clean"], config["page"], pages)
-        clean = images.read(config["clean"], data_range, page=page).pixels
-        clean = images.to_float(clean, data_range)
+        clean = reading.read(config["clean"], data_range, page=page).pixels
+        clean = to_float(clean, data_range)
         if clean.shape != y.shape:
             raise InputError(
                 f"config.clean is {_size(clean)}, expected {_size(y)} like the degraded picture"
@@ -180,15 +185,15 @@ def _size(x: np.ndarray) -> str:
 def _damage(config: Config, x: np.ndarray, rng: np.random.Generator):
     kind, damage = config["degrade"], config["damage"]
     if kind == "noise":
-        return degrade.gaussian_noise(x, damage["sigma"], rng), None
+        return gaussian_noise(x, damage["sigma"], rng), None
     if kind == "text":
-        fill = degrade.text_mask(x.shape[:2], rng)
+        fill = text_mask(x.shape[:2], rng)
     elif kind == "holes":
-        fill = degrade.holes_mask(x.shape[:2], rng, damage["share"])
+        fill = holes_mask(x.shape[:2], rng, damage["share"])
     else:
-        fill = degrade.missing_mask(x.shape[:2], rng, damage["share"])
-    images.check_mask(fill, "the drawn mask")
-    return degrade.erase(x, fill, _ERASED[kind]), fill
+        fill = missing_mask(x.shape[:2], rng, damage["share"])
+    check_mask(fill, "the drawn mask")
+    return erase(x, fill, _ERASED[kind]), fill
 
 
 def remarks(job: Job, config: Config, not_finite: int) -> list[str]:

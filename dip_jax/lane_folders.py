@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from dip_jax import images, reporting
+from dip_jax import reporting
 from dip_jax.checkpoints import Checkpoints
 from dip_jax.ensembles import composited, shown
 from dip_jax.errors import InputError
@@ -21,6 +21,8 @@ from dip_jax.files import write_atomically
 from dip_jax.forward.observation import Observation
 from dip_jax.jobs import Job
 from dip_jax.lane_jobs import Log, Restoration
+from dip_jax.pictures import writing
+from dip_jax.pictures.values import from_float, to_float
 from dip_jax.progress import Progress
 
 Config = Mapping[str, Any]
@@ -158,11 +160,11 @@ class LaneFolder:
         pixels = composited(x, job.degraded.pixels, self._kept_around, data_range)
         path = self._folder / "preview" / f"step_{step:06d}.png"
         if pixels.dtype not in (np.uint8, np.uint16):  # PNG holds no other values
-            x = images.to_float(pixels, data_range)
-            pixels = images.from_float(x, np.uint8, pixels.ndim)
-            images.write(path, pixels)
+            x = to_float(pixels, data_range)
+            pixels = from_float(x, np.uint8, pixels.ndim)
+            writing.write(path, pixels)
         else:
-            images.write(path, pixels, job.degraded)
+            writing.write(path, pixels, job.degraded)
 
     def on_done(self, result: Restoration) -> None:
         self.result = result

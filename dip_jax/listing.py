@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dip_jax import images
 from dip_jax.errors import InputError
 from dip_jax.jobs import page_beside
+from dip_jax.pictures.reading import count_pages, page_shapes
 
 Config = Mapping[str, Any]
 
@@ -30,7 +30,7 @@ def is_many(image: str, page: int = 0) -> bool:
         image: the path of a folder, a file or a pattern; "" for a sample.
         page: the one page that is meant of a file with several; 0 for all.
     """
-    return _is_group(image) or (bool(image) and not page and images.count_pages(image) > 1)
+    return _is_group(image) or (bool(image) and not page and count_pages(image) > 1)
 
 
 def _is_group(path: str) -> bool:
@@ -94,7 +94,7 @@ def find_pictures(config: Config) -> list[Found]:
             "pictures; expected a single file, or 0 for all pages of all files"
         )
     shapes: list[Sequence[tuple[int, int, int] | None]] = [
-        images.page_shapes(path) or [None] for path in paths
+        page_shapes(path) or [None] for path in paths
     ]
     masks, cleans = (_Partners(option, config[option]) for option in ("mask", "clean"))
     found = []

@@ -17,13 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax import images, overrides, tasks
+from dip_jax import overrides, tasks
 from dip_jax.array_fits import ArrayFit, FitInfo, prepare
 from dip_jax.array_options import changes_of
 from dip_jax.errors import InputError
-from dip_jax.images import Picture
 from dip_jax.jobs import page_beside
 from dip_jax.outputs import check_output, find_output
+from dip_jax.pictures import reading
+from dip_jax.pictures.masks import read_mask
+from dip_jax.pictures.picture import Picture
+from dip_jax.pictures.reading import read_pages
+from dip_jax.pictures.writing import write_pages
 from dip_jax.progress import PlainProgress, Progress, make_progress
 from dip_jax.signals import Stopping
 
@@ -81,7 +85,7 @@ def _restore(
     changes = overrides.parsed(arguments.set)
     output = find_output(arguments)
     data_range = None if arguments.data_range is None else tuple(arguments.data_range)
-    pages = images.read_pages(arguments.image, data_range)
+    pages = read_pages(arguments.image, data_range)
     check_output(output, pages)
     if arguments.report is not None:
         return _with_report(arguments, changes, output, pages, progress, stopping)
@@ -114,7 +118,7 @@ def _restore(
         failures += [f"{where}seed {seed} failed: {why}" for seed, why in info.failed.items()]
     if not infos:
         raise InputError(f"no page was restored, and nothing was written; {failures[0]}")
-    images.write_pages(output, restored, pages)
+    write_pages(output, restored, pages)
     interrupted = any(info.stop_reason == "asked" for info in infos)
     interrupted |= len(infos) + len(failed) < len(pages)
     words = _last_words(infos, len(pages), failed, output, interrupted)
@@ -144,9 +148,7 @@ def _prepared(
     mask = None
     if arguments.task != "denoise":
         which = page_beside("the mask", arguments.mask, number, pages)
-        mask = images.read_mask(
-            arguments.mask, page.pixels.shape[:2], arguments.mask_polarity, page=which
-        )
+        mask = read_mask(arguments.mask, page.pixels.shape[:2], arguments.mask_polarity, page=which)
     return prepare(
         arguments.task,
         page.pixels,
@@ -209,9 +211,9 @@ def _with_report(
         pixels = page.pixels
         if row.get("restored"):
             path = Path(arguments.report) / row["folder"] / row["restored"]
-            pixels = images.read(path, page.data_range).pixels
+            pixels = reading.read(path, page.data_range).pixels
         restored.append(pixels)
-    images.write_pages(output, restored, pages)
+    write_pages(output, restored, pages)
     interrupted = summary["stop_reason"] == "interrupted"
     words = "interrupted; the same command with --force goes on" if interrupted else "finished"
     done = [row for row in rows if row.get("restored")]

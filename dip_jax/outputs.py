@@ -5,9 +5,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from dip_jax import images
 from dip_jax.errors import InputError
-from dip_jax.images import Picture
+from dip_jax.pictures.picture import Picture
+from dip_jax.pictures.writing import FORMAT_OF_SUFFIX, write_pages
 
 
 def find_output(arguments: argparse.Namespace) -> Path:
@@ -22,12 +22,12 @@ def find_output(arguments: argparse.Namespace) -> Path:
     image = Path(arguments.image)
     if not image.name:
         raise InputError(f"{arguments.image!r} is no file's name; expected that of a picture")
-    suffix = image.suffix if image.suffix.lower() in images.FORMAT_OF_SUFFIX else ".png"
+    suffix = image.suffix if image.suffix.lower() in FORMAT_OF_SUFFIX else ".png"
     output = Path(arguments.output or image.with_name(f"{image.stem}_restored{suffix}"))
-    if output.suffix.lower() not in images.FORMAT_OF_SUFFIX:
+    if output.suffix.lower() not in FORMAT_OF_SUFFIX:
         raise InputError(
             f"{str(output)!r} cannot be written: the suffix {output.suffix!r} is unknown; expected "
-            f"one of {', '.join(images.FORMAT_OF_SUFFIX)}: rename it"
+            f"one of {', '.join(FORMAT_OF_SUFFIX)}: rename it"
         )
     try:
         if output.is_dir():
@@ -69,6 +69,6 @@ def check_output(output: Path, pages: list[Picture]) -> None:
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
-            images.write_pages(Path(folder) / output.name, [page.pixels for page in pages], pages)
+            write_pages(Path(folder) / output.name, [page.pixels for page in pages], pages)
         except InputError as error:
             raise InputError(str(error).replace(folder + os.sep, "")) from None

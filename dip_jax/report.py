@@ -18,10 +18,11 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from PIL import Image
 
-from dip_jax import images, reporting
+from dip_jax import reporting
 from dip_jax.errors import InputError
 from dip_jax.files import write_bytes
 from dip_jax.markup import Child, document, tag
+from dip_jax.pictures.values import from_float
 from dip_jax.report_curves import curves
 from dip_jax.report_figures import chosen_figures, count, duration, figures, run, seeds
 
@@ -321,7 +322,7 @@ def _gallery(panels: Sequence[tuple[str, np.ndarray]], summary: Mapping[str, Any
 def _embedded(image: np.ndarray) -> tuple[str, tuple[int, int], bool]:
     """A picture as the data URI of a PNG, its size, and whether it was reduced to that."""
     x = np.nan_to_num(np.asarray(image, np.float64))
-    picture = Image.fromarray(images.from_float(x, np.uint8, 2 if x.shape[2] == 1 else 3))
+    picture = Image.fromarray(from_float(x, np.uint8, 2 if x.shape[2] == 1 else 3))
     reduced = max(picture.size) > LONGEST_SIDE
     if reduced:
         picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dip_jax import images, reporting
+from dip_jax import reporting
 from dip_jax.ensembles import (
     against_clean,
     composited,
@@ -21,6 +21,8 @@ from dip_jax.ensembles import (
 from dip_jax.forward.observation import observe
 from dip_jax.jobs import Job
 from dip_jax.lane_jobs import Restoration
+from dip_jax.pictures import writing
+from dip_jax.pictures.values import to_float
 
 Config = Mapping[str, Any]
 
@@ -64,15 +66,15 @@ def write_results(
     # Without loss, so that known pixels stay what they were; PNG holds these two types alone.
     tiff = job.degraded.file_format == "TIFF" or pixels.dtype not in (np.uint8, np.uint16)
     suffix = ".tif" if tiff else ".png"
-    images.write(folder / f"restored{suffix}", pixels, job.degraded)
+    writing.write(folder / f"restored{suffix}", pixels, job.degraded)
     # Only now: what draws takes longer to import than a fit to start, and the picture comes first.
     from dip_jax import plots
     from dip_jax.report import write_report
 
     if job.damaged_here:
-        images.write(folder / f"degraded{suffix}", job.degraded.pixels, job.degraded)
+        writing.write(folder / f"degraded{suffix}", job.degraded.pixels, job.degraded)
 
-    restored = images.to_float(pixels, data_range)
+    restored = to_float(pixels, data_range)
     figures = dict(only.figures) if only else figures_of_means(ended, observation, job.clean)
     chosen = figures[only.chosen_image] if only else figures.pop("mean")
     # The network's image is not the result where that is refined or has known pixels in it.
@@ -82,7 +84,7 @@ def write_results(
         figures["restored"] |= against_clean(restored, job.clean)
         degraded = against_clean(job.y, job.clean)
     panels: list[tuple[str, np.ndarray]] = [
-        (_label("degraded", degraded), images.to_float(job.degraded.pixels, data_range))
+        (_label("degraded", degraded), to_float(job.degraded.pixels, data_range))
     ]
     panels.append((_label("restored", figures["restored"]), restored))
     if job.clean is not None:
@@ -97,7 +99,7 @@ def write_results(
         white = float(np.percentile(spread[judged], 99.5))
         spread_figures = {"white": white, "mean": float(spread[judged].mean())}
         shown = np.clip(spread / max(white, 1e-12), 0, 1)
-        images.write(folder / "uncertainty.png", np.round(shown * 65535).astype(np.uint16))
+        writing.write(folder / "uncertainty.png", np.round(shown * 65535).astype(np.uint16))
         label = f"uncertainty (white: {255 * white:.1f} of 255)"
         panels.append((label, shown[..., None]))
     reporting.write_picture(folder / "comparison.png", reporting.comparison(panels))

@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dip_jax import images
 from dip_jax.errors import InputError
 from dip_jax.listing import Found
 from dip_jax.picture_runs import PictureRun
+from dip_jax.pictures import reading
+from dip_jax.pictures.writing import write_pages
 
 Config = Mapping[str, Any]
 
@@ -81,5 +82,5 @@ def _write(path: Path, pictures: Sequence[PictureRun], data_range: Any) -> None:
     pages = []
     for picture in pictures:
         assert picture.summary is not None
-        pages.append(images.read(picture.folder / picture.summary["restored"], data_range))
-    images.write_pages(path, [page.pixels for page in pages], pages)
+        pages.append(reading.read(picture.folder / picture.summary["restored"], data_range))
+    write_pages(path, [page.pixels for page in pages], pages)

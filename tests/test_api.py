@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import dip_jax
-from dip_jax import images, overrides, progress, tasks
+from dip_jax import overrides, progress, tasks
 from dip_jax.errors import InputError
 from dip_jax.forward.observation import observe
+from dip_jax.pictures import reading, writing
 from dip_jax.refinement import filled
 from dip_jax.runs import run
 
@@ -298,8 +299,8 @@ def test_what_a_callback_raises_comes_through():
 def test_the_same_as_a_run_gives(tmp_path):
     before = picture((12, 10, 3))
     mask = random_mask((12, 10))
-    images.write(tmp_path / "before.png", before)
-    images.write(tmp_path / "mask.png", np.uint8(255) * mask)
+    writing.write(tmp_path / "before.png", before)
+    writing.write(tmp_path / "mask.png", np.uint8(255) * mask)
     config = tasks.defaults("reconstruct")
     config |= {"image": str(tmp_path / "before.png"), "mask": str(tmp_path / "mask.png")}
     config |= {"num_steps": 8, "log_every": 2, "preview_every": 0}
@@ -308,7 +309,7 @@ def test_the_same_as_a_run_gives(tmp_path):
     with progress.make_progress("run") as shown:
         run(config, tmp_path / "run", shown)
     after = dip_jax.reconstruct(before, mask, num_steps=8, options=TINY)
-    np.testing.assert_array_equal(images.read(tmp_path / "run/restored.png").pixels, after)
+    np.testing.assert_array_equal(reading.read(tmp_path / "run/restored.png").pixels, after)
 
 
 def test_progress_is_shown_on_standard_error_and_only_if_asked(capsys):

@@ -12,8 +12,12 @@ from checkout import ROOT
 from PIL import Image
 
 import dip_jax
-from dip_jax import command, images, overrides, tasks
+from dip_jax import command, overrides, tasks
 from dip_jax.one_off import restore_file
+from dip_jax.pictures import reading, samples, writing
+from dip_jax.pictures.picture import Picture
+from dip_jax.pictures.reading import read_pages
+from dip_jax.pictures.writing import write_pages
 from dip_jax.signals import Stopping
 
 TINY = tuple(
@@ -63,7 +67,7 @@ def test_the_command_restores_a_file_and_says_what_it_does(folder):
     assert process.returncode == 0, err
     assert "photo_restored.png" in out and "6 steps" in out
     assert "GB of memory" in err and "6/6" in err
-    result = images.read("photo_restored.png")
+    result = reading.read("photo_restored.png")
     assert result.pixels.shape == (40, 36, 3) and result.dpi == pytest.approx((300, 300), rel=1e-3)
 
 
@@ -79,7 +83,7 @@ def test_a_signal_writes_the_best_so_far(number, folder):
     process.send_signal(number)
     out, err = process.communicate(timeout=100)
     assert process.returncode == 130, err
-    assert "interrupted" in out and images.read("out.png").pixels.shape == (40, 36, 3)
+    assert "interrupted" in out and reading.read("out.png").pixels.shape == (40, 36, 3)
 
 
 @pytest.mark.parametrize("name", ["inpaint", "fill-hole", "reconstruct"])
@@ -87,7 +91,7 @@ def test_known_pixels_come_back_exactly_and_quietly(name, folder, capsys):
     arguments = ("photo.png", "--mask", "mask.png", "-o", "out.png", "--steps", "2", "--quiet")
     assert here(name, *arguments) == 0
     assert capsys.readouterr() == ("", "")
-    before, after = (images.read(f).pixels for f in ("photo.png", "out.png"))
+    before, after = (reading.read(f).pixels for f in ("photo.png", "out.png"))
     same = (before == after).all(axis=(1, 2))
     assert same[:10].all() and same[15:].all() and not same[10:15].any()
 
@@ -97,7 +101,7 @@ def test_the_same_as_from_python(folder, capsys):
     assert here("denoise", "photo.png", "-o", "out.png", "--steps", "4", "--seeds", "2") == 0
     options = overrides.parsed([word for word in TINY if word != "--set"])
     expected = dip_jax.denoise(waves(), num_steps=4, seeds=2, options=options)
-    np.testing.assert_array_equal(images.read("out.png").pixels, expected)
+    np.testing.assert_array_equal(reading.read("out.png").pixels, expected)
     assert "mean of 2 seeds" in capsys.readouterr().out
 
 
@@ -113,26 +117,26 @@ def test_a_report_keeps_the_work_directory_and_gives_the_same_picture(folder, ca
 @pytest.mark.slow
 def test_every_page_of_a_tiff_is_a_picture_of_its_own(folder):
     pages = [waves(40, 36, 1), 3 * waves(33, 50, 1).astype(np.uint16), waves(32, 32)]
-    images.write_pages("pages.tif", pages)
+    write_pages("pages.tif", pages)
     assert here("denoise", "pages.tif", "--steps", "2", "-q") == 0
-    for before, after in zip(pages, images.read_pages("pages_restored.tif"), strict=True):
+    for before, after in zip(pages, read_pages("pages_restored.tif"), strict=True):
         assert after.pixels.shape == before.shape and after.pixels.dtype == before.dtype
         assert (after.pixels != before).any()
 
 
 def test_float_values_of_any_range(folder):
     x = (waves(40, 36, 1) * 100.0 - 3000).astype(np.float32)
-    like = images.Picture(x, data_range=(-3000, 22500))
-    images.write("float.tif", x, like)
+    like = Picture(x, data_range=(-3000, 22500))
+    writing.write("float.tif", x, like)
     arguments = ("--data-range", "-3000", "22500", "--steps", "2", "-q", "-o", "out.tif")
     assert here("denoise", "float.tif", *arguments) == 0
-    after = images.read("out.tif", (-3000, 22500)).pixels
+    after = reading.read("out.tif", (-3000, 22500)).pixels
     assert after.dtype == np.float32 and after.max() > 1
 
 
 @pytest.mark.slow
 def test_a_jpeg_with_blocks_gets_a_hint(folder, capsys):
-    photograph = Image.fromarray(images.sample("chelsea", 160).pixels)
+    photograph = Image.fromarray(samples.sample("chelsea", 160).pixels)
     for name, options in (("blocks.jpg", {"quality": 20}), ("fine.png", {})):
         photograph.save(name, **options)
         assert here("denoise", name, "--steps", "2") == 0
@@ -141,7 +145,7 @@ def test_a_jpeg_with_blocks_gets_a_hint(folder, capsys):
     assert here("denoise", "blocks.jpg", "-o", "out.png", "--steps", "2", "--report", "work") == 0
     _, err = capsys.readouterr()
     assert "--criterion wmv --steps 3000" in err and "config." not in err
-    assert images.read("blocks_restored.jpg").pixels.shape == (106, 160, 3)
+    assert reading.read("blocks_restored.jpg").pixels.shape == (106, 160, 3)
 
 
 def test_force_replaces_and_nothing_else_does(folder, capsys):
@@ -149,7 +153,7 @@ def test_force_replaces_and_nothing_else_does(folder, capsys):
     assert here("denoise", "photo.png", "-o", "out.png", "--steps", "2") == 2
     assert (folder / "out.png").read_bytes() == b"precious"
     assert here("denoise", "photo.png", "-o", "out.png", "--steps", "2", "--force") == 0
-    assert images.read("out.png").pixels.shape == (40, 36, 3)
+    assert reading.read("out.png").pixels.shape == (40, 36, 3)
 
 
 def test_a_fit_that_falls_apart_at_once_fails_and_writes_nothing(folder, capsys):

@@ -7,15 +7,17 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from dip_jax import images
 from dip_jax.correlated import blockiness, flat_noise, sign_of_correlation
+from dip_jax.pictures import samples
+from dip_jax.pictures.samples import SAMPLES
+from dip_jax.pictures.values import from_float, to_float
 
-PHOTOGRAPHS = [(name, side) for name in images.SAMPLES for side in (200, 300)]
+PHOTOGRAPHS = [(name, side) for name in SAMPLES for side in (200, 300)]
 
 
 @pytest.fixture(params=PHOTOGRAPHS, ids=lambda p: f"{p[0]}-{p[1]}")
 def clean(request):
-    return images.to_float(images.sample(*request.param).pixels)
+    return to_float(samples.sample(*request.param).pixels)
 
 
 def eight_bits(x):
@@ -45,9 +47,9 @@ def test_blurred_noise_has_one(clean, blur):
 @pytest.mark.parametrize("quality", [40, 20, 10])
 def test_blocks_have_one_wherever_the_picture_was_cut(clean, quality):
     buffer = BytesIO()
-    pixels = images.from_float(clean, np.uint8, 3).squeeze()
+    pixels = from_float(clean, np.uint8, 3).squeeze()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
-    blocks = images.to_float(np.asarray(Image.open(buffer)))
+    blocks = to_float(np.asarray(Image.open(buffer)))
     assert "JPEG" in sign_of_correlation(blocks)
     assert "JPEG" in sign_of_correlation(blocks[3:, 5:])
 

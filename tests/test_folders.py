@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_jax import images, tasks
+from dip_jax import tasks
 from dip_jax.errors import InputError
 from dip_jax.folders import run_folder
 from dip_jax.listing import entry_names, find_pictures, is_many, title
 from dip_jax.picture_runs import PictureRun
+from dip_jax.pictures import reading, samples
 from dip_jax.progress import PlainProgress
 from dip_jax.runs import run
 
@@ -32,7 +33,7 @@ def go(config, folder, **options):
 
 
 def photo(folder, name, side, mask=True):
-    pixels = images.sample("coffee", side).pixels
+    pixels = samples.sample("coffee", side).pixels
     (folder / "photos").mkdir(exist_ok=True)
     (folder / "masks").mkdir(exist_ok=True)
     Image.fromarray(pixels).save(folder / "photos" / name)
@@ -74,9 +75,9 @@ def test_what_is_wrong_with_some_is_told_and_the_others_are_as_alone(photos, tmp
         }
         alone = run(one, tmp_path / f"alone-{name}", PlainProgress("test", io.StringIO()))
         restored = f"restored.{suffix}"
-        there = images.read(tmp_path / "run" / name / restored).pixels
+        there = reading.read(tmp_path / "run" / name / restored).pixels
         np.testing.assert_array_equal(
-            there, images.read(tmp_path / f"alone-{name}" / restored).pixels
+            there, reading.read(tmp_path / f"alone-{name}" / restored).pixels
         )
         assert rows[name]["chosen_step"] == alone["chosen_step"]
         assert rows[name]["shape"] == list(there.shape)
@@ -140,7 +141,7 @@ def test_pictures_are_read_only_when_their_turn_comes(tmp_path, monkeypatch):
     for name in "abcdef":
         photo(tmp_path, f"{name}.png", 24)
     open_now, most = set(), []
-    read, forget = images.read, PictureRun.forget
+    read, forget = reading.read, PictureRun.forget
 
     def counting_read(path, *how, **named):
         if "photos" in str(path):
@@ -152,7 +153,7 @@ def test_pictures_are_read_only_when_their_turn_comes(tmp_path, monkeypatch):
         open_now.discard(self.folder.name)
         forget(self)
 
-    monkeypatch.setattr(images, "read", counting_read)
+    monkeypatch.setattr(reading, "read", counting_read)
     monkeypatch.setattr(PictureRun, "forget", counting_forget)
     config = config_of(image=str(tmp_path / "photos"), mask=str(tmp_path / "masks"), num_steps=2)
     summary, _ = go(config, tmp_path / "run")

@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 from checkout import ROOT
 
-from dip_jax import images, restoring, tasks
+from dip_jax import restoring, tasks
 from dip_jax.checkpoints import Checkpoints
 from dip_jax.errors import InputError
 from dip_jax.fitting import make_chunk, make_fit
 from dip_jax.forward.observation import observe
 from dip_jax.lane_jobs import LaneJob
 from dip_jax.lanes import Slots, lane_bytes
+from dip_jax.pictures import samples
+from dip_jax.pictures.values import to_float
 from dip_jax.restoring import fit_lanes, restore
 
 STEPS = 12
@@ -34,7 +36,7 @@ def settings_and_criterion(**changes):
 
 
 def observation(side=24):
-    clean = images.to_float(images.sample("coffee", side).pixels)
+    clean = to_float(samples.sample("coffee", side).pixels)
     fill = np.zeros(clean.shape[:2], bool)
     fill[4:8, 5:11] = True
     return observe(np.where(fill[..., None], 0, clean), fill)[0], clean

@@ -11,7 +11,7 @@ import pytest
 from checkout import ROOT
 from PIL import Image
 
-from dip_jax import images
+from dip_jax.pictures import samples
 
 TINY = (
     "--config.network.scales=2",
@@ -86,7 +86,7 @@ def test_bad_usage_is_one_line_and_a_status(arguments, words, tmp_path):
 @pytest.mark.slow
 def test_a_folder_with_a_bad_picture_is_restored_and_the_status_says_so(tmp_path):
     (tmp_path / "photos").mkdir()
-    Image.fromarray(images.sample("coffee", 40).pixels).save(tmp_path / "photos" / "good.png")
+    Image.fromarray(samples.sample("coffee", 40).pixels).save(tmp_path / "photos" / "good.png")
     (tmp_path / "photos" / "bad.png").write_bytes(b"no picture")
     status, out, err = command(
         "--config=configs/hole_fill.py:quick",

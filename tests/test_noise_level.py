@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
-from dip_jax import images, noise_level
+from dip_jax import noise_level
 from dip_jax.noise_level import deviation, noise_covariance, white_deviation
+from dip_jax.pictures import samples
+from dip_jax.pictures.values import to_float
 
 
 @pytest.fixture(scope="module")
 def clean():
-    return images.to_float(images.sample("coffee", 128).pixels)
+    return to_float(samples.sample("coffee", 128).pixels)
 
 
 def everywhere(y):

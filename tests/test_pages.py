@@ -14,12 +14,14 @@ from checkout import ROOT
 from picture_files import random_pixels
 from PIL import Image
 
-from dip_jax import command, images, tasks
+from dip_jax import command, tasks
 from dip_jax.errors import InputError
 from dip_jax.folders import run_folder
 from dip_jax.jobs import prepare
 from dip_jax.listing import entry_names, find_pictures, is_many, title
 from dip_jax.one_off import restore_file
+from dip_jax.pictures import reading
+from dip_jax.pictures.reading import count_pages, read_pages
 from dip_jax.progress import PlainProgress
 from dip_jax.runs import run
 
@@ -93,10 +95,10 @@ def test_a_stack_is_many_pictures_and_leaves_all_pages_in_one_file(folder):
     assert [row["page"] for row in rows] == [1, 2, 3] and summary["restored"] == 3
     with tifffile.TiffFile(folder / "run" / "restored.tif") as file:
         assert [page.dtype for page in file.pages] == [np.uint8, np.uint16, np.uint8]
-    pages = images.read_pages(folder / "run" / "restored.tif")
-    before = images.read_pages("stack.tif")
+    pages = read_pages(folder / "run" / "restored.tif")
+    before = read_pages("stack.tif")
     for number, (page, was) in enumerate(zip(pages, before, strict=True), 1):
-        one = images.read(folder / "run" / f"stack-page{number:03}" / "restored.tif")
+        one = reading.read(folder / "run" / f"stack-page{number:03}" / "restored.tif")
         np.testing.assert_array_equal(page.pixels, one.pixels)
         assert page.pixels.dtype == was.pixels.dtype and page.dpi == was.dpi
         first = 3 * number - 2  # of the two rows that its own mask fills
@@ -109,7 +111,7 @@ def test_a_stack_is_many_pictures_and_leaves_all_pages_in_one_file(folder):
     alone = config | {"page": 2}
     run(alone, folder / "alone", PlainProgress("test", io.StringIO()))
     np.testing.assert_array_equal(
-        images.read(folder / "alone" / "restored.tif").pixels, pages[1].pixels
+        reading.read(folder / "alone" / "restored.tif").pixels, pages[1].pixels
     )
     assert title("stack.tif", 2) == "stack-page002"
     fill = prepare(alone | {"mask": "mask.png"}).fill
@@ -134,7 +136,7 @@ def test_pages_that_fail_leave_no_whole_file_until_they_are_mended(folder):
     masks[0].save("masks.tif", save_all=True, append_images=masks[1:])
     summary, said = go(config, folder / "run")
     assert "1 of 3 pictures are done" in said and summary["stacks"][0]["restored"]
-    assert images.count_pages(folder / "run" / "restored.tif") == 3
+    assert count_pages(folder / "run" / "restored.tif") == 3
     written = (folder / "run" / "restored.tif").stat().st_mtime_ns
     assert go(config, folder / "run")[0]["stacks"] == summary["stacks"]
     assert (folder / "run" / "restored.tif").stat().st_mtime_ns == written
@@ -168,7 +170,7 @@ def test_pages_in_a_folder_of_pictures(folder):
     assert [one.failure for one in found[:3]] == [""] * 3
     summary, _ = go(config, folder / "run")
     assert (summary["restored"], summary["failed"]) == (3, 1)
-    assert images.count_pages(folder / "run" / "a-restored.tif") == 3
+    assert count_pages(folder / "run" / "a-restored.tif") == 3
     with pytest.raises(InputError, match="page is 2"):
         go(config | {"page": 2}, folder / "other")
 
@@ -228,7 +230,7 @@ def test_a_report_of_all_pages_gives_the_same_file(folder, capsys):
     assert "3 of 3 pages, 6 steps" in capsys.readouterr().out
     for number in (1, 2, 3):
         assert (folder / "work" / f"stack-page00{number}" / "report.html").exists()
-    assert images.count_pages(folder / "work" / "restored.tif") == 3
+    assert count_pages(folder / "work" / "restored.tif") == 3
 
 
 def hardly_known():
@@ -250,7 +252,7 @@ def test_a_page_that_fails_does_not_lose_the_others(folder, capsys):
     out, err = capsys.readouterr()
     assert "2 of 3 pages (page 2 failed; the others are as they were)" in out
     assert "page 2 failed, and is left as it was: no known value is left to fit" in err
-    pages = list(zip(images.read_pages("stack.tif"), images.read_pages("a.tif"), strict=True))
+    pages = list(zip(read_pages("stack.tif"), read_pages("a.tif"), strict=True))
     changed = [changed_rows(was.pixels, page.pixels) for was, page in pages]
     assert changed == [[1, 2], [], [7, 8]]
     assert dip_jax(*arguments, "-o", "b.tif", "--report", "work", "-q") == 1
@@ -288,4 +290,4 @@ def test_main_restores_every_page(folder):
     work = Path("runs/denoise-stack-seed0")
     assert f"3 of 3 pictures restored\n{work / 'restored.tif'}" in process.stdout
     assert json.loads((work / "stack-page003" / "config.json").read_text())["page"] == 3
-    assert images.count_pages(work / "restored.tif") == 3
+    assert count_pages(work / "restored.tif") == 3

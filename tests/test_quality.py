@@ -26,7 +26,7 @@ def tiny(name):
     """A suite, its settings with a tiny network, and a picture."""
     suite = quality_plan.SUITES[name]
     config = quality_plan.configuration(suite, "cpu", TINY)
-    return config, quality_plan.samples(suite, ["coffee"], config, 32)[0]
+    return config, quality_plan.photographs(suite, ["coffee"], config, 32)[0]
 
 
 def run(folder, *words):
@@ -139,7 +139,7 @@ def test_the_baseline_is_taken_at_its_last_step_and_its_oracle_at_the_best(name)
     changes = {name: value for name, value in TINY.items() if name != "input.depth"}
     suite = quality_plan.SUITES[name]
     config = quality_plan.configuration(suite, "cpu", changes)
-    (picture,) = quality_plan.samples(suite, ["coffee"], config, 32)
+    (picture,) = quality_plan.photographs(suite, ["coffee"], config, 32)
     base = quality_plan.baseline_configuration(suite, config)
     entries, images, _ = quality_baseline.baseline(picture, base, 8)
     for e in entries:

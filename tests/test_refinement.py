@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from dip_jax import composite, images, noise_level, refinement, tasks
+from dip_jax import composite, noise_level, refinement, tasks
 from dip_jax.array_fits import prepare
 from dip_jax.ensembles import against_clean, is_refined
 from dip_jax.forward.observation import observe
+from dip_jax.pictures import samples
+from dip_jax.pictures.values import to_float
 from dip_jax.refinement import denoised, filled
 
 SIGMA = 25 / 255
@@ -16,7 +18,7 @@ SIGMA = 25 / 255
 
 @pytest.fixture(scope="module")
 def clean():
-    return images.to_float(images.sample("chelsea", 128).pixels)
+    return to_float(samples.sample("chelsea", 128).pixels)
 
 
 def noisy(clean, sigma=SIGMA):

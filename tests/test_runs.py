@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from dip_jax import images, lane_folders, tasks
+from dip_jax import lane_folders, tasks
 from dip_jax.composite import seamless
 from dip_jax.errors import InputError
 from dip_jax.forward.observation import observe
 from dip_jax.jobs import prepare
+from dip_jax.pictures import reading, samples
+from dip_jax.pictures.values import to_float
 from dip_jax.progress import PlainProgress
 from dip_jax.refinement import denoised, filled
 from dip_jax.runs import run
@@ -104,7 +106,7 @@ def test_the_summary_has_the_promised_fields(hole_run):
 
 def test_the_figures_are_those_of_the_pictures(hole_run):
     folder, summary, _ = hole_run
-    clean = np.asarray(images.sample("coffee", 48).pixels)
+    clean = np.asarray(samples.sample("coffee", 48).pixels)
     for name in ("restored", "degraded"):
         pixels = np.asarray(Image.open(folder / f"{name}.png"))
         figures = summary["metrics"][name] if name == "restored" else summary["degraded"]
@@ -209,7 +211,7 @@ def save(path, pixels):
 
 @pytest.fixture
 def photo(tmp_path):
-    return save(tmp_path / "photo.png", images.sample("coffee", 40).pixels)
+    return save(tmp_path / "photo.png", samples.sample("coffee", 40).pixels)
 
 
 def half_mask(shape, path):
@@ -301,7 +303,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_clear_line_and_nothing_is_written(case, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    save("photo.png", images.sample("coffee", 40).pixels)
+    save("photo.png", samples.sample("coffee", 40).pixels)
     Path("broken.png").write_bytes(Path("photo.png").read_bytes()[:300])
     save("small.png", np.zeros((20, 20, 3), np.uint8))
     for name, value in (("black", 0), ("white", 255)):
@@ -350,7 +352,7 @@ def test_a_grey_16_bit_picture_comes_back_as_one(tmp_path):
     path = save(tmp_path / "grey.png", ramp)
     mask = half_mask((36, 40), tmp_path / "mask.png")
     go(config_of("hole_fill", image=path, mask=mask, num_steps=5), tmp_path / "run")
-    after = images.read(tmp_path / "run" / "restored.png").pixels
+    after = reading.read(tmp_path / "run" / "restored.png").pixels
     assert after.dtype == np.uint16 and after.shape == ramp.shape
     known = np.asarray(Image.open(mask)) == 0
     np.testing.assert_array_equal(after[known], ramp[known])
@@ -365,7 +367,7 @@ def test_a_float_tiff_with_a_nan_is_restored_with_the_nan_filled(tmp_path):
     summary, said = go(config_of("hole_fill", image=path, mask=mask), tmp_path / "run")
     assert "2 values are NaN or infinite: taken as unknown" in said
     assert summary["restored"] == "restored.tif"
-    after = images.read(tmp_path / "run" / "restored.tif").pixels
+    after = reading.read(tmp_path / "run" / "restored.tif").pixels
     assert after.dtype == np.float32 and np.isfinite(after).all()
     known = (np.asarray(Image.open(mask)) == 0) & np.isfinite(ramp)
     np.testing.assert_array_equal(after[known], ramp[known])
@@ -466,7 +468,7 @@ def test_the_summary_of_several_seeds_has_each_ones_own_figures(three_seeds):
     folder, summary, _ = three_seeds
     assert summary["seeds"] == [4, 5, 6] and summary["steps"] == 75
     assert [lane["seed"] for lane in summary["lanes"]] == [4, 5, 6]
-    clean = images.to_float(images.sample("chelsea", 48).pixels)
+    clean = to_float(samples.sample("chelsea", 48).pixels)
     for lane in summary["lanes"]:
         assert 1 <= lane["chosen_step"] <= lane["steps"] == 25
         measured = peak_signal_noise_ratio(clean, member(folder, lane["seed"])["x_avg"])

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from scipy.fft import dctn, idctn
 
-from dip_jax import images, wiener
+from dip_jax import wiener
+from dip_jax.pictures import samples
+from dip_jax.pictures.values import to_float
 
 
 @pytest.fixture(scope="module")
 def clean():
-    return images.to_float(images.sample("coffee", 96).pixels)
+    return to_float(samples.sample("coffee", 96).pixels)
 
 
 def error(x, clean):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from picture_files import Pixels, one_line
 
-from dip_jax import images
+from dip_jax.pictures.values import from_float, to_float
 
 settings.register_profile("pictures", deadline=None, max_examples=100, derandomize=True)
 settings.load_profile("pictures")
@@ -48,10 +48,10 @@ def floats_in_a_range(draw: st.DrawFn) -> tuple[Pixels, tuple[float, float]]:
 @example((np.array([[2**64 - 1, 2**64 - 2049]], np.uint64), (2**64 - 4096, 2**64)))
 def test_integers_come_back_exactly(case: tuple[Pixels, tuple[float, float]]) -> None:
     pixels, data_range = case
-    x = images.to_float(pixels, data_range)
+    x = to_float(pixels, data_range)
     assert x.dtype == np.float32 and x.ndim == 3
     assert 0.0 <= x.min() and x.max() <= 1.0
-    back = images.from_float(x, pixels.dtype, pixels.ndim, data_range)
+    back = from_float(x, pixels.dtype, pixels.ndim, data_range)
     assert back.dtype == pixels.dtype and back.shape == pixels.shape
     if abs(int(pixels.max())) < 2**53:  # which float64 can tell apart
         np.testing.assert_array_equal(back, pixels)
@@ -62,8 +62,8 @@ def test_floats_come_back_closely_and_within_the_range(
     case: tuple[Pixels, tuple[float, float]],
 ) -> None:
     pixels, (low, high) = case
-    x = images.to_float(pixels, (low, high))
-    back = images.from_float(x, pixels.dtype, pixels.ndim, (low, high))
+    x = to_float(pixels, (low, high))
+    back = from_float(x, pixels.dtype, pixels.ndim, (low, high))
     assert back.dtype == pixels.dtype and back.shape == pixels.shape
     assert low <= back.min() and back.max() <= high
     spacing = max(np.finfo(np.float32).eps, np.finfo(pixels.dtype).eps)
@@ -77,7 +77,7 @@ def test_floats_come_back_closely_and_within_the_range(
 )
 def test_what_leaves_the_range_is_clipped_and_order_is_kept(x: Pixels, dtype: str) -> None:
     low, high = (0, 1) if dtype == "bool" else (10, 90)
-    pixels = images.from_float(x, dtype, 2, (low, high)).astype(float)
+    pixels = from_float(x, dtype, 2, (low, high)).astype(float)
     assert low <= pixels.min() and pixels.max() <= high
     np.testing.assert_array_equal(pixels[x[..., 0] <= 0], low)
     np.testing.assert_array_equal(pixels[x[..., 0] >= 1], high)
@@ -87,21 +87,19 @@ def test_what_leaves_the_range_is_clipped_and_order_is_kept(x: Pixels, dtype: st
 
 def test_a_range_maps_its_bounds_to_black_and_white() -> None:
     twelve_bits = np.array([[0, 4095]], np.uint16)
-    np.testing.assert_array_equal(images.to_float(twelve_bits, (0, 4095))[..., 0], [[0, 1]])
+    np.testing.assert_array_equal(to_float(twelve_bits, (0, 4095))[..., 0], [[0, 1]])
     signed = np.array([[-1.0, 0.0, 1.0, np.nan, np.inf]])
-    x = images.to_float(signed, (-1, 1))[0, :, 0]
+    x = to_float(signed, (-1, 1))[0, :, 0]
     np.testing.assert_array_equal(x, [0, 0.5, 1, np.nan, np.inf])
     bits = np.array([[True, False]])
-    np.testing.assert_array_equal(
-        images.from_float(images.to_float(bits, (0, 1)), bool, 2, (0, 1)), bits
-    )
+    np.testing.assert_array_equal(from_float(to_float(bits, (0, 1)), bool, 2, (0, 1)), bits)
 
 
 def test_a_bound_may_have_no_exact_float32() -> None:
     pixels = np.array([[0.1, 0.7]], np.float32)  # of which 0.7 is below, and 0.1 above
     for data_range in ((0.1, 0.7), (0.7, 0.9), (-0.3, 0.1)):
         inside = pixels[(pixels > data_range[0] - 1e-6) & (pixels < data_range[1] + 1e-6)]
-        x = images.to_float(inside[np.newaxis], data_range)
+        x = to_float(inside[np.newaxis], data_range)
         assert 0 <= x.min() and x.max() <= 1
 
 
@@ -121,29 +119,29 @@ def test_a_bound_may_have_no_exact_float32() -> None:
 )
 def test_a_range_that_is_none_is_refused(data_range: Any) -> None:
     pixels = np.zeros((2, 2), np.uint8)
-    assert "data_range" in one_line(images.to_float, pixels, data_range)
-    assert "data_range" in one_line(images.from_float, np.zeros((2, 2, 1)), np.uint8, 2, data_range)
+    assert "data_range" in one_line(to_float, pixels, data_range)
+    assert "data_range" in one_line(from_float, np.zeros((2, 2, 1)), np.uint8, 2, data_range)
 
 
 def test_values_outside_the_range_are_refused() -> None:
     pixels = np.array([[0, 100]])
     for dtype in (*INTEGERS, *FLOATS):
-        assert "0 to 100" in one_line(images.to_float, pixels.astype(dtype), (0, 99))
-        assert "0 to 100" in one_line(images.to_float, pixels.astype(dtype), (1, 100))
-    assert "uint8" in one_line(images.from_float, np.zeros((2, 2, 1)), np.uint8, 2, (-9, -1))
-    assert "no finite" in one_line(images.to_float, np.full((2, 2), np.nan), (0, 9))
+        assert "0 to 100" in one_line(to_float, pixels.astype(dtype), (0, 99))
+        assert "0 to 100" in one_line(to_float, pixels.astype(dtype), (1, 100))
+    assert "uint8" in one_line(from_float, np.zeros((2, 2, 1)), np.uint8, 2, (-9, -1))
+    assert "no finite" in one_line(to_float, np.full((2, 2), np.nan), (0, 9))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "uint32", "int64", "bool"])
 def test_other_integers_need_a_range(dtype: str) -> None:
-    assert "give data_range" in one_line(images.to_float, np.zeros((2, 2), dtype))
-    assert "give data_range" in one_line(images.from_float, np.zeros((2, 2, 1)), dtype, 2)
+    assert "give data_range" in one_line(to_float, np.zeros((2, 2), dtype))
+    assert "give data_range" in one_line(from_float, np.zeros((2, 2, 1)), dtype, 2)
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "datetime64[s]", "object", "str"])
 def test_what_is_no_number_is_refused(dtype: str) -> None:
     for data_range in (None, (0, 1)):
-        assert "dtype" in one_line(images.to_float, np.zeros((2, 2), dtype), data_range)
+        assert "dtype" in one_line(to_float, np.zeros((2, 2), dtype), data_range)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -151,29 +149,29 @@ def test_what_is_no_number_is_refused(dtype: str) -> None:
 def test_every_value_survives_the_round_trip(dtype: Any, ndim: int) -> None:
     values = np.arange(np.iinfo(dtype).max + 1, dtype=dtype).reshape(16, -1)
     pixels = values if ndim == 2 else np.stack([values, values[::-1], values[:, ::-1]], -1)
-    x = images.to_float(pixels)
+    x = to_float(pixels)
     assert x.dtype == np.float32 and x.shape == (*pixels.shape[:2], 1 if ndim == 2 else 3)
     assert x.min() == 0.0 and x.max() == 1.0
-    back = images.from_float(x, dtype, ndim)
+    back = from_float(x, dtype, ndim)
     assert back.dtype == dtype
     np.testing.assert_array_equal(back, pixels)
 
 
 def test_float_is_not_changed() -> None:
     pixels = np.random.default_rng(0).random((5, 7), dtype=np.float32)
-    np.testing.assert_array_equal(images.to_float(pixels)[..., 0], pixels)
-    np.testing.assert_array_equal(images.from_float(images.to_float(pixels), np.float32, 2), pixels)
+    np.testing.assert_array_equal(to_float(pixels)[..., 0], pixels)
+    np.testing.assert_array_equal(from_float(to_float(pixels), np.float32, 2), pixels)
 
 
 def test_values_are_clipped_and_ties_go_to_even() -> None:
     x = np.array([-0.5, 1.5, 0.5 / 255, 1.5 / 255, 2.5 / 255], np.float64).reshape(1, -1, 1)
-    np.testing.assert_array_equal(images.from_float(x, np.uint8, 2), [[0, 255, 0, 2, 2]])
+    np.testing.assert_array_equal(from_float(x, np.uint8, 2), [[0, 255, 0, 2, 2]])
 
 
 def test_bad_arrays_are_refused() -> None:
-    assert "shape" in one_line(images.to_float, np.zeros((0, 4), np.uint8))
-    assert "shape" in one_line(images.to_float, np.zeros((1, 4, 4, 3), np.uint8))
-    assert "255" in one_line(images.to_float, np.full((4, 4), 255.0))
-    assert "shape" in one_line(images.from_float, np.zeros((4, 4, 3)), np.uint8, 2)
-    assert "dtype" in one_line(images.from_float, np.zeros((4, 4, 3)), np.int64, 3)
-    assert "not numbers" in one_line(images.from_float, np.full((4, 4, 3), np.nan), np.uint8, 3)
+    assert "shape" in one_line(to_float, np.zeros((0, 4), np.uint8))
+    assert "shape" in one_line(to_float, np.zeros((1, 4, 4, 3), np.uint8))
+    assert "255" in one_line(to_float, np.full((4, 4), 255.0))
+    assert "shape" in one_line(from_float, np.zeros((4, 4, 3)), np.uint8, 2)
+    assert "dtype" in one_line(from_float, np.zeros((4, 4, 3)), np.int64, 3)
+    assert "not numbers" in one_line(from_float, np.full((4, 4, 3), np.nan), np.uint8, 3)

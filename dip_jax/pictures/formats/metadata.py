@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from dip_jax.picture import Resolution
+from dip_jax.pictures.picture import Resolution
 
 NESTED_TAGS = (ExifTags.Base.ExifOffset, ExifTags.Base.GPSInfo)
 """The parts of EXIF that are tables of their own."""

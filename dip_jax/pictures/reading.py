@@ -10,25 +10,13 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from dip_jax import formats, tiff_pages, tiff_reading
 from dip_jax.errors import InputError, quoted, reason
-from dip_jax.picture import DataRange as DataRange
-from dip_jax.picture import Picture as Picture
-from dip_jax.picture import Resolution as Resolution
-from dip_jax.picture import check_values
-from dip_jax.picture import from_float as from_float
-from dip_jax.picture import to_float as to_float
-from dip_jax.tiff_pages import page_name
-from dip_jax.writing import FORMAT_OF_SUFFIX as FORMAT_OF_SUFFIX
-from dip_jax.writing import write as write
-from dip_jax.writing import write_pages as write_pages
-
-SAMPLES = ("astronaut", "camera", "chelsea", "coffee", "rocket")
-"""The photographs of `sample`: in the scikit-image wheel, CC0 or public domain."""
+from dip_jax.pictures.formats import pillow, tiff_pages, tiff_reading
+from dip_jax.pictures.formats.tiff_pages import page_name
+from dip_jax.pictures.picture import Picture
+from dip_jax.pictures.values import DataRange, check_values
 
 
 def read(
@@ -86,7 +74,7 @@ def page_shapes(path: str | os.PathLike[str]) -> list[tuple[int, int, int]] | No
             file.seek(0)
             if tiff_pages.is_tiff(magic):
                 return tiff_pages.shapes(file) or None
-            return [formats.shape(file)]
+            return [pillow.shape(file)]
     except Exception:  # whatever the broken byte led the reader of the headers to
         return None
 
@@ -118,7 +106,7 @@ def _read(
                 pictures = tiff_reading.decode(data, name, data_range, page)
             else:
                 tiff_pages.check_number(page or 0, 1, name)
-                pictures = [replace(formats.decode(data, name), data_range=data_range)]
+                pictures = [replace(pillow.decode(data, name), data_range=data_range)]
         except InputError:
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -140,107 +128,3 @@ def _read(
         which = f"page {page} of {name}" if page else page_name(name, number, len(pictures))
         check_values(picture.pixels, data_range, which)
     return pictures
-
-
-def read_mask(
-    path: str | os.PathLike[str],
-    shape: tuple[int, int],
-    polarity: str = "fill",
-    *,
-    page: int = 0,
-) -> NDArray[np.bool_]:
-    """Reads a mask; True means: fill this pixel.
-
-    White is whatever is brighter than half of the range; a colour mask counts by its luminance
-    (ITU-R BT.601), and alpha is ignored.
-
-    Args:
-        path: any picture that `read` accepts.
-        shape: `(h, w)` of the picture that the mask belongs to.
-        polarity: what white means, "fill" or "keep".
-        page: as in `read`.
-
-    Returns:
-        `(h, w)` bool.
-
-    Raises:
-        InputError: the polarity is unknown, the file cannot be read, its size is not `shape`, or
-            it fills nothing or everything.
-    """
-    if polarity not in ("fill", "keep"):
-        raise InputError(
-            f"mask polarity {polarity!r} is unknown; expected 'fill' (white is filled) or 'keep' "
-            "(white is kept): use one of the two"
-        )
-    name = f"page {page} of the mask {quoted(path)}" if page else f"the mask {quoted(path)}"
-    brightness = to_float(read(path, page=page).pixels)
-    h, w = brightness.shape[:2]
-    if (h, w) != tuple(shape):
-        raise InputError(
-            f"{name} is {w} x {h} pixels (width x height), expected {shape[1]} x {shape[0]} as the "
-            "picture: make both the same size"
-        )
-    if brightness.shape[2] == 3:
-        brightness = brightness @ np.array([[0.299], [0.587], [0.114]], np.float32)
-    white = brightness[..., 0] > 0.5
-    fill = white if polarity == "fill" else ~white
-    check_mask(fill, name)
-    return fill
-
-
-def check_mask(fill: NDArray[np.bool_], name: str = "the mask") -> None:
-    """Refuses a mask that fills nothing or everything.
-
-    Args:
-        fill: bool of any shape, True means fill.
-        name: what the message calls the mask.
-
-    Raises:
-        InputError: `fill` is False everywhere, or True everywhere.
-    """
-    if not fill.any():
-        raise InputError(
-            f"{name} fills nothing; expected at least one pixel to fill: mark what is to be "
-            "filled, or try the other mask polarity"
-        )
-    if fill.all():
-        raise InputError(
-            f"{name} fills everything; expected at least one known pixel: mark only what is to be "
-            "filled, or try the other mask polarity"
-        )
-
-
-def sample(name: str, side: int | None = None) -> Picture:
-    """A photograph that ships with scikit-image; nothing is downloaded.
-
-    Args:
-        name: one of `SAMPLES`; camera is grey, the others are RGB.
-        side: the longer side of the result in pixels; a smaller photograph is not enlarged.
-
-    Returns:
-        uint8 pixels, reduced with an antialiased (Lanczos) filter.
-
-    Raises:
-        InputError: the name is unknown, `side` is not positive, or scikit-image is not installed.
-    """
-    if name not in SAMPLES:
-        raise InputError(
-            f"there is no sample {name!r}; expected one of {', '.join(SAMPLES)}: choose one"
-        )
-    if side is not None and side < 1:
-        raise InputError(
-            f"side {side} is too small; expected 1 or more pixels: choose a larger one"
-        )
-    try:
-        from skimage import data
-    except ImportError as error:
-        raise InputError(
-            f"the sample {name!r} is part of scikit-image, which is not installed; expected it in "
-            "this environment: run pip install scikit-image"
-        ) from error
-    image = Image.fromarray(getattr(data, name)())
-    longer = max(image.size)
-    if side is not None and side < longer:
-        w, h = (max(1, round(length * side / longer)) for length in image.size)
-        image = image.resize((w, h), Image.Resampling.LANCZOS)
-    return Picture(pixels=np.array(image))

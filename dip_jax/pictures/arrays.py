@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike, NDArray
 
 from dip_jax.errors import InputError
-from dip_jax.picture import DataRange, check_values, from_float, to_float
+from dip_jax.pictures.values import DataRange, check_values, from_float, to_float
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from dip_jax import metadata
-from dip_jax.picture import Picture
+from dip_jax.pictures.formats import metadata
+from dip_jax.pictures.picture import Picture
 
 _CLASSIC_LIMIT = 2**32  # bytes, which the offsets of a TIFF that is not a BigTIFF can reach
 

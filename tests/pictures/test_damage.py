@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from skimage.measure import label, regionprops
 
-from dip_jax import degrade
 from dip_jax.errors import InputError
+from dip_jax.pictures.damage import erase, gaussian_noise, holes_mask, missing_mask, text_mask
 
 Mask = NDArray[np.bool_]
 SHAPES = [(64, 64), (256, 256), (300, 451), (200, 48)]
@@ -28,7 +28,7 @@ def one_line(call: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
     return message
 
 
-@pytest.mark.parametrize("mask", [degrade.text_mask, degrade.holes_mask, degrade.missing_mask])
+@pytest.mark.parametrize("mask", [text_mask, holes_mask, missing_mask])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_masks_repeat_with_the_generator_and_only_then(
     mask: Callable[..., Mask], shape: tuple[int, int]
@@ -45,7 +45,7 @@ def test_masks_repeat_with_the_generator_and_only_then(
 @pytest.mark.parametrize("sigma", [5, 25, 36.5])
 def test_noise_has_the_asked_mean_and_deviation(sigma: float) -> None:
     grey = np.full((256, 256, 3), 0.5, np.float32)
-    noise = 255 * (degrade.gaussian_noise(grey, sigma, rng()).astype(np.float64) - 0.5)
+    noise = 255 * (gaussian_noise(grey, sigma, rng()).astype(np.float64) - 0.5)
     n = noise.size
     assert abs(noise.mean()) < 4 * sigma / np.sqrt(n)
     assert abs(noise.std() - sigma) < 4 * sigma / np.sqrt(2 * n)
@@ -58,19 +58,19 @@ def test_noise_has_the_asked_mean_and_deviation(sigma: float) -> None:
 def test_noise_is_clipped_typed_and_repeatable() -> None:
     x = rng(3).random((16, 20, 3), dtype=np.float32)
     before = x.copy()
-    y = degrade.gaussian_noise(x, 80, rng())
+    y = gaussian_noise(x, 80, rng())
     assert y.dtype == np.float32 and y.min() == 0.0 and y.max() == 1.0
-    np.testing.assert_array_equal(y, degrade.gaussian_noise(x, 80, rng()))
+    np.testing.assert_array_equal(y, gaussian_noise(x, 80, rng()))
     np.testing.assert_array_equal(x, before)
     # The same draw, scaled: where neither is clipped, twice the sigma is twice the noise.
     grey = np.full_like(x, 0.5)
-    once, twice = (degrade.gaussian_noise(grey, s, rng()) - grey for s in (4, 8))
+    once, twice = (gaussian_noise(grey, s, rng()) - grey for s in (4, 8))
     np.testing.assert_allclose(twice, 2 * once, atol=1e-6)
 
 
 @pytest.mark.parametrize("sigma", [0, -1, float("nan"), float("inf")])
 def test_bad_sigma_is_refused(sigma: float) -> None:
-    assert str(sigma) in one_line(degrade.gaussian_noise, np.zeros((4, 4, 1)), sigma, rng())
+    assert str(sigma) in one_line(gaussian_noise, np.zeros((4, 4, 1)), sigma, rng())
 
 
 # Text
@@ -79,7 +79,7 @@ def test_bad_sigma_is_refused(sigma: float) -> None:
 @pytest.mark.parametrize("shape", [*SHAPES, (1080, 640)])
 @pytest.mark.parametrize("seed", range(3))
 def test_text_fills_its_share_all_over_the_picture(shape: tuple[int, int], seed: int) -> None:
-    fill = degrade.text_mask(shape, rng(seed))
+    fill = text_mask(shape, rng(seed))
     assert 0.08 < fill.mean() < 0.2
     h, w = shape
     quarters = [fill[i : i + h // 2, j : j + w // 2] for i in (0, h // 2) for j in (0, w // 2)]
@@ -89,7 +89,7 @@ def test_text_fills_its_share_all_over_the_picture(shape: tuple[int, int], seed:
 
 
 def test_text_is_lines_of_separate_letters() -> None:
-    fill = degrade.text_mask((256, 256), rng())
+    fill = text_mask((256, 256), rng())
     inked = np.logical_or.reduce(fill, axis=1)
     lines = int(inked[0]) + np.count_nonzero(inked[1:] & ~inked[:-1])
     assert lines >= 4 and not inked.all()
@@ -102,7 +102,7 @@ def test_text_is_lines_of_separate_letters() -> None:
 def test_text_size_is_that_of_the_letters() -> None:
     heights = []
     for size in (12, 24, 48):
-        fill = degrade.text_mask((512, 512), rng(), size)
+        fill = text_mask((512, 512), rng(), size)
         heights.append(np.median([region.bbox[2] - region.bbox[0] for region in _letters(fill)]))
     # Half to three quarters of the nominal size is the height of a small letter.
     assert [h / size for h, size in zip(heights, (12, 24, 48), strict=True)] == pytest.approx(
@@ -116,8 +116,8 @@ def _letters(fill: Mask) -> list[Any]:
 
 def test_bad_text_is_refused() -> None:
     for size in (0, 3, 65):
-        assert str(size) in one_line(degrade.text_mask, (64, 64), rng(), size)
-    assert "8 x 64" in one_line(degrade.text_mask, (64, 8), rng())
+        assert str(size) in one_line(text_mask, (64, 64), rng(), size)
+    assert "8 x 64" in one_line(text_mask, (64, 8), rng())
 
 
 # Holes
@@ -127,7 +127,7 @@ def test_bad_text_is_refused() -> None:
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.25])
 def test_holes_are_few_large_apart_and_inside(shape: tuple[int, int], share: float) -> None:
     for seed in range(4):
-        fill = degrade.holes_mask(shape, rng(seed), share)
+        fill = holes_mask(shape, rng(seed), share)
         assert fill.sum() == pytest.approx(share * fill.size, abs=1)
         assert not (fill[0].any() or fill[-1].any() or fill[:, 0].any() or fill[:, -1].any())
         holes = regionprops(label(fill, connectivity=2))
@@ -139,7 +139,7 @@ def test_holes_are_few_large_apart_and_inside(shape: tuple[int, int], share: flo
 
 
 def test_holes_lie_anywhere() -> None:
-    total = np.stack([degrade.holes_mask((48, 48), rng(seed)) for seed in range(400)]).sum(0)
+    total = np.stack([holes_mask((48, 48), rng(seed)) for seed in range(400)]).sum(0)
     inner = total[12:36, 12:36]
     # By symmetry of chance every place of the interior is hit about as often as its mirror image.
     np.testing.assert_allclose(inner.mean(), inner[:, :12].mean(), rtol=0.15)
@@ -147,8 +147,8 @@ def test_holes_lie_anywhere() -> None:
 
 
 def test_holes_that_cannot_fit_are_refused() -> None:
-    assert "0.9" in one_line(degrade.holes_mask, (64, 64), rng(), 0.9)
-    one_line(degrade.holes_mask, (8, 64), rng())
+    assert "0.9" in one_line(holes_mask, (64, 64), rng(), 0.9)
+    one_line(holes_mask, (8, 64), rng())
 
 
 # Missing pixels
@@ -157,12 +157,12 @@ def test_holes_that_cannot_fit_are_refused() -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_missing_pixels_are_counted_exactly(shape: tuple[int, int], share: float) -> None:
-    fill = degrade.missing_mask(shape, rng(), share)
+    fill = missing_mask(shape, rng(), share)
     assert int(fill.sum()) == round(share * shape[0] * shape[1])
 
 
 def test_missing_pixels_are_even_and_independent() -> None:
-    fill = degrade.missing_mask((256, 256), rng(), 0.5)
+    fill = missing_mask((256, 256), rng(), 0.5)
     blocks = fill.reshape(16, 16, 16, 16).sum(axis=(1, 3))
     # A block of 256 pixels at one half has mean 128 and standard deviation 8.
     assert np.abs(blocks - 128).max() < 5 * 8
@@ -171,7 +171,7 @@ def test_missing_pixels_are_even_and_independent() -> None:
         assert (pair[0] & pair[1]).mean() == pytest.approx(0.25, abs=0.01)
 
 
-@pytest.mark.parametrize("mask", [degrade.holes_mask, degrade.missing_mask])
+@pytest.mark.parametrize("mask", [holes_mask, missing_mask])
 @pytest.mark.parametrize("share", [0, 1, -0.5, 1.5, float("nan"), 1e-9, 1 - 1e-9])
 def test_bad_shares_are_refused(mask: Callable[..., Mask], share: float) -> None:
     assert str(share) in one_line(mask, (64, 64), rng(), share)
@@ -184,8 +184,8 @@ def test_bad_shares_are_refused(mask: Callable[..., Mask], share: float) -> None
 def test_erase_changes_what_is_filled_and_nothing_else(value: Any) -> None:
     x = rng().random((12, 17, 3), dtype=np.float32)
     before = x.copy()
-    fill = degrade.missing_mask((12, 17), rng(), 0.3)
-    y = degrade.erase(x, fill, value)
+    fill = missing_mask((12, 17), rng(), 0.3)
+    y = erase(x, fill, value)
     assert y.dtype == np.float32
     np.testing.assert_array_equal(x, before)
     np.testing.assert_array_equal(y[~fill], x[~fill])
@@ -196,8 +196,8 @@ def test_erase_changes_what_is_filled_and_nothing_else(value: Any) -> None:
 def test_bad_erasing_is_refused() -> None:
     x = np.zeros((4, 6, 3), np.float32)
     fill = np.eye(4, 6, dtype=np.bool_)
-    one_line(degrade.erase, x, fill.T, 0)
-    one_line(degrade.erase, x, fill.astype(np.uint8), 0)
-    one_line(degrade.erase, x, fill, (0, 1))
-    one_line(degrade.erase, x, fill, 255)
-    one_line(degrade.erase, x, fill, float("nan"))
+    one_line(erase, x, fill.T, 0)
+    one_line(erase, x, fill.astype(np.uint8), 0)
+    one_line(erase, x, fill, (0, 1))
+    one_line(erase, x, fill, 255)
+    one_line(erase, x, fill, float("nan"))

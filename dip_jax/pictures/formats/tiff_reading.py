@@ -12,10 +12,9 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from dip_jax import formats, metadata
 from dip_jax.errors import InputError
-from dip_jax.picture import DataRange, Picture
-from dip_jax.tiff_pages import (
+from dip_jax.pictures.formats import metadata, pillow
+from dip_jax.pictures.formats.tiff_pages import (
     check_number,
     check_pages,
     check_sizes,
@@ -23,6 +22,8 @@ from dip_jax.tiff_pages import (
     page_name,
     pages_of,
 )
+from dip_jax.pictures.picture import Picture
+from dip_jax.pictures.values import DataRange
 
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
 _SAMPLES = {
@@ -211,4 +212,4 @@ def _arrays_by_pillow(
     with Image.open(BytesIO(data), formats=("TIFF",)) as image:
         image.seek(index)
         image.load()
-        return formats.arrays(image, name)
+        return pillow.arrays(image, name)

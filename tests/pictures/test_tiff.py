@@ -15,8 +15,12 @@ from hypothesis.extra import numpy as hnp
 from picture_files import Pixels, one_line, random_pixels
 from PIL import Image
 
-from dip_jax import images, tiff_writing
 from dip_jax.errors import InputError
+from dip_jax.pictures import reading, writing
+from dip_jax.pictures.formats import tiff_writing
+from dip_jax.pictures.picture import Picture, Resolution
+from dip_jax.pictures.reading import count_pages, page_shapes, read_pages
+from dip_jax.pictures.writing import write_pages
 
 DESCRIPTION, ORIENTATION, ARTIST, EXIF_IFD, EXPOSURE, GPS_IFD, LATITUDE = (
     270,
@@ -36,7 +40,7 @@ def range_of(dtype: str) -> tuple[float, float] | None:
     return np.iinfo(dtype).min, np.iinfo(dtype).max
 
 
-def assert_same(picture: images.Picture, pixels: Pixels, alpha: Pixels | None = None) -> None:
+def assert_same(picture: Picture, pixels: Pixels, alpha: Pixels | None = None) -> None:
     np.testing.assert_array_equal(picture.pixels, pixels)
     assert picture.pixels.dtype == pixels.dtype
     assert (picture.alpha is None) == (alpha is None)
@@ -69,13 +73,13 @@ def test_any_pages_come_back_exactly(
         colours = 1 if page.shape[2] < 3 else 3
         alpha = page[..., -1] if page.shape[2] in (2, 4) else None
         pixels = page[..., 0] if colours == 1 else page[..., :3]
-        likes.append(images.Picture(pixels, alpha=alpha, exif=exif.tobytes(), data_range=(0, 200)))
+        likes.append(Picture(pixels, alpha=alpha, exif=exif.tobytes(), data_range=(0, 200)))
     with pytest.MonkeyPatch.context() as patch:
         if big:  # as for four gigabytes
             patch.setattr(tiff_writing, "_CLASSIC_LIMIT", 0)
-        images.write_pages(path, [like.pixels for like in likes], likes)
+        write_pages(path, [like.pixels for like in likes], likes)
     assert path.read_bytes()[2] == (43 if big else 42)
-    for picture, like in zip(images.read_pages(path, (0, 200)), likes, strict=True):
+    for picture, like in zip(read_pages(path, (0, 200)), likes, strict=True):
         assert_same(picture, like.pixels, like.alpha)
         read = Image.Exif()
         assert picture.exif is not None
@@ -100,11 +104,11 @@ def test_every_depth_is_read_and_written_exactly(tmp_path: Path, dtype: str, cha
         planarconfig="contig" if channels > 1 else None,
         extrasamples=["unassalpha"] if alpha is not None else None,
     )
-    picture = images.read(tmp_path / "in.tif", range_of(dtype))
+    picture = reading.read(tmp_path / "in.tif", range_of(dtype))
     assert picture.data_range == range_of(dtype)
     assert_same(picture, pixels, alpha)
-    images.write(tmp_path / "out.tif", picture.pixels, picture)
-    assert_same(images.read(tmp_path / "out.tif", range_of(dtype)), pixels, alpha)
+    writing.write(tmp_path / "out.tif", picture.pixels, picture)
+    assert_same(reading.read(tmp_path / "out.tif", range_of(dtype)), pixels, alpha)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), np.squeeze(samples))
 
 
@@ -115,9 +119,9 @@ def test_files_of_another_encoder(tmp_path: Path, dtype: str, channels: int) -> 
     samples = random_pixels(9, 13, channels, dtype=dtype)
     assert cv2.imwrite(str(tmp_path / "a.tif"), samples)
     pixels = samples[..., 0] if channels == 1 else samples[..., 2::-1]
-    picture = images.read(tmp_path / "a.tif")
+    picture = reading.read(tmp_path / "a.tif")
     assert_same(picture, pixels, samples[..., 3] if channels == 4 else None)
-    images.write(tmp_path / "b.tif", picture.pixels, picture)
+    writing.write(tmp_path / "b.tif", picture.pixels, picture)
     if dtype == "uint8" and channels == 4:  # which OpenCV multiplies by alpha as it reads
         with Image.open(tmp_path / "b.tif") as image:
             np.testing.assert_array_equal(image, samples[..., [2, 1, 0, 3]])
@@ -151,7 +155,7 @@ def test_layouts_and_compressions(tmp_path: Path, compression: Any, layout: dict
         predictor=predictor,
         **layout,
     )
-    assert_same(images.read(tmp_path / "a.tif"), pixels)
+    assert_same(reading.read(tmp_path / "a.tif"), pixels)
 
 
 @pytest.mark.parametrize("bits", [2, 4])
@@ -159,14 +163,14 @@ def test_few_bits_reach_from_black_to_white(tmp_path: Path, bits: int) -> None:
     values = random_pixels(9, 13) % 2**bits
     tifffile.imwrite(tmp_path / "a.tif", values, bitspersample=bits, photometric="minisblack")
     expected = np.rint(values * (255 / (2**bits - 1))).astype(np.uint8)
-    assert_same(images.read(tmp_path / "a.tif"), expected)
+    assert_same(reading.read(tmp_path / "a.tif"), expected)
 
 
 def test_packed_12_bits_need_their_range(tmp_path: Path) -> None:
     values = random_pixels(9, 13, dtype=np.uint16) % 4096
     tifffile.imwrite(tmp_path / "a.tif", values, bitspersample=12, photometric="minisblack")
-    assert "(0, 4095)" in one_line(images.read, tmp_path / "a.tif")
-    picture = images.read(tmp_path / "a.tif", (0, 4095))
+    assert "(0, 4095)" in one_line(reading.read, tmp_path / "a.tif")
+    picture = reading.read(tmp_path / "a.tif", (0, 4095))
     assert_same(picture, values)
     assert picture.data_range == (0, 4095)
 
@@ -181,13 +185,13 @@ def test_palettes(tmp_path: Path, step: int) -> None:
         photometric="palette",
         colormap=colours.astype(np.uint16) * step,
     )
-    assert_same(images.read(tmp_path / "a.tif"), np.moveaxis(colours[:, indices], 0, 2))
+    assert_same(reading.read(tmp_path / "a.tif"), np.moveaxis(colours[:, indices], 0, 2))
 
 
 def test_a_palette_of_16_bits_stays_so(tmp_path: Path) -> None:
     indices, colours = random_pixels(9, 13), random_pixels(3, 256, dtype=np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", indices, photometric="palette", colormap=colours)
-    assert_same(images.read(tmp_path / "a.tif"), np.moveaxis(colours[:, indices], 0, 2))
+    assert_same(reading.read(tmp_path / "a.tif"), np.moveaxis(colours[:, indices], 0, 2))
 
 
 @pytest.mark.parametrize("compression", ["jpeg", "tiff_lzw", "group4", "tiff_ccitt"])
@@ -198,7 +202,7 @@ def test_jpeg_and_fax_within_a_tiff(tmp_path: Path, compression: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     image.save(tmp_path / "a.tif", compression=compression, exif=exif)
-    pixels = images.read(tmp_path / "a.tif").pixels
+    pixels = reading.read(tmp_path / "a.tif").pixels
     expected = np.rot90(np.array(image.convert("L" if fax else "RGB")), -1)
     assert pixels.shape == expected.shape
     assert np.abs(pixels.astype(int) - expected).max() <= (0 if fax else 8)
@@ -209,15 +213,15 @@ def test_colours_multiplied_by_alpha_stay_so_and_are_divided_for_png(tmp_path: P
     stored = np.rint(colour * alpha[..., None] / 255).astype(np.uint8)
     samples = np.dstack([stored, alpha])
     tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", extrasamples=["assocalpha"])
-    picture = images.read(tmp_path / "a.tif")
+    picture = reading.read(tmp_path / "a.tif")
     assert picture.premultiplied
     assert_same(picture, stored, alpha)
-    images.write(tmp_path / "b.tif", picture.pixels, picture)
-    again = images.read(tmp_path / "b.tif")
+    writing.write(tmp_path / "b.tif", picture.pixels, picture)
+    again = reading.read(tmp_path / "b.tif")
     assert again.premultiplied
     assert_same(again, stored, alpha)
-    images.write(tmp_path / "b.png", picture.pixels, picture)
-    png = images.read(tmp_path / "b.png")
+    writing.write(tmp_path / "b.png", picture.pixels, picture)
+    png = reading.read(tmp_path / "b.png")
     np.testing.assert_array_equal(png.alpha, alpha)
     np.testing.assert_allclose(png.pixels[:, 1:], colour[:, 1:], atol=2)
 
@@ -278,7 +282,7 @@ REFUSED: dict[str, tuple[str, Pixels, dict[str, Any]]] = {
 def test_what_could_be_misread_is_refused(tmp_path: Path, case: str) -> None:
     word, stored, options = REFUSED[case]
     tifffile.imwrite(tmp_path / "a.tif", stored, **options)
-    for read in (images.read, images.read_pages):
+    for read in (reading.read, read_pages):
         assert word in one_line(read, tmp_path / "a.tif")
 
 
@@ -287,26 +291,26 @@ def test_what_could_be_misread_is_refused(tmp_path: Path, case: str) -> None:
 
 def test_pages_of_any_size_and_kind(tmp_path: Path) -> None:
     pages = [
-        images.Picture(random_pixels(9, 13), alpha=random_pixels(9, 13)),
-        images.Picture(random_pixels(5, 7, 3, dtype=np.uint16), icc_profile=b"a profile"),
-        images.Picture(random_pixels(8, 4, dtype=np.float32)),
+        Picture(random_pixels(9, 13), alpha=random_pixels(9, 13)),
+        Picture(random_pixels(5, 7, 3, dtype=np.uint16), icc_profile=b"a profile"),
+        Picture(random_pixels(8, 4, dtype=np.float32)),
     ]
-    images.write_pages(tmp_path / "a.tif", [page.pixels for page in pages], pages)
-    back = images.read_pages(tmp_path / "a.tif")
+    write_pages(tmp_path / "a.tif", [page.pixels for page in pages], pages)
+    back = read_pages(tmp_path / "a.tif")
     assert len(back) == 3
     for picture, page in zip(back, pages, strict=True):
         assert_same(picture, page.pixels, page.alpha)
         assert picture.icc_profile == page.icc_profile
     with Image.open(tmp_path / "a.tif") as image:
         assert getattr(image, "n_frames", 1) == 3
-    assert "3 pages" in one_line(images.read, tmp_path / "a.tif")
+    assert "3 pages" in one_line(reading.read, tmp_path / "a.tif")
 
 
 def test_a_single_picture_is_one_page(tmp_path: Path) -> None:
     pixels = random_pixels(9, 13, 3)
     for suffix in ("tif", "png"):
-        images.write_pages(tmp_path / f"a.{suffix}", [pixels])
-        (picture,) = images.read_pages(tmp_path / f"a.{suffix}")
+        write_pages(tmp_path / f"a.{suffix}", [pixels])
+        (picture,) = read_pages(tmp_path / f"a.{suffix}")
         assert_same(picture, pixels)
 
 
@@ -315,7 +319,7 @@ def test_pages_of_another_encoder(tmp_path: Path, compression: str) -> None:
     pages = [random_pixels(9, 13), random_pixels(6, 5, 3), random_pixels(9, 4, 4)]
     first, *rest = [Image.fromarray(page) for page in pages]
     first.save(tmp_path / "a.tif", save_all=True, append_images=rest, compression=compression)
-    grey, colour, clear = images.read_pages(tmp_path / "a.tif")
+    grey, colour, clear = read_pages(tmp_path / "a.tif")
     assert_same(grey, pages[0])
     assert_same(colour, pages[1])
     assert_same(clear, pages[2][..., :3], pages[2][..., 3])
@@ -327,18 +331,18 @@ def test_one_page_is_read_alone_and_headers_tell_of_all(tmp_path: Path) -> None:
     turned = Image.fromarray(random_pixels(6, 5, 3))
     others = [Image.fromarray(random_pixels(9, 13)), Image.fromarray(random_pixels(9, 4, 4))]
     turned.save(tmp_path / "a.tif", save_all=True, append_images=others, exif=exif)
-    pages = images.read_pages(tmp_path / "a.tif")
-    assert images.count_pages(tmp_path / "a.tif") == 3
+    pages = read_pages(tmp_path / "a.tif")
+    assert count_pages(tmp_path / "a.tif") == 3
     colours = [1 if page.pixels.ndim == 2 else 3 for page in pages]
-    assert images.page_shapes(tmp_path / "a.tif") == [
+    assert page_shapes(tmp_path / "a.tif") == [
         (*page.pixels.shape[:2], c) for page, c in zip(pages, colours, strict=True)
     ]
     assert pages[0].pixels.shape == (5, 6, 3)
     for number, page in enumerate(pages, 1):
-        assert_same(images.read(tmp_path / "a.tif", page=number), page.pixels, page.alpha)
-    assert "1 to 3" in one_line(images.read, tmp_path / "a.tif", page=4)
-    assert "no page -1" in one_line(images.read, tmp_path / "a.tif", page=-1)
-    assert "which page, 1 to 3" in one_line(images.read, tmp_path / "a.tif")
+        assert_same(reading.read(tmp_path / "a.tif", page=number), page.pixels, page.alpha)
+    assert "1 to 3" in one_line(reading.read, tmp_path / "a.tif", page=4)
+    assert "no page -1" in one_line(reading.read, tmp_path / "a.tif", page=-1)
+    assert "which page, 1 to 3" in one_line(reading.read, tmp_path / "a.tif")
 
 
 def test_other_files_have_one_page(tmp_path: Path) -> None:
@@ -346,13 +350,13 @@ def test_other_files_have_one_page(tmp_path: Path) -> None:
     for suffix in ("png", "jpg", "tif"):
         path = tmp_path / f"a.{suffix}"
         Image.fromarray(pixels).save(path)
-        assert images.page_shapes(path) == [(9, 13, 3)]
-        assert images.read(path, page=1).pixels.shape == (9, 13, 3)
-        assert "no page 2" in one_line(images.read, path, page=2)
+        assert page_shapes(path) == [(9, 13, 3)]
+        assert reading.read(path, page=1).pixels.shape == (9, 13, 3)
+        assert "no page 2" in one_line(reading.read, path, page=2)
     (tmp_path / "b.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:6])
     for name in ("b.tif", "missing.tif", "."):
-        assert images.count_pages(tmp_path / name) == 1
-        assert images.page_shapes(tmp_path / name) is None
+        assert count_pages(tmp_path / name) == 1
+        assert page_shapes(tmp_path / name) is None
 
 
 @pytest.mark.parametrize("kind", ["ome", "imagej"])
@@ -366,14 +370,14 @@ def test_stacks_of_microscopes_are_pages(tmp_path: Path, kind: str) -> None:
         metadata={"axes": "ZYX", "unit": "um"} if kind == "imagej" else {"axes": "ZYX"},
         **{kind: True},
     )
-    pages = images.read_pages(tmp_path / "a.tif")
+    pages = read_pages(tmp_path / "a.tif")
     assert len(pages) == 3
-    assert images.page_shapes(tmp_path / "a.tif") == [(9, 13, 1)] * 3
+    assert page_shapes(tmp_path / "a.tif") == [(9, 13, 1)] * 3
     for picture, plane in zip(pages, stack, strict=True):
         assert_same(picture, plane)
     # What counts the planes must not reach a file with another number of them.
-    images.write_pages(tmp_path / "b.tif", [page.pixels for page in pages[:2]], pages[:2])
-    assert len(images.read_pages(tmp_path / "b.tif")) == 2
+    write_pages(tmp_path / "b.tif", [page.pixels for page in pages[:2]], pages[:2])
+    assert len(read_pages(tmp_path / "b.tif")) == 2
     with tifffile.TiffFile(tmp_path / "b.tif") as file:
         assert not file.is_ome
         if kind == "imagej":
@@ -386,7 +390,7 @@ def test_previews_are_not_pages(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         writer.write(pixels, photometric="rgb", metadata=None)
         writer.write(pixels[::2, ::2], photometric="rgb", subfiletype=1, metadata=None)
-    assert_same(images.read(tmp_path / "a.tif"), pixels)
+    assert_same(reading.read(tmp_path / "a.tif"), pixels)
 
 
 def test_one_bad_page_is_named(tmp_path: Path) -> None:
@@ -394,7 +398,7 @@ def test_one_bad_page_is_named(tmp_path: Path) -> None:
         for dtype in (np.uint8, np.int16, np.uint8):
             pixels = np.ones((5, 7), dtype)
             writer.write(pixels, photometric="minisblack", metadata=None)
-    assert "page 2 of" in one_line(images.read_pages, tmp_path / "a.tif")
+    assert "page 2 of" in one_line(read_pages, tmp_path / "a.tif")
 
 
 def test_pages_that_cannot_be_written_leave_the_old_file_alone(tmp_path: Path) -> None:
@@ -404,11 +408,11 @@ def test_pages_that_cannot_be_written_leave_the_old_file_alone(tmp_path: Path) -
         ("a.tif", [], None),
         ("a.tif", [page, page], [None]),
         ("a.tif", [page, page[0]], None),
-        ("a.tif", [page, page], [None, images.Picture(page.T)]),
+        ("a.tif", [page, page], [None, Picture(page.T)]),
     ]
     for name, pages, likes in bad:
         (tmp_path / name).write_bytes(b"precious")
-        one_line(images.write_pages, tmp_path / name, pages, likes)
+        one_line(write_pages, tmp_path / name, pages, likes)
         assert (tmp_path / name).read_bytes() == b"precious"
 
 
@@ -422,12 +426,12 @@ def test_exif_and_resolution_of_each_page(tmp_path: Path) -> None:
     exif[GPS_IFD] = {LATITUDE: (52.0, 30.0, 0.5)}
     pixels = random_pixels(5, 7, 3, dtype=np.uint16)
     likes = [
-        images.Picture(pixels, exif=exif.tobytes(), resolution=images.Resolution(300, 150)),
-        images.Picture(pixels, resolution=images.Resolution(10000, 7.25, "cm")),
-        images.Picture(pixels, exif=exif.tobytes()),
+        Picture(pixels, exif=exif.tobytes(), resolution=Resolution(300, 150)),
+        Picture(pixels, resolution=Resolution(10000, 7.25, "cm")),
+        Picture(pixels, exif=exif.tobytes()),
     ]
-    images.write_pages(tmp_path / "a.tif", [pixels] * 3, likes)
-    pages = images.read_pages(tmp_path / "a.tif")
+    write_pages(tmp_path / "a.tif", [pixels] * 3, likes)
+    pages = read_pages(tmp_path / "a.tif")
     assert [page.resolution for page in pages] == [like.resolution for like in likes]
     assert pages[1].exif is None
     for page in (pages[0], pages[2]):
@@ -463,12 +467,12 @@ def test_deep_pictures_are_turned_upright(tmp_path: Path, orientation: int) -> N
         resolutionunit="centimeter",
         extratags=[(274, "H", 1, orientation, True)],
     )
-    picture = images.read(tmp_path / "a.tif")
+    picture = reading.read(tmp_path / "a.tif")
     assert_same(picture, upright)
     turned = (200, 100) if orientation >= 5 else (100, 200)
     assert picture.resolution == (*turned, "cm")
-    images.write(tmp_path / "b.tif", picture.pixels, picture)
-    again = images.read(tmp_path / "b.tif")
+    writing.write(tmp_path / "b.tif", picture.pixels, picture)
+    again = reading.read(tmp_path / "b.tif")
     assert_same(again, upright)
     assert again.resolution == picture.resolution
 
@@ -487,7 +491,7 @@ def test_a_cut_file_is_refused_whole(
     tifffile.imwrite(path, stack, photometric="rgb", compression=compression, metadata=None)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
-    one_line(images.read_pages, path)
+    one_line(read_pages, path)
 
 
 def bomb(w: int, h: int, tile: int = 0, compression: int = 8) -> bytes:
@@ -509,16 +513,16 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path, compression: int
     try:
         for data in (bomb(40_000, 25_000, 0, compression), bomb(9, 9, 100_000, compression)):
             path.write_bytes(data)
-            assert "too many pixels" in one_line(images.read, path)
+            assert "too many pixels" in one_line(reading.read, path)
         assert tracemalloc.get_traced_memory()[1] < 10e6
     finally:
         tracemalloc.stop()
 
 
 def test_many_pages_are_a_bomb_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    images.write_pages(tmp_path / "a.tif", [np.zeros((10, 10), np.uint8)] * 11)
+    write_pages(tmp_path / "a.tif", [np.zeros((10, 10), np.uint8)] * 11)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    assert "together" in one_line(images.read_pages, tmp_path / "a.tif")
+    assert "together" in one_line(read_pages, tmp_path / "a.tif")
 
 
 def test_a_strip_that_holds_more_or_less_than_it_says_is_refused(tmp_path: Path) -> None:
@@ -529,7 +533,7 @@ def test_a_strip_that_holds_more_or_less_than_it_says_is_refused(tmp_path: Path)
             for tag in (257, 278):
                 file.pages[0].aspage().tags[tag].overwrite(rows)
         try:
-            assert images.read(tmp_path / "a.tif").pixels.shape == (rows, 64)
+            assert reading.read(tmp_path / "a.tif").pixels.shape == (rows, 64)
             assert rows < 64  # the rest of a strip may be ignored, a lack of it may not
         except InputError:
             assert rows != 64

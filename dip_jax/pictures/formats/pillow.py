@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from dip_jax import metadata
 from dip_jax.errors import InputError
-from dip_jax.picture import Picture
+from dip_jax.pictures.formats import metadata
+from dip_jax.pictures.picture import Picture
 
 READABLE = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 """What `decode` reads, by Pillow's names."""

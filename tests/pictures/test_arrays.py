@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dip_jax.arrays import read_array, read_mask_array
+from dip_jax.pictures.arrays import read_array, read_mask_array
 
 RANGES = {  # dtype: a range to be given, or None where it is known
     "bool": None,

@@ -1,12 +1,7 @@
-"""A picture in memory: its pixels, what its file said about it, and the range of its values.
-
-A picture keeps its own dtype and shape, `(h, w)` or `(h, w, c)`. The rest of the package works on
-float32 `(h, w, c)` in [0, 1]; `to_float` and `from_float` translate.
-"""
+"""The values of pixels: any dtype and range to float32 in [0, 1], and back."""
 
 import math
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -16,55 +11,8 @@ from dip_jax.errors import InputError
 DataRange = tuple[float, float]
 """The values that black and white have, `(low, high)`."""
 
+
 _FULL_SCALE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
-
-
-class Resolution(NamedTuple):
-    """Pixels per unit of length, horizontally and vertically.
-
-    The unit is "inch", "cm" or "none": "none" where the file counts in a unit of its own, as
-    ImageJ does, which names it in the description.
-    """
-
-    x: float
-    y: float
-    unit: str = "inch"
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A picture, upright, with what its file said about it.
-
-    Attributes:
-        pixels: `(h, w)` or `(h, w, 3)`; uint8 and uint16 over their full range, float16, float32
-            or float64 in [0, 1]; with a `data_range`, any of these and other integers within it.
-        alpha: `(h, w)`, of the dtype of `pixels` and as the file has it; None where it has none.
-        icc_profile: the colour profile of `pixels`, or None.
-        exif: the descriptive part of the EXIF (camera, date, author, place, ...), or None; without
-            the orientation, which `pixels` already follow.
-        resolution: pixels per inch or centimetre, or None.
-        file_format: "PNG", "JPEG", "TIFF", "WEBP", "BMP" or "GIF".
-        data_range: the values of black and white, `(low, high)`; None stands for the full range of
-            uint8 and uint16, and for [0, 1] of floats.
-        premultiplied: whether the colours are multiplied by alpha already (some TIFFs).
-    """
-
-    pixels: NDArray[Any]
-    alpha: NDArray[Any] | None = None
-    icc_profile: bytes | None = None
-    exif: bytes | None = None
-    resolution: Resolution | None = None
-    file_format: str = "PNG"
-    data_range: DataRange | None = None
-    premultiplied: bool = False
-
-    @property
-    def dpi(self) -> tuple[float, float] | None:
-        """Horizontal and vertical resolution in pixels per inch; None where it is unknown."""
-        if self.resolution is None or self.resolution.unit == "none":
-            return None
-        factor = 2.54 if self.resolution.unit == "cm" else 1.0
-        return self.resolution.x * factor, self.resolution.y * factor
 
 
 def to_float(pixels: NDArray[Any], data_range: DataRange | None = None) -> NDArray[np.float32]:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dip_jax import formats, tiff_writing
 from dip_jax.errors import InputError, quoted, reason
 from dip_jax.files import write_bytes
-from dip_jax.picture import Picture, check_values, from_float, to_float
+from dip_jax.pictures.formats import pillow, tiff_writing
+from dip_jax.pictures.picture import Picture
+from dip_jax.pictures.values import check_values, from_float, to_float
 
 FORMAT_OF_SUFFIX = {
     ".png": "PNG",
@@ -161,7 +162,7 @@ def _encode(pages: list[tuple[NDArray[Any], Picture]], file_format: str, name: s
     def encoded(with_exif: bool) -> bytes:
         if file_format == "TIFF":
             return tiff_writing.encode(pages, with_exif=with_exif)
-        return formats.encode(pages[0][0], file_format, pages[0][1], with_exif=with_exif)
+        return pillow.encode(pages[0][0], file_format, pages[0][1], with_exif=with_exif)
 
     try:
         return encoded(with_exif=True)

@@ -1,0 +1,46 @@
+"""The sample photographs, which come with a dependency."""
+
+import numpy as np
+from PIL import Image
+
+from dip_jax.errors import InputError
+from dip_jax.pictures.picture import Picture as Picture
+
+SAMPLES = ("astronaut", "camera", "chelsea", "coffee", "rocket")
+"""The photographs of `sample`: in the scikit-image wheel, CC0 or public domain."""
+
+
+def sample(name: str, side: int | None = None) -> Picture:
+    """A photograph that ships with scikit-image; nothing is downloaded.
+
+    Args:
+        name: one of `SAMPLES`; camera is grey, the others are RGB.
+        side: the longer side of the result in pixels; a smaller photograph is not enlarged.
+
+    Returns:
+        uint8 pixels, reduced with an antialiased (Lanczos) filter.
+
+    Raises:
+        InputError: the name is unknown, `side` is not positive, or scikit-image is not installed.
+    """
+    if name not in SAMPLES:
+        raise InputError(
+            f"there is no sample {name!r}; expected one of {', '.join(SAMPLES)}: choose one"
+        )
+    if side is not None and side < 1:
+        raise InputError(
+            f"side {side} is too small; expected 1 or more pixels: choose a larger one"
+        )
+    try:
+        from skimage import data
+    except ImportError as error:
+        raise InputError(
+            f"the sample {name!r} is part of scikit-image, which is not installed; expected it in "
+            "this environment: run pip install scikit-image"
+        ) from error
+    image = Image.fromarray(getattr(data, name)())
+    longer = max(image.size)
+    if side is not None and side < longer:
+        w, h = (max(1, round(length * side / longer)) for length in image.size)
+        image = image.resize((w, h), Image.Resampling.LANCZOS)
+    return Picture(pixels=np.array(image))
