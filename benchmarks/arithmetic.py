@@ -7,7 +7,7 @@ the same function can be compared: one that needs less arithmetic for it shows a
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from dip_jax.networks import Architecture
+from dip_jax.networks.hourglass import Architecture
 
 
 class Convolution(NamedTuple):

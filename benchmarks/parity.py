@@ -29,7 +29,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from dip_jax.networks import Architecture, hourglass
+from dip_jax.networks.hourglass import Architecture, hourglass
 
 STORED = Path(__file__).parents[1] / "tests" / "data" / "pytorch_reference.npz"
 STEPS = 20

@@ -5,7 +5,7 @@ Everything here keeps PyTorch's own conventions: a batch axis of 1 and channels 
 Layers carry the names of the JAX parameters, so that weights and gradients can cross over.
 
 Source: Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior", CVPR 2018; structure and symbols are those
-of `dip_jax.networks`.
+of `networks.hourglass`.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dip_jax.networks import Architecture
+from dip_jax.networks.hourglass import Architecture
 
 Params = Mapping[str, Mapping[str, NDArray[np.float32]]]
 Callback = Callable[[int, Tensor, Tensor, Tensor], None]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Array, Float, Int
 
-from dip_jax.networks import Params
+from dip_jax.networks.network import Params
 
 OUT, AVG = 0, 1
 RUNNING, STOPPED, DIVERGED = 0, 1, 2

@@ -37,7 +37,9 @@ from dip_jax.fit_state import (
 )
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import Observation, hold_out, masked_mse, pad
-from dip_jax.networks import Architecture, Network, hourglass, network_input
+from dip_jax.networks.hourglass import Architecture, hourglass
+from dip_jax.networks.inputs import network_input
+from dip_jax.networks.network import Network
 from dip_jax.stopping import Criterion, View
 
 Tree = TypeVar("Tree")
@@ -49,7 +51,7 @@ class FitSettings:
 
     Attributes:
         architecture: the network.
-        input_kind: "noise" or "meshgrid"; see `networks.network_input`.
+        input_kind: "noise" or "meshgrid"; see `inputs.network_input`.
         input_depth: channels d of `z`.
         input_scale: upper end of the uniform distribution of `z`.
         input_noise: standard deviation s of the noise that every step adds to `z`.

@@ -21,7 +21,7 @@ from dip_jax.errors import InputError
 from dip_jax.fitting import make_fit
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes import device_bytes, lane_bytes
-from dip_jax.networks import Architecture
+from dip_jax.networks.hourglass import Architecture
 
 # Seconds of a step over those of its arithmetic at the speed of a matrix product. On two CPU cores,
 # the four task networks took 2.3 to 3.2 with 32 channels (once 6.5), and 0.8 to 1.2 with 128, whose

@@ -16,7 +16,7 @@ from typing import Any
 from dip_jax.errors import InputError
 from dip_jax.fitting import PRECISIONS, FitSettings
 from dip_jax.lanes import FORMS
-from dip_jax.networks import Architecture
+from dip_jax.networks.hourglass import Architecture
 from dip_jax.stopping import CRITERIA, Criterion
 
 PRESETS = ("", "quick", "paper")

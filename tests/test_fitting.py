@@ -14,7 +14,7 @@ from dip_jax import stopping
 from dip_jax.fit_state import AVG, DIVERGED, RUNNING, STOPPED
 from dip_jax.fitting import FitSettings, _average, _loss_scale, _select, make_chunk, make_fit
 from dip_jax.forward.observation import masked_mse, observe
-from dip_jax.networks import Architecture, hourglass
+from dip_jax.networks.hourglass import Architecture, hourglass
 
 SMALL = Architecture(
     down=(4, 4),

@@ -11,7 +11,7 @@ import pytest
 from dip_jax import guidance, tasks
 from dip_jax.errors import InputError
 from dip_jax.forward.observation import observe
-from dip_jax.networks import hourglass
+from dip_jax.networks.hourglass import hourglass
 
 
 def noisy(h, w, c=3, seed=0):

@@ -23,10 +23,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from dip_jax.convolution import conv
-from dip_jax.correlation import correlate
-from dip_jax.normalisation import channel_mean
-from dip_jax.resampling import resample
+from dip_jax.networks.layers.convolution import conv
+from dip_jax.networks.layers.correlation import correlate
+from dip_jax.networks.layers.normalisation import channel_mean
+from dip_jax.networks.layers.resampling import resample
 
 UPSAMPLINGS = ("nearest", "bilinear")
 

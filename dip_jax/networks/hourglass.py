@@ -12,8 +12,6 @@ stride 2, then the next scale, then ×2 upsampling) are joined, normalised and c
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -21,11 +19,10 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
-from dip_jax.convolution import CONVOLVED, conv, settle_gradient
-from dip_jax.normalisation import moments, norm_gain, normalise_activate
-from dip_jax.upsampling import UPSAMPLINGS, upsample_conv, upsampled_variance
-
-Params = Any
+from dip_jax.networks.layers.convolution import CONVOLVED, conv, settle_gradient
+from dip_jax.networks.layers.normalisation import moments, norm_gain, normalise_activate
+from dip_jax.networks.layers.upsampling import UPSAMPLINGS, upsample_conv, upsampled_variance
+from dip_jax.networks.network import Network
 
 _FLOAT32 = jnp.dtype(jnp.float32)
 
@@ -109,18 +106,6 @@ class Architecture:
         for i, k in enumerate(self.skip_kernel):
             least = max(least, math.ceil((k // 2 + 1) * 2**i / unit))
         return unit * max(least, math.ceil(h / unit)), unit * max(least, math.ceil(w / unit))
-
-
-class Network(NamedTuple):
-    """A network as two pure functions.
-
-    Attributes:
-        init: `init(key, z)` gives the parameters.
-        apply: `apply(params, z)` gives the output, `(h, w, c)` in [0, 1].
-    """
-
-    init: Callable[[Array, Array], Params]
-    apply: Callable[[Params, Array], Array]
 
 
 @functools.lru_cache(maxsize=16)
@@ -263,30 +248,3 @@ class Hourglass(nn.Module):
         if skip is not None:
             joined = joined + conv(skip, kernel[:, :, :n])
         return self._activate(settle_gradient(checkpoint_name(joined, CONVOLVED)), f"up{i}")
-
-
-def network_input(
-    key: Array, kind: str, h: int, w: int, depth: int, scale: float = 0.1
-) -> Float[Array, "h w d"]:
-    """The fixed input `z`.
-
-    Args:
-        key: the PRNG key; not used by "meshgrid".
-        kind: "noise" gives U(0, `scale`) with `depth` channels; "meshgrid" gives the two
-            coordinates (column, row), each from 0 to 1, and `depth` must be 2.
-        h: rows.
-        w: columns.
-        depth: channels d.
-        scale: the upper end of the uniform distribution.
-
-    Raises:
-        ValueError: if `kind` is unknown or a meshgrid is given another depth than 2.
-    """
-    if kind == "noise":
-        return jax.random.uniform(key, (h, w, depth), jnp.float32, 0, scale)
-    if kind == "meshgrid":
-        if depth != 2:
-            raise ValueError(f"input: a meshgrid has 2 channels, depth is {depth}; set it to 2")
-        columns, rows = jnp.meshgrid(jnp.linspace(0, 1, w), jnp.linspace(0, 1, h))
-        return jnp.stack([columns, rows], axis=-1)
-    raise ValueError(f"input: kind {kind!r} is unknown, expected noise or meshgrid")

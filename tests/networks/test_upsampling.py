@@ -5,8 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
-
-from dip_jax.upsampling import UPSAMPLINGS, upsample, upsample_conv, upsampled_variance
+from dip_jax.networks.layers.upsampling import (
+    UPSAMPLINGS,
+    upsample,
+    upsample_conv,
+    upsampled_variance,
+)
 
 
 def draw(*shape):

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from dip_jax import winograd
+from dip_jax.networks.layers import winograd
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 

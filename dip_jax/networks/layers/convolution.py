@@ -18,8 +18,8 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
-from dip_jax.correlation import correlate
-from dip_jax.resampling import resample
+from dip_jax.networks.layers.correlation import correlate
+from dip_jax.networks.layers.resampling import resample
 
 
 def conv(

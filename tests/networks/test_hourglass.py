@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
+from dip_jax.networks.inputs import network_input
 
-from dip_jax.networks import Architecture, hourglass, network_input
+from dip_jax.networks.hourglass import Architecture, hourglass
 
 
 def same_everywhere(scales, channels, skip, upsampling="nearest", **others):

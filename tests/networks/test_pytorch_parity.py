@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import parity
 from benchmarks.parity import CASES, Case, Results
-from dip_jax.networks import Architecture
+from dip_jax.networks.hourglass import Architecture
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not installed")

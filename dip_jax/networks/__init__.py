@@ -1,0 +1,1 @@
+"""The untrained networks, whose structure is the prior."""
