@@ -29,12 +29,12 @@ from benchmarks.quality_fits import scoring
 from benchmarks.quality_plan import SUITES, Picture, digest, photographs
 from benchmarks.tables import commit, kept, machine, table, write_report
 from dip_jax import tasks
-from dip_jax.fit_state import Lane
-from dip_jax.fitting import make_chunk, make_fit
+from dip_jax.fit.criteria import Criterion, Judgement, View
+from dip_jax.fit.fitting import make_chunk, make_fit
+from dip_jax.fit.lane import Lane
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import observe
 from dip_jax.overrides import override, parsed
-from dip_jax.stopping import Criterion, Judgement, View
 
 AVERAGES = {  # weight of the past, share of the steps
     "0.99": (0.99, 0.0),

@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dip_jax.fit_state import Lane, LaneState
-from dip_jax.fitting import Fit
+from dip_jax.fit.fitting import Fit
+from dip_jax.fit.lane import Lane
+from dip_jax.fit.state import LaneState
 from dip_jax.forward.observation import Observation
 
 

@@ -20,9 +20,10 @@ from benchmarks.ensemble_figures import (
     stopped_by_mean,
 )
 from benchmarks.samples import damaged
-from dip_jax import stopping, tasks
+from dip_jax import tasks
 from dip_jax.ensembles import shown
-from dip_jax.fitting import make_fit
+from dip_jax.fit import criteria
+from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, hold_out, observe
 from dip_jax.lanes import Slots
 from dip_jax.restoring import restore
@@ -135,7 +136,7 @@ def record(
 ) -> tuple[Images, list[int]]:
     """The moving averages of all seeds at every `args.every` steps, `(records, seeds, h, w, c)`."""
     h, w, channels = problem.y.shape
-    fit = make_fit(settings, stopping.none(), channels)
+    fit = make_fit(settings, criteria.none(), channels)
     slots = None
     for seed in range(args.seeds):
         lane, state = begin(fit, observation, seed)

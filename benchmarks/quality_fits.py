@@ -18,12 +18,12 @@ from benchmarks.quality_figures import Entry, Images, mean_entry
 from benchmarks.quality_plan import Config, Picture, Pixels
 from dip_jax import composite, tasks
 from dip_jax.ensembles import is_refined, shown
-from dip_jax.fit_state import Lane
+from dip_jax.fit.criteria import Criterion, View
+from dip_jax.fit.lane import Lane
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.lane_jobs import LaneJob, Restoration
 from dip_jax.restoring import fit_lanes
-from dip_jax.stopping import Criterion, View
 
 OUT, AVG, RESULT = "output", "average", "result"
 

@@ -15,7 +15,7 @@ import jax
 from benchmarks.beginning import begin
 from benchmarks.quality_plan import Config, Picture
 from dip_jax import tasks
-from dip_jax.fitting import make_chunk, make_fit
+from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.forward.observation import observe
 
 OURS, BASELINE = "dip_jax", "PyTorch"

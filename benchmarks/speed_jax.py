@@ -54,7 +54,7 @@ def prepare(request: turns.Message, variant: turns.Message) -> Prepared:
     from benchmarks import speed_plan
     from benchmarks.beginning import begin
     from dip_jax import tasks
-    from dip_jax.fitting import make_fit
+    from dip_jax.fit.fitting import make_fit
     from dip_jax.forward.observation import observe
     from dip_jax.lanes import Slots
 

@@ -28,7 +28,7 @@ from benchmarks.beginning import begin
 from benchmarks.samples import damaged
 from benchmarks.tables import commit, machine, table, write_report
 from dip_jax import tasks
-from dip_jax.fitting import make_chunk, make_fit
+from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.forward.observation import observe
 
 STEPS = 3

@@ -34,13 +34,13 @@ from benchmarks.beginning import begin
 from benchmarks.quality_plan import digest
 from benchmarks.samples import damaged
 from benchmarks.tables import header, kept, row, write_report
-from dip_jax import composite, stopping, tasks
-from dip_jax.fit_state import RUNNING
-from dip_jax.fitting import make_chunk, make_fit
+from dip_jax import composite, tasks
+from dip_jax.fit.criteria import CRITERIA, Criterion, Judgement, View, heldout, wmv
+from dip_jax.fit.fitting import make_chunk, make_fit
+from dip_jax.fit.state import RUNNING
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import observe
 from dip_jax.overrides import override
-from dip_jax.stopping import Criterion, Judgement, View
 
 HELDOUT_PATIENCES = (50, 100, 150, 200, 300, 500)
 WMV_PATIENCES = (300, 1000)
@@ -147,11 +147,11 @@ def fit_case(case: Case, side: int, changes: dict[str, Any]) -> dict[str, Any]:
     criteria: dict[str, Criterion] = {}
     if config["heldout"]["share"]:
         for patience in HELDOUT_PATIENCES:
-            criteria[f"heldout {patience}"] = stopping.heldout(
+            criteria[f"heldout {patience}"] = heldout(
                 patience=patience, only_avg=config["stop"]["only_avg"]
             )
     for patience in WMV_PATIENCES:
-        criteria[f"wmv {patience}"] = stopping.wmv(patience=patience)
+        criteria[f"wmv {patience}"] = wmv(patience=patience)
     fit = make_fit(settings, watch_all(criteria, psnr_of, case.steps), channels)
     lane, state = begin(fit, observation, case.seed, clean)
     chunk = make_chunk(fit.step, 100)
@@ -353,7 +353,7 @@ def cost_table(args: argparse.Namespace) -> str:
     settings, steps, rounds = tasks.fit_settings(config), 20, 9
     programs, memory, times = {}, {}, {}
     for name in ("none", "heldout", "wmv"):
-        fit = make_fit(settings, stopping.CRITERIA[name](patience=0), 3)
+        fit = make_fit(settings, CRITERIA[name](patience=0), 3)
         lane, state = begin(fit, observation)
         chunk = make_chunk(fit.step, steps)
         sizes = chunk.lower(state, lane, jnp.int32(0)).compile().memory_analysis()

@@ -20,7 +20,7 @@ from orbax.checkpoint._src.serialization import tensorstore_utils as ts_utils
 from orbax.checkpoint.type_handlers import NumpyHandler, SaveArgs, register_type_handler
 
 from dip_jax.errors import InputError
-from dip_jax.fit_state import LaneState
+from dip_jax.fit.state import LaneState
 from dip_jax.lanes import memory_exhausted
 
 _ITEMS = ("state", "best", "record")

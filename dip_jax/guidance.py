@@ -18,7 +18,7 @@ from jaxtyping import Float
 from dip_jax import tasks
 from dip_jax.correlated import sign_of_correlation
 from dip_jax.errors import InputError
-from dip_jax.fitting import make_fit
+from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes import device_bytes, lane_bytes
 from dip_jax.networks.hourglass import Architecture

@@ -9,7 +9,7 @@ import numpy as np
 
 from dip_jax.checkpoints import Checkpoints
 from dip_jax.errors import InputError
-from dip_jax.fitting import FitSettings
+from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.forward.observation import Observation
 
 Row = dict[str, Any]

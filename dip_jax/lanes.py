@@ -28,8 +28,10 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dip_jax import programs
-from dip_jax.fit_state import RUNNING, STOPPED, Lane, LaneState, StepInfo
-from dip_jax.fitting import Fit, FitSettings, make_steps
+from dip_jax.fit.fitting import Fit, make_steps
+from dip_jax.fit.hyperparameters import FitSettings
+from dip_jax.fit.lane import Lane
+from dip_jax.fit.state import RUNNING, STOPPED, LaneState, StepInfo
 
 FORMS = ("auto", "vmap", "loop")
 _AXIS = "lanes"

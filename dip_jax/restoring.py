@@ -18,13 +18,15 @@ from jaxtyping import Array
 
 from dip_jax import programs
 from dip_jax.errors import InputError
-from dip_jax.fit_state import AVG, DIVERGED, RUNNING, Best, Lane, LaneState
-from dip_jax.fitting import Fit, FitSettings, make_fit
+from dip_jax.fit.criteria import Criterion
+from dip_jax.fit.fitting import Fit, make_fit
+from dip_jax.fit.hyperparameters import FitSettings
+from dip_jax.fit.lane import Lane
+from dip_jax.fit.state import AVG, DIVERGED, RUNNING, Best, LaneState
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import Observation
 from dip_jax.lane_jobs import LaneJob, LaterJob, Log, Restoration, Row, check_size, fingerprint
 from dip_jax.lanes import Advance, Slots, device_bytes, expect, lane_bytes, memory_exhausted
-from dip_jax.stopping import Criterion
 
 
 def restore(

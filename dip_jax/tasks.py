@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dip_jax.errors import InputError
-from dip_jax.fitting import PRECISIONS, FitSettings
+from dip_jax.fit.criteria import CRITERIA, Criterion
+from dip_jax.fit.hyperparameters import PRECISIONS, FitSettings
 from dip_jax.lanes import FORMS
 from dip_jax.networks.hourglass import Architecture
-from dip_jax.stopping import CRITERIA, Criterion
 
 PRESETS = ("", "quick", "paper")
 LAST_SEED = 2**32 - 1

@@ -15,7 +15,7 @@ from checkout import ROOT
 from dip_jax import restoring, tasks
 from dip_jax.checkpoints import Checkpoints
 from dip_jax.errors import InputError
-from dip_jax.fitting import make_chunk, make_fit
+from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.forward.observation import observe
 from dip_jax.lane_jobs import LaneJob
 from dip_jax.lanes import Slots, lane_bytes

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from dip_jax.fit.lane import Lane
+
 Carry = Any
 Pair = tuple[Float[Array, ""], Float[Array, ""]]
 
@@ -26,7 +28,7 @@ class View(NamedTuple):
         x_avg: the moving average of the outputs, `(h, w, c)`.
         psnr_heldout: of `x_out` and `x_avg`, in dB.
         psnr_true: of `x_out` and `x_avg`, in dB; None where there is no clean image.
-        lane: what is fitted, a `fit_state.Lane`: the same in every step.
+        lane: what is fitted, a `Lane`: the same in every step.
     """
 
     step: Int[Array, ""]
@@ -34,7 +36,7 @@ class View(NamedTuple):
     x_avg: Float[Array, "h w c"]
     psnr_heldout: Pair
     psnr_true: Pair | None
-    lane: Any
+    lane: Lane
 
 
 class Judgement(NamedTuple):

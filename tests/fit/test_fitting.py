@@ -10,9 +10,11 @@ import numpy as np
 import optax
 import pytest
 
-from dip_jax import stopping
-from dip_jax.fit_state import AVG, DIVERGED, RUNNING, STOPPED
-from dip_jax.fitting import FitSettings, _average, _loss_scale, _select, make_chunk, make_fit
+from dip_jax.fit import criteria
+from dip_jax.fit.fitting import make_chunk, make_fit
+from dip_jax.fit.hyperparameters import FitSettings
+from dip_jax.fit.state import AVG, DIVERGED, RUNNING, STOPPED
+from dip_jax.fit.step import _average, _loss_scale, _select
 from dip_jax.forward.observation import masked_mse, observe
 from dip_jax.networks.hourglass import Architecture, hourglass
 
@@ -52,7 +54,7 @@ def picture(h=14, w=13):
 def a_fit(patience=0, **changes):
     """A step, its lane and its first state; and a chunk of 20 steps."""
     settings = FitSettings(**(SETTINGS.__dict__ | changes))
-    fit = make_fit(settings, stopping.heldout(patience=patience), 3)
+    fit = make_fit(settings, criteria.heldout(patience=patience), 3)
     clean = picture()
     noisy = clean + 0.1 * np.random.default_rng(0).normal(size=clean.shape).astype(np.float32)
     observation, _ = observe(noisy.clip(0, 1))
@@ -161,7 +163,7 @@ def test_a_fit_learns_and_keeps_the_best_by_held_out_psnr():
         trues = history.psnr_true_avg
     best = states.best
     # An output is chosen over the averages only if it is better than all of them, and then for less
-    # than it measures; see `stopping.heldout`.
+    # than it measures; see `criteria.heldout`.
     at = int(best.step) - 1
     assert float(best.score) >= max(scores) - 1e-5
     if int(best.kind) == AVG:

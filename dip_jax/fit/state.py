@@ -1,4 +1,4 @@
-"""What one fit consists of: the lane, which stays, and its state, which every step changes.
+"""What every step of a fit changes.
 
 Everything that a step changes is in `LaneState`, so that a checkpoint of it is the whole run.
 """
@@ -11,26 +11,6 @@ from dip_jax.networks.network import Params
 
 OUT, AVG = 0, 1
 RUNNING, STOPPED, DIVERGED = 0, 1, 2
-
-
-class Lane(NamedTuple):
-    """What is fitted: constant through the run. Padded to the network's size.
-
-    Attributes:
-        z: the network's input, `(H, W, d)`.
-        y: the degraded image, `(H, W, c)`.
-        fit: 1 where a value enters the data term.
-        held: 1 where a value is known but held out.
-        inside: 1 inside the picture, 0 in the padding, `(H, W, 1)`.
-        true: the clean image, or None.
-    """
-
-    z: Float[Array, "H W d"]
-    y: Float[Array, "H W c"]
-    fit: Float[Array, "H W k"]
-    held: Float[Array, "H W k"]
-    inside: Float[Array, "H W 1"]
-    true: Float[Array, "H W c"] | None
 
 
 class Best(NamedTuple):

@@ -1,0 +1,1 @@
+"""One fit, pure: what stays, what a step changes, and the step."""
