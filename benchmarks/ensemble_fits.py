@@ -25,8 +25,8 @@ from dip_jax.ensembles import shown
 from dip_jax.fit import criteria
 from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, hold_out, observe
-from dip_jax.lanes import Slots
-from dip_jax.restoring import restore
+from dip_jax.lanes.loop import restore
+from dip_jax.lanes.slots import Slots
 
 COUNTS = (1, 2, 4, 8)
 

@@ -22,8 +22,8 @@ from dip_jax.fit.criteria import Criterion, View
 from dip_jax.fit.lane import Lane
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import Observation, observe
-from dip_jax.lane_jobs import LaneJob, Restoration
-from dip_jax.restoring import fit_lanes
+from dip_jax.lanes.jobs import LaneJob, Restoration
+from dip_jax.lanes.loop import fit_lanes
 
 OUT, AVG, RESULT = "output", "average", "result"
 

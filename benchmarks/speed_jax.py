@@ -56,7 +56,7 @@ def prepare(request: turns.Message, variant: turns.Message) -> Prepared:
     from dip_jax import tasks
     from dip_jax.fit.fitting import make_fit
     from dip_jax.forward.observation import observe
-    from dip_jax.lanes import Slots
+    from dip_jax.lanes.slots import Slots
 
     start = time.perf_counter()
     config = speed_plan.configuration(request["task"], request["channels"], variant["precision"])

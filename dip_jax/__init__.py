@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dip_jax.api import denoise, fill_hole, inpaint, reconstruct
     from dip_jax.array_fits import FitInfo, FitStep
     from dip_jax.errors import InputError
-    from dip_jax.lane_jobs import Restoration
+    from dip_jax.lanes.jobs import Restoration
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,7 +30,7 @@ _MODULES = {
     "FitInfo": "array_fits",
     "FitStep": "array_fits",
     "InputError": "errors",
-    "Restoration": "lane_jobs",
+    "Restoration": "lanes.jobs",
 }  # of the others: api
 
 

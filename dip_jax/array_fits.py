@@ -17,13 +17,13 @@ from dip_jax.array_options import OF_FILES, OF_MASKS, changes_of, seeds_of
 from dip_jax.ensembles import figures_of_means, is_refined, members, uncertainty
 from dip_jax.errors import FitError, InputError
 from dip_jax.forward.observation import Observation, observe
-from dip_jax.lane_jobs import Log, Restoration, check_size
+from dip_jax.lanes.jobs import Log, Restoration, check_size
+from dip_jax.lanes.loop import restore
 from dip_jax.overrides import override
 from dip_jax.pictures.arrays import Layout, read_array, read_mask_array
 from dip_jax.pictures.masks import check_mask
 from dip_jax.pictures.values import DataRange
 from dip_jax.progress import Progress
-from dip_jax.restoring import restore
 
 Pixels = NDArray[Any]
 

@@ -16,7 +16,7 @@ from dip_jax import composite, refinement
 from dip_jax.correlated import sign_of_correlation
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import Observation, with_gaps
-from dip_jax.lane_jobs import Restoration
+from dip_jax.lanes.jobs import Restoration
 from dip_jax.pictures.values import DataRange, from_float
 
 Image = Float[np.ndarray, "h w c"]

@@ -20,7 +20,7 @@ from dip_jax.correlated import sign_of_correlation
 from dip_jax.errors import InputError
 from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, with_gaps
-from dip_jax.lanes import device_bytes, lane_bytes
+from dip_jax.lanes.memory import device_bytes, lane_bytes
 from dip_jax.networks.hourglass import Architecture
 
 # Seconds of a step over those of its arithmetic at the speed of a matrix product. On two CPU cores,

@@ -14,13 +14,13 @@ from zipfile import BadZipFile
 import numpy as np
 
 from dip_jax import reporting
-from dip_jax.checkpoints import Checkpoints
 from dip_jax.ensembles import composited, shown
 from dip_jax.errors import InputError
 from dip_jax.files import write_atomically
 from dip_jax.forward.observation import Observation
 from dip_jax.jobs import Job
-from dip_jax.lane_jobs import Log, Restoration
+from dip_jax.lanes.checkpoints import Checkpoints
+from dip_jax.lanes.jobs import Log, Restoration
 from dip_jax.pictures import writing
 from dip_jax.pictures.values import from_float, to_float
 from dip_jax.progress import Progress

@@ -20,7 +20,7 @@ from dip_jax.ensembles import (
 )
 from dip_jax.forward.observation import observe
 from dip_jax.jobs import Job
-from dip_jax.lane_jobs import Restoration
+from dip_jax.lanes.jobs import Restoration
 from dip_jax.pictures import writing
 from dip_jax.pictures.values import to_float
 

@@ -111,7 +111,7 @@ def keep_compiled_programs(folder: str | os.PathLike[str] | None = None) -> None
     """
     import jax
 
-    from dip_jax import programs
+    from dip_jax.lanes import programs
 
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return

@@ -16,7 +16,7 @@ from typing import Any
 from dip_jax.errors import InputError
 from dip_jax.fit.criteria import CRITERIA, Criterion
 from dip_jax.fit.hyperparameters import PRECISIONS, FitSettings
-from dip_jax.lanes import FORMS
+from dip_jax.lanes.slots import FORMS
 from dip_jax.networks.hourglass import Architecture
 
 PRESETS = ("", "quick", "paper")

@@ -50,7 +50,7 @@ def check_workdir(folder: Path, config: Config) -> bool:
 
 
 def finished_summary(folder: Path, mark: str) -> dict[str, Any] | None:
-    """The summary of a run that has ended as it should, or None; see `restoring.fingerprint`.
+    """The summary of a run that has ended as it should, or None; see `lanes.jobs.fingerprint`.
 
     Raises:
         InputError: if that was a run with another picture.

@@ -384,7 +384,7 @@ def test_a_picture_with_a_nan_is_no_clean_picture(tmp_path):
 
 @pytest.mark.slow
 def test_each_interval_counts_for_itself(tmp_path):
-    from dip_jax.checkpoints import Checkpoints
+    from dip_jax.lanes.checkpoints import Checkpoints
 
     intervals = {"log_every": 7, "preview_every": 5, "checkpoint_every": 4, "num_steps": 13}
     go(config_of("hole_fill", **intervals), tmp_path / "run")

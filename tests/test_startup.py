@@ -8,7 +8,8 @@ import jax
 import pytest
 from checkout import ROOT
 
-from dip_jax import programs, startup
+from dip_jax import startup
+from dip_jax.lanes import programs
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is Linux")

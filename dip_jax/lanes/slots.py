@@ -16,22 +16,18 @@ Devices are a mesh with one axis, and every device runs its own loop over its ow
 `shard_map` without any communication.
 """
 
-import contextlib
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from dip_jax import programs
 from dip_jax.fit.fitting import Fit, make_steps
-from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.lane import Lane
 from dip_jax.fit.state import RUNNING, STOPPED, LaneState, StepInfo
+from dip_jax.lanes import programs
 
 FORMS = ("auto", "vmap", "loop")
 _AXIS = "lanes"
@@ -239,75 +235,3 @@ def _on_every_device(going_on, mesh: Mesh):
             going_on, mesh=mesh, in_specs=(spec, spec, spec), out_specs=spec, check_vma=False
         )
     return jax.jit(going_on, donate_argnums=0)
-
-
-def lane_bytes(settings: FitSettings, fit: Fit, lane: Lane) -> int:
-    """About how many bytes of memory one lane takes while it is fitted.
-
-    The state, exactly, and the feature maps that the gradient needs, by a count of the network's.
-
-    Args:
-        settings: for the network's shape.
-        fit: the fit.
-        lane: the lane, or its shapes.
-    """
-    state = jax.eval_shape(fit.init, jax.random.key(0), lane)
-    fixed = sum(_bytes(leaf) for leaf in jax.tree.leaves((state, lane)))
-    h, w = lane.y.shape[:2]
-    architecture, values, c_in = settings.architecture, 0, lane.z.shape[2]
-    for i in range(architecture.scales):
-        low = architecture.down[i]
-        deep = architecture.up[i + 1] if i + 1 < architecture.scales else low
-        # Per block: the padded input, the output, the normalised and the activated output.
-        fine = c_in + 4 * architecture.skip[i] + 3 * (architecture.skip[i] + deep)
-        fine += architecture.up[i] * (7 if architecture.pointwise else 4)
-        values += h * w // 4**i * fine + h * w // 4 ** (i + 1) * 8 * low
-        c_in = low
-    small = settings.precision in ("float16", "bfloat16") and jax.default_backend() != "cpu"
-    size = 2 if small else 4  # a CPU computes in float32 what it is given in 16 bits
-    return fixed + int(size * _WORKING_SPACE * values)
-
-
-# So that the estimate is 1.05 to 1.7 times what XLA reserves for a step of the four task networks
-# with 32 or 128 channels, measured on a CPU.
-_WORKING_SPACE = 1.5
-
-
-def _bytes(leaf: Any) -> int:
-    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        return 8
-    return leaf.size * leaf.dtype.itemsize
-
-
-def memory_exhausted(error: BaseException) -> bool:
-    """Whether an exception, or one that it was raised from, says that a memory is full."""
-    chain: BaseException | None = error
-    while chain is not None:
-        if isinstance(chain, MemoryError) or "RESOURCE_EXHAUSTED" in str(chain):
-            return True
-        chain = chain.__cause__ or chain.__context__
-    return False
-
-
-def device_bytes(device: jax.Device) -> int | None:
-    """The memory that programs may use on a device, in bytes; None if it cannot be known.
-
-    All of a process' CPU devices share the machine's memory.
-    """
-    if device.platform == "cpu":
-        return _machine_bytes()
-    stats = device.memory_stats() or {}
-    return stats.get("bytes_limit")
-
-
-def _machine_bytes() -> int | None:
-    """What a process may still take: free, or held only by the cache of files (Linux)."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            kilobytes = dict(line.split(":") for line in file)["MemAvailable"].split()[0]
-        found = 1024 * int(kilobytes)
-    except (OSError, ValueError, KeyError, IndexError):
-        return None
-    with contextlib.suppress(OSError, ValueError):  # a container may be given less
-        found = min(found, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return found

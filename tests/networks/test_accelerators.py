@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
+
+from dip_jax.networks.hourglass import Architecture, hourglass
 from dip_jax.networks.layers.convolution import conv
 from dip_jax.networks.layers.normalisation import moments_in_one_pass, normalise_activate
 from dip_jax.networks.layers.resampling import axis_taps, resample
 from dip_jax.networks.layers.upsampling import upsample_conv, upsampled_variance
-
-from dip_jax.networks.hourglass import Architecture, hourglass
 
 
 @pytest.fixture

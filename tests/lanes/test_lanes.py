@@ -12,16 +12,18 @@ import numpy as np
 import pytest
 from checkout import ROOT
 
-from dip_jax import restoring, tasks
-from dip_jax.checkpoints import Checkpoints
+from dip_jax import tasks
 from dip_jax.errors import InputError
 from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.forward.observation import observe
-from dip_jax.lane_jobs import LaneJob
-from dip_jax.lanes import Slots, lane_bytes
+from dip_jax.lanes import loop
+from dip_jax.lanes.checkpoints import Checkpoints
+from dip_jax.lanes.jobs import LaneJob
+from dip_jax.lanes.loop import fit_lanes, restore
+from dip_jax.lanes.memory import lane_bytes
+from dip_jax.lanes.slots import Slots
 from dip_jax.pictures import samples
 from dip_jax.pictures.values import to_float
-from dip_jax.restoring import fit_lanes, restore
 
 STEPS = 12
 
@@ -267,11 +269,11 @@ def test_the_number_of_lanes_follows_from_the_memory(monkeypatch):
     fit = make_fit(settings, criterion, 3)
     lane = fit.make_lane(jax.random.key(0), seen, clean)
     one = lane_bytes(settings, fit, lane)
-    loop = restoring._Loop(settings, criterion, 1, 1, 0, 1, "auto", lambda text: None)
-    loop.use(fit, 0)
+    running = loop._Loop(settings, criterion, 1, 1, 0, 1, "auto", lambda text: None)
+    running.use(fit, 0)
     for available, wanted in ((one * 5.1 / 0.8, 5), (one * 50, 8), (one / 2, 1), (None, 1)):
-        monkeypatch.setattr(restoring, "device_bytes", lambda device, n=available: n)
-        assert loop._that_fit(lane, jax.devices()[0]) == wanted
+        monkeypatch.setattr(loop, "device_bytes", lambda device, n=available: n)
+        assert running._that_fit(lane, jax.devices()[0]) == wanted
 
 
 _ON_EIGHT = """
@@ -288,7 +290,7 @@ for form in ("loop", "vmap"):
         ran = fitted(range(11), steps=6, at_once=at_once, form=form)
         results[f"{{form}} {{at_once}}"] = [float(np.asarray(r.x, np.float64).sum()) for r in ran]
         np.save({out!r} + f"-{{form}}-{{at_once}}.npy", np.stack([r.x for r in ran]))
-from dip_jax.checkpoints import Checkpoints
+from dip_jax.lanes.checkpoints import Checkpoints
 where = [Checkpoints({out!r} + f"-checkpoints-{{seed}}") for seed in range(11)]
 fitted(range(11), steps=3, checkpoints=where.__getitem__)
 ran = fitted(range(11), steps=6, checkpoints=where.__getitem__)

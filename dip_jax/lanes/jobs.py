@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax.checkpoints import Checkpoints
 from dip_jax.errors import InputError
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.forward.observation import Observation
+from dip_jax.lanes.checkpoints import Checkpoints
 
 Row = dict[str, Any]
 

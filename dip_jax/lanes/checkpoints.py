@@ -21,7 +21,7 @@ from orbax.checkpoint.type_handlers import NumpyHandler, SaveArgs, register_type
 
 from dip_jax.errors import InputError
 from dip_jax.fit.state import LaneState
-from dip_jax.lanes import memory_exhausted
+from dip_jax.lanes.memory import memory_exhausted
 
 _ITEMS = ("state", "best", "record")
 

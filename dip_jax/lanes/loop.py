@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from dip_jax import programs
 from dip_jax.errors import InputError
 from dip_jax.fit.criteria import Criterion
 from dip_jax.fit.fitting import Fit, make_fit
@@ -25,8 +24,10 @@ from dip_jax.fit.lane import Lane
 from dip_jax.fit.state import AVG, DIVERGED, RUNNING, Best, LaneState
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import Observation
-from dip_jax.lane_jobs import LaneJob, LaterJob, Log, Restoration, Row, check_size, fingerprint
-from dip_jax.lanes import Advance, Slots, device_bytes, expect, lane_bytes, memory_exhausted
+from dip_jax.lanes import programs
+from dip_jax.lanes.jobs import LaneJob, LaterJob, Log, Restoration, Row, check_size, fingerprint
+from dip_jax.lanes.memory import device_bytes, lane_bytes, memory_exhausted
+from dip_jax.lanes.slots import Advance, Slots, expect
 
 
 def restore(
@@ -95,7 +96,7 @@ def fit_lanes(
         checkpoint_every: steps between two checkpoints; there is one at the end as well.
         at_once: lanes on each device; 0 for as many as its memory holds, up to eight (on a
             CPU, one).
-        form: how they share a device; see `lanes`.
+        form: how they share a device; see `slots`.
         say: told of what a person should know, such as fewer lanes for want of memory.
 
     Returns:
