@@ -28,7 +28,7 @@ from benchmarks.ensemble_figures import stopped_by_mean
 from benchmarks.quality_fits import scoring
 from benchmarks.quality_plan import SUITES, Picture, digest, photographs
 from benchmarks.tables import commit, kept, machine, table, write_report
-from dip_jax import tasks
+from dip_jax import build, tasks
 from dip_jax.fit.criteria import Criterion, Judgement, View
 from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.fit.lane import Lane
@@ -64,7 +64,7 @@ def watch_averages(picture: Picture, config: dict[str, Any]) -> Criterion:
     """
     score = scoring(config, picture.clean.shape[:2])
     past, share = (jnp.array(column) for column in zip(*AVERAGES.values(), strict=True))
-    own = tasks.criterion(config)
+    own = build.criterion(config)
 
     def init(lane: Lane):
         n = len(AVERAGES)
@@ -100,7 +100,7 @@ def fit_case(case: Case, config: dict[str, Any]) -> dict[str, Any]:
     damaged_so = override(config, {"damage.seed": case.seed})
     (picture,) = photographs(SUITE_OF[config["task"]], [case.picture], damaged_so, case.side)
     criterion, steps = watch_averages(picture, config), config["num_steps"]
-    fit = make_fit(tasks.fit_settings(config), criterion, picture.y.shape[2])
+    fit = make_fit(build.fit_settings(config), criterion, picture.y.shape[2])
     observation, _ = observe(picture.y, picture.fill)
     lane, state = begin(fit, observation, case.seed, picture.clean)
     state, _ = make_chunk(fit.step, steps)(state, lane, jnp.int32(steps))

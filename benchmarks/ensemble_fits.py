@@ -1,4 +1,4 @@
-"""The fits of `ensembles`: seeds that stop by themselves, seeds judged together, lanes in turns."""
+"""The fits of `benchmarks.ensembles`: seeds that stop by themselves or together, lanes in turns."""
 
 import argparse
 import dataclasses
@@ -20,8 +20,8 @@ from benchmarks.ensemble_figures import (
     stopped_by_mean,
 )
 from benchmarks.samples import damaged
-from dip_jax import tasks
-from dip_jax.ensembles import shown
+from dip_jax import tasks, build
+from dip_jax.finish.ensemble import shown
 from dip_jax.fit import criteria
 from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, hold_out, observe
@@ -52,8 +52,8 @@ class Problem:
         self.config = tasks.defaults(case.task)
         if args.channels:
             self.config["network"] |= {"down": (args.channels,), "up": (args.channels,)}
-        self.settings = tasks.fit_settings(self.config)
-        self.criterion = tasks.criterion(self.config)
+        self.settings = build.fit_settings(self.config)
+        self.criterion = build.criterion(self.config)
         self.steps = args.steps or case.steps
         self.clean, y, self.fill = damaged(self.config, case.picture, args.side)
         self.y = np.asarray(y, np.float32)
@@ -165,7 +165,7 @@ def lanes_cost(side: int, form: str, args: argparse.Namespace) -> dict[str, Any]
         config["network"] |= {"down": (args.channels,), "up": (args.channels,)}
     _, y, _ = damaged(config, "astronaut", side)
     observation, _ = observe(y)
-    fit = make_fit(tasks.fit_settings(config), tasks.criterion(config), y.shape[2])
+    fit = make_fit(build.fit_settings(config), build.criterion(config), y.shape[2])
     lane, state = begin(fit, observation)
     steps, rounds = 20 if side <= 128 else 10, 5  # in chunks, as the command makes them
     places, times = {}, {1: [], 4: []}

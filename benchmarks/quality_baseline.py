@@ -15,7 +15,7 @@ from benchmarks.pytorch_baseline import to_hwc, to_nchw
 from benchmarks.quality_figures import Entry, Images, entry
 from benchmarks.quality_fits import AVG, OUT
 from benchmarks.quality_plan import Config, Picture
-from dip_jax import tasks
+from dip_jax import build
 
 
 class Baseline:
@@ -27,7 +27,7 @@ class Baseline:
 
     def __init__(self, picture: Picture, config: Config, seed: int = 0) -> None:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._settings, self._seed = tasks.fit_settings(config), seed
+        self._settings, self._seed = build.fit_settings(config), seed
         architecture, depth = self._settings.architecture, self._settings.input_depth
         h, w, channels = picture.y.shape
         size = architecture.padded(h, w)

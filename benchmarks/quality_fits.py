@@ -16,8 +16,9 @@ import numpy as np
 from benchmarks.ensemble_figures import groups
 from benchmarks.quality_figures import Entry, Images, mean_entry
 from benchmarks.quality_plan import Config, Picture, Pixels
-from dip_jax import composite, tasks
-from dip_jax.ensembles import is_refined, shown
+from dip_jax import build
+from dip_jax.finish import composite
+from dip_jax.finish.ensemble import is_refined, shown
 from dip_jax.fit.criteria import Criterion, View
 from dip_jax.fit.lane import Lane
 from dip_jax.forward import metrics
@@ -142,7 +143,7 @@ def fit_pictures(
             members of the fits, which takes a while and may be left to another thread.
     """
     score = scoring(config, pictures[0].clean.shape[:2])
-    criterion = sees_clean(tasks.criterion(config), score)
+    criterion = sees_clean(build.criterion(config), score)
     jobs = []
     for picture in pictures:
         observation, _ = observe(picture.y, picture.fill)
@@ -176,7 +177,7 @@ def fit_pictures(
         ]
     fit_lanes(
         jobs,
-        settings=tasks.fit_settings(config),
+        settings=build.fit_settings(config),
         criterion=criterion,
         num_steps=config["num_steps"],
         log_every=250,

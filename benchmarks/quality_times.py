@@ -14,7 +14,7 @@ import jax
 
 from benchmarks.beginning import begin
 from benchmarks.quality_plan import Config, Picture
-from dip_jax import tasks
+from dip_jax import build
 from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.forward.observation import observe
 
@@ -52,7 +52,7 @@ def step_seconds(
 
 
 def _ours(picture: Picture, config: Config, steps: int) -> Callable[[], None]:
-    fit = make_fit(tasks.fit_settings(config), tasks.criterion(config), picture.y.shape[2])
+    fit = make_fit(build.fit_settings(config), build.criterion(config), picture.y.shape[2])
     observation, _ = observe(picture.y, picture.fill)
     lane, state = begin(fit, observation)
     chunk = make_chunk(fit.step, steps)

@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks import arithmetic, speed_commands, speed_plan, speed_report, turns
 from benchmarks.speed_plan import Unit, Variant
 from benchmarks.tables import RESULTS, machine, versions, write_report
-from dip_jax import tasks
+from dip_jax import build, tasks
 from dip_jax.reporting import write_json
 
 
@@ -100,7 +100,7 @@ def measure(
 
 
 def _result(unit: Unit, variant: Variant, args: argparse.Namespace) -> dict[str, Any]:
-    settings = tasks.fit_settings(speed_plan.configuration(unit.task, args.channels))
+    settings = build.fit_settings(speed_plan.configuration(unit.task, args.channels))
     shape = (settings.architecture, settings.input_depth, 3, unit.size, unit.size)
     return {
         "task": unit.task,
@@ -121,7 +121,7 @@ def too_large(unit: Unit, args: argparse.Namespace) -> str:
 
     An activation of every feature map for the gradient and one for the cotangent are the least.
     """
-    settings = tasks.fit_settings(speed_plan.configuration(unit.task, args.channels))
+    settings = build.fit_settings(speed_plan.configuration(unit.task, args.channels))
     shape = (settings.architecture, settings.input_depth, 3, unit.size, unit.size)
     needed, available = arithmetic.step_bytes(*shape), turns.available_bytes()
     if available is None or needed < 0.9 * available:

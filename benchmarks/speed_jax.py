@@ -53,17 +53,17 @@ def prepare(request: turns.Message, variant: turns.Message) -> Prepared:
 
     from benchmarks import speed_plan
     from benchmarks.beginning import begin
-    from dip_jax import tasks
+    from dip_jax import build
     from dip_jax.fit.fitting import make_fit
     from dip_jax.forward.observation import observe
     from dip_jax.lanes.slots import Slots
 
     start = time.perf_counter()
     config = speed_plan.configuration(request["task"], request["channels"], variant["precision"])
-    settings = tasks.fit_settings(config)
+    settings = build.fit_settings(config)
     y, fill = speed_plan.picture(config, request["size"])
     observation, _ = observe(y, fill)
-    fit = make_fit(settings, tasks.criterion(config), y.shape[2])
+    fit = make_fit(settings, build.criterion(config), y.shape[2])
 
     lane, current = begin(fit, observation)
     if variant["form"] == "single":

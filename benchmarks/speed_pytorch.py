@@ -111,7 +111,7 @@ def fit_in_turns(
 
     from benchmarks import pytorch_baseline as baseline
     from benchmarks import speed_plan
-    from dip_jax import tasks
+    from dip_jax import build
 
     class Autocast(baseline.Hourglass):
         """The network in bfloat16, with float32 weights and output."""
@@ -121,7 +121,7 @@ def fit_in_turns(
                 return super().forward(z).float()
 
     config = speed_plan.configuration(request["task"], request["channels"])
-    settings = tasks.fit_settings(config)
+    settings = build.fit_settings(config)
     y, fill = speed_plan.picture(config, request["size"])
     network = Autocast if variant["precision"] == "bfloat16" else baseline.Hourglass
     begin = time.perf_counter()

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 from benchmarks.beginning import begin
 from benchmarks.samples import damaged
 from benchmarks.tables import commit, machine, table, write_report
-from dip_jax import tasks
+from dip_jax import tasks, build
 from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.forward.observation import observe
 
@@ -64,7 +64,7 @@ def profile(task: str, size: int) -> Profile:
     config = tasks.defaults(task, "paper")
     _, y, fill = damaged(config, "astronaut", size)
     observation, _ = observe(y, fill)
-    fit = make_fit(tasks.fit_settings(config), tasks.criterion(config), y.shape[2])
+    fit = make_fit(build.fit_settings(config), build.criterion(config), y.shape[2])
     lane, state = begin(fit, observation)
     chunk = make_chunk(fit.step, STEPS).lower(state, lane, jnp.int32(2)).compile()
     state, _ = chunk(state, lane, jnp.int32(2))

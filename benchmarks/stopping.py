@@ -34,7 +34,8 @@ from benchmarks.beginning import begin
 from benchmarks.quality_plan import digest
 from benchmarks.samples import damaged
 from benchmarks.tables import header, kept, row, write_report
-from dip_jax import composite, tasks
+from dip_jax import build, tasks
+from dip_jax.finish import composite
 from dip_jax.fit.criteria import CRITERIA, Criterion, Judgement, View, heldout, wmv
 from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.fit.state import RUNNING
@@ -133,7 +134,7 @@ def case_config(case: Case, changes: dict[str, Any]) -> dict[str, Any]:
 def fit_case(case: Case, side: int, changes: dict[str, Any]) -> dict[str, Any]:
     """Fits one case for its steps; gives what every criterion would have chosen."""
     config = case_config(case, changes)
-    settings = tasks.fit_settings(config)
+    settings = build.fit_settings(config)
     clean, y, fill = damaged(config, case.picture, side)
     h, w, channels = clean.shape
     observation, _ = observe(y, fill)
@@ -350,7 +351,7 @@ def cost_table(args: argparse.Namespace) -> str:
     config = tasks.defaults("denoise")
     _, y, _ = damaged(config, "chelsea", args.side)
     observation, _ = observe(y)
-    settings, steps, rounds = tasks.fit_settings(config), 20, 9
+    settings, steps, rounds = build.fit_settings(config), 20, 9
     programs, memory, times = {}, {}, {}
     for name in ("none", "heldout", "wmv"):
         fit = make_fit(settings, CRITERIA[name](patience=0), 3)

@@ -69,7 +69,7 @@ def denoise(
 
     An untrained network is fitted to the picture, and stopped before it fits the noise. Values that
     are NaN or infinite are taken as unknown, and filled. The network's image is refined by
-    other denoisers, unless the noise seems correlated from pixel to pixel (`refinement.denoised`;
+    other denoisers, unless the noise seems correlated from pixel to pixel (`denoising.denoised`;
     the option "refine", False with the preset "paper").
 
     Args:
@@ -169,7 +169,7 @@ def inpaint(  # noqa: D417 (the others are explained by `denoise`)
             of the shape of `image` for every value by itself.
         mask_polarity: "fill", or "keep" for a mask that is true where the picture is good.
         keep_known: whether known pixels come back exactly as they are, and what is filled is
-            corrected to meet them without a seam and refined (`refinement.filled`; the option
+            corrected to meet them without a seam and refined (`filling.filled`; the option
             "refine", False, only corrects it, as `composite.seamless` does, and "seamless", False,
             pastes it in as it is). If not, all of the result comes from the network.
 

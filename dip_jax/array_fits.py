@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike, NDArray
 
-from dip_jax import guidance, tasks
+from dip_jax import guidance, tasks, build
 from dip_jax.array_options import OF_FILES, OF_MASKS, changes_of, seeds_of
-from dip_jax.ensembles import figures_of_means, is_refined, members, uncertainty
 from dip_jax.errors import FitError, InputError
+from dip_jax.finish.ensemble import figures_of_means, is_refined, members, uncertainty
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.lanes.jobs import Log, Restoration, check_size
 from dip_jax.lanes.loop import restore
@@ -149,8 +149,8 @@ class ArrayFit:
             results = restore(
                 self.observation,
                 seeds=self.seeds,
-                settings=tasks.fit_settings(config),
-                criterion=tasks.criterion(config),
+                settings=build.fit_settings(config),
+                criterion=build.criterion(config),
                 num_steps=config["num_steps"],
                 log_every=config["log_every"],
                 at_once=config["lanes"]["at_once"],
@@ -241,7 +241,7 @@ def prepare(
     known = finite & ~(fill if fill.ndim == 3 else fill[..., None])
     _check_known(known)
     try:
-        settings = tasks.fit_settings(config)
+        settings = build.fit_settings(config)
         check_size(y.shape[0], y.shape[1], settings)
     except InputError as error:
         raise InputError(tasks.as_options(str(error))) from None

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dip_jax import guidance, tasks
+from dip_jax import guidance, build
 from dip_jax.errors import InputError
 from dip_jax.jobs import check_files
 from dip_jax.lane_folders import Overall
@@ -61,7 +61,7 @@ def run_folder(
         InputError: if there are no pictures, or the work directory cannot be used; or if the image
             is a single file and none of its pages can be used, and nothing has been written then.
     """
-    tasks.fit_settings(config)
+    build.fit_settings(config)
     check_files(config)
     folder = Path(workdir)
     overall = Overall(progress)
@@ -142,7 +142,7 @@ def _that_fit(found: list[Found], config: Config) -> list[Found]:
 
     Known before the first fit: memory that fits have taken is not given back between them.
     """
-    settings, verdicts = tasks.fit_settings(config), dict[tuple[int, int, int], str]()
+    settings, verdicts = build.fit_settings(config), dict[tuple[int, int, int], str]()
     with_clean = bool(config["clean"]) or (config["degrade"] != "none" and not config["mask"])
     checked = []
     for one in found:

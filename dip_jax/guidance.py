@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from dip_jax import tasks
-from dip_jax.correlated import sign_of_correlation
+from dip_jax import build
 from dip_jax.errors import InputError
+from dip_jax.finish.correlated_noise import sign_of_correlation
 from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes.memory import device_bytes, lane_bytes
@@ -85,7 +85,7 @@ def seconds_of(config: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[float
     """
     if jax.local_devices()[0].platform != "cpu":
         return None
-    settings = tasks.fit_settings(config)
+    settings = build.fit_settings(config)
     h, w, channels = shape
     adds = 3 * multiply_adds(settings.architecture, h, w, settings.input_depth, channels)
     ideal = config["num_steps"] * config["seeds"] * adds / measured_speed()
@@ -104,7 +104,7 @@ def time_of_all(config: Mapping[str, Any], shapes: Sequence[tuple[int, int, int]
     times = [time for time in (seconds_of(config, shape) for shape in shapes) if time is not None]
     if not times:
         return None
-    architecture = tasks.fit_settings(config).architecture
+    architecture = build.fit_settings(config).architecture
     again = len(times) - len({(architecture.padded(h, w), c) for h, w, c in shapes})
     low, high = (sum(time[i] for time in times) - again * _COMPILING[i] for i in (0, 1))
     count = f"{len(times)} picture{'s' * (len(times) > 1)}"
@@ -121,8 +121,8 @@ def memory_of(
         observation: what is fitted.
         clean: the clean image of an experiment, or None.
     """
-    settings = tasks.fit_settings(config)
-    fit = make_fit(settings, tasks.criterion(config), observation.y.shape[2])
+    settings = build.fit_settings(config)
+    fit = make_fit(settings, build.criterion(config), observation.y.shape[2])
     lane = jax.eval_shape(fit.make_lane, jax.random.key(0), observation, clean)
     # Where the user sets no number, there are no more than the memory holds.
     at_once = min(max(1, config["lanes"]["at_once"]), config["seeds"])
@@ -153,7 +153,7 @@ def check_memory(
     if available is None or needed <= available:
         return needed
     h, w, _ = observation.y.shape
-    architecture = tasks.fit_settings(config).architecture
+    architecture = build.fit_settings(config).architecture
     share = max(0.0, 0.9 * (available - _process_bytes()) / (needed - _process_bytes()))
     least = architecture.min_side
     fits = [int(math.sqrt(share) * side) // least * least for side in (w, h)]

@@ -14,9 +14,9 @@ from zipfile import BadZipFile
 import numpy as np
 
 from dip_jax import reporting
-from dip_jax.ensembles import composited, shown
 from dip_jax.errors import InputError
 from dip_jax.files import write_atomically
+from dip_jax.finish.ensemble import composited, shown
 from dip_jax.forward.observation import Observation
 from dip_jax.jobs import Job
 from dip_jax.lanes.checkpoints import Checkpoints

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dip_jax import reporting, tasks
+from dip_jax import reporting, build
 from dip_jax.errors import InputError
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.jobs import Job, prepare, remarks
@@ -77,7 +77,7 @@ class PictureRun:
         """
         if self._job is not None:
             return
-        settings = tasks.fit_settings(self.config)
+        settings = build.fit_settings(self.config)
         job = self._load()
         h, w, _ = job.y.shape
         check_size(h, w, settings)

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from dip_jax import reporting
-from dip_jax.ensembles import (
+from dip_jax.finish.ensemble import (
     against_clean,
     composited,
     figures_of_means,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dip_jax import tasks
+from dip_jax import build
 from dip_jax.errors import FitError
 from dip_jax.lane_folders import Overall
 from dip_jax.lanes.jobs import LaterJob
@@ -96,8 +96,8 @@ def restore_pictures(
     try:
         fit_lanes(
             jobs,
-            settings=tasks.fit_settings(config),
-            criterion=tasks.criterion(config),
+            settings=build.fit_settings(config),
+            criterion=build.criterion(config),
             num_steps=config["num_steps"],
             log_every=config["log_every"],
             preview_every=config["preview_every"],

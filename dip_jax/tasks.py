@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from dip_jax.errors import InputError
-from dip_jax.fit.criteria import CRITERIA, Criterion
-from dip_jax.fit.hyperparameters import PRECISIONS, FitSettings
+from dip_jax.fit.criteria import CRITERIA
+from dip_jax.fit.hyperparameters import PRECISIONS
 from dip_jax.lanes.slots import FORMS
-from dip_jax.networks.hourglass import Architecture
 
 PRESETS = ("", "quick", "paper")
 LAST_SEED = 2**32 - 1
@@ -67,7 +66,7 @@ _BASE: dict[str, Any] = {
     "stability": {"jump": 5.0, "snapshot_every": 100, "max_failures": 5},
     "keep_known": True,
     "seamless": True,
-    "refine": True,  # the result, as `refinement` does
+    "refine": True,  # the result, as `finish` does
     "log_every": 50,
     "preview_every": 200,
     "checkpoint_every": 500,
@@ -167,58 +166,6 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     for name, value in changes.items():
         merged[name] = _merge(base[name], value) if isinstance(value, Mapping) else value
     return merged
-
-
-def fit_settings(config: Mapping[str, Any]) -> FitSettings:
-    """The hyper-parameters of the fit that a configuration describes.
-
-    Raises:
-        InputError: if a value is out of its range.
-    """
-    _check(config)
-    network = dict(config["network"])
-    scales = network.pop("scales")
-    shape = {}
-    for name, value in network.items():
-        if name != "pointwise":
-            value = tuple(value) * scales if len(value) == 1 else tuple(value)
-        shape[name] = value
-    try:
-        architecture = Architecture(**shape)
-    except ValueError as error:
-        raise InputError(str(error).replace("network: ", "config.network.", 1)) from error
-    if architecture.scales != scales:
-        raise InputError(
-            f"config.network.down has {architecture.scales} entries, expected "
-            f"{scales} (config.network.scales), or one that serves all scales"
-        )
-    return FitSettings(
-        architecture=architecture,
-        input_kind=config["input"]["kind"],
-        input_depth=config["input"]["depth"],
-        input_scale=config["input"]["scale"],
-        input_noise=config["input"]["noise"],
-        learning_rate=config["learning_rate"],
-        average=config["average"],
-        average_share=config["average_share"],
-        heldout_share=config["heldout"]["share"],
-        heldout_block=config["heldout"]["block"],
-        heldout_per_channel=config["heldout"]["per_channel"],
-        precision=config["precision"],
-        remat=config["remat"],
-        **config["stability"],
-    )
-
-
-def criterion(config: Mapping[str, Any]) -> Criterion:
-    """The stopping criterion that a configuration describes."""
-    stop = config["stop"]
-    name = stop["criterion"]
-    if name == "wmv":
-        return CRITERIA[name](patience=stop["wmv_patience"], window=stop["wmv_window"])
-    if name == "heldout":
-        return CRITERIA[name](patience=stop["patience"], only_avg=stop["only_avg"])
-    return CRITERIA[name](patience=stop["patience"])
 
 
 @dataclasses.dataclass(frozen=True)

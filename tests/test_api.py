@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import dip_jax
 from dip_jax import overrides, progress, tasks
 from dip_jax.errors import InputError
+from dip_jax.finish.filling import filled
 from dip_jax.forward.observation import observe
 from dip_jax.pictures import reading, writing
-from dip_jax.refinement import filled
 from dip_jax.runs import run
 
 # One network for all tasks, so that they share compiled programs.

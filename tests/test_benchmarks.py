@@ -6,12 +6,12 @@ import pytest
 from benchmarks import arithmetic, speed_plan, speed_report
 from benchmarks.ensemble_figures import mean_over_groups, ranking, stopped_by_mean
 from benchmarks.tables import table
-from dip_jax import tasks
+from dip_jax import build, tasks
 from dip_jax.networks.hourglass import Architecture
 
 
 def test_the_published_denoising_network_needs_464_gigaoperations_at_512():
-    settings = tasks.fit_settings(speed_plan.configuration("denoise"))
+    settings = build.fit_settings(speed_plan.configuration("denoise"))
     count = arithmetic.step_operations(settings.architecture, 32, 3, 512, 512)
     assert count / 1e9 == pytest.approx(464, abs=1)
 

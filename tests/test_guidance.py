@@ -8,7 +8,7 @@ import numpy as np
 import plain
 import pytest
 
-from dip_jax import guidance, tasks
+from dip_jax import guidance, tasks, build
 from dip_jax.errors import InputError
 from dip_jax.forward.observation import observe
 from dip_jax.networks.hourglass import hourglass
@@ -22,7 +22,7 @@ def noisy(h, w, c=3, seed=0):
 @pytest.mark.parametrize("preset", ["", "paper"])
 @pytest.mark.parametrize("task", tasks.TASKS)
 def test_the_arithmetic_is_what_the_compiler_counts(task, preset):
-    settings = tasks.fit_settings(tasks.defaults(task, preset))
+    settings = build.fit_settings(tasks.defaults(task, preset))
     z = jax.ShapeDtypeStruct((96, 128, settings.input_depth), np.float32)
     network = hourglass(settings.architecture, 3)
     params = jax.eval_shape(network.init, jax.random.key(0), z)

@@ -12,14 +12,15 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from dip_jax import lane_folders, tasks
-from dip_jax.composite import seamless
 from dip_jax.errors import InputError
+from dip_jax.finish.composite import seamless
+from dip_jax.finish.denoising import denoised
+from dip_jax.finish.filling import filled
 from dip_jax.forward.observation import observe
 from dip_jax.jobs import prepare
 from dip_jax.pictures import reading, samples
 from dip_jax.pictures.values import to_float
 from dip_jax.progress import PlainProgress
-from dip_jax.refinement import denoised, filled
 from dip_jax.runs import run
 
 TINY = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dip_jax import tasks
+from dip_jax import tasks, build
 from dip_jax.errors import InputError
 
 PUBLISHED = {  # task: input, depth, skip, upsampling, learning rate, steps
@@ -16,7 +16,7 @@ PUBLISHED = {  # task: input, depth, skip, upsampling, learning rate, steps
 @pytest.mark.parametrize("task", tasks.TASKS)
 def test_paper_presets_are_the_published_settings(task):
     config = tasks.defaults(task, "paper")
-    settings = tasks.fit_settings(config)
+    settings = build.fit_settings(config)
     kind, depth, skip, upsampling, rate, steps = PUBLISHED[task]
     assert settings.architecture.down == settings.architecture.up == (128,) * 5
     assert settings.architecture.skip == (skip,) * 5
@@ -30,8 +30,8 @@ def test_paper_presets_are_the_published_settings(task):
 def test_every_preset_gives_settings_and_a_criterion(task, preset):
     config = tasks.defaults(task, preset)
     assert config["task"] == task and config["preset"] == preset
-    tasks.fit_settings(config)
-    tasks.criterion(config)
+    build.fit_settings(config)
+    build.criterion(config)
 
 
 def test_presets_do_not_share_what_they_change():
@@ -76,7 +76,7 @@ def test_values_out_of_range_are_refused_in_one_line(path, value, words):
         section = section[part]
     section[name] = value
     with pytest.raises(InputError, match=words) as refused:
-        tasks.fit_settings(config)
+        build.fit_settings(config)
     assert "\n" not in str(refused.value)
 
 
@@ -84,7 +84,7 @@ def test_a_meshgrid_with_another_depth_is_refused():
     config = tasks.defaults("hole_fill")
     config["input"]["depth"] = 32
     with pytest.raises(InputError, match=r"input.depth is 32, expected 2"):
-        tasks.fit_settings(config)
+        build.fit_settings(config)
 
 
 def test_unknown_tasks_and_presets_are_refused():

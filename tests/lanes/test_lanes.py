@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from checkout import ROOT
 
-from dip_jax import tasks
+from dip_jax import tasks, build
 from dip_jax.errors import InputError
 from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.forward.observation import observe
@@ -34,7 +34,7 @@ def settings_and_criterion(**changes):
     # In float32 a fit at 0.01 magnifies rounding errors a thousandfold within a few steps.
     config["learning_rate"] = 1e-4
     config["stop"] |= changes
-    return tasks.fit_settings(config), tasks.criterion(config)
+    return build.fit_settings(config), build.criterion(config)
 
 
 def observation(side=24):
@@ -253,7 +253,7 @@ def test_other_failures_of_the_device_are_not_taken_for_want_of_memory(monkeypat
 def test_the_estimate_of_a_lanes_memory_is_near_what_is_reserved():
     config = tasks.defaults("denoise")
     config["network"] |= {"scales": 3, "down": (16,), "up": (16,)}
-    settings, criterion = tasks.fit_settings(config), tasks.criterion(config)
+    settings, criterion = build.fit_settings(config), build.criterion(config)
     fit, seen = make_fit(settings, criterion, 3), observe(np.zeros((96, 96, 3)))[0]
     lane = jax.eval_shape(fit.make_lane, jax.random.key(0), seen)
     state = jax.eval_shape(fit.init, jax.random.key(0), lane)

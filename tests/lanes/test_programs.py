@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import dip_jax
-from dip_jax import tasks
+from dip_jax import tasks, build
 from dip_jax.forward.observation import observe
 from dip_jax.lanes import programs
 from dip_jax.lanes.loop import restore
@@ -114,8 +114,8 @@ def test_a_second_fit_loads_its_step_beforehand_and_compiles_nothing(folder, mon
     def fitted():
         (result,) = restore(
             observation,
-            settings=tasks.fit_settings(config),
-            criterion=tasks.criterion(config),
+            settings=build.fit_settings(config),
+            criterion=build.criterion(config),
             num_steps=4,
         )
         assert not programs._expected

@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from dip_jax import composite, noise_level, refinement, tasks
+from dip_jax import tasks
 from dip_jax.array_fits import prepare
-from dip_jax.ensembles import against_clean, is_refined
+from dip_jax.finish import composite, denoising, noise_level
+from dip_jax.finish.denoising import denoised
+from dip_jax.finish.ensemble import against_clean, is_refined
+from dip_jax.finish.filling import filled
 from dip_jax.forward.observation import observe
 from dip_jax.pictures import samples
 from dip_jax.pictures.values import to_float
-from dip_jax.refinement import denoised, filled
 
 SIGMA = 25 / 255
 
@@ -177,14 +179,14 @@ def test_noise_in_common_is_taken_apart(clean, monkeypatch):
     y = np.repeat(noisy(clean[..., :1]), 3, axis=2)  # a grey picture that is stored in colours
     grey, x = np.repeat(clean[..., :1], 3, axis=2), smoothed(y)
     made = psnr(denoised(x, observe(y)[0]), grey)
-    monkeypatch.setattr(refinement, "_axes_of_noise", lambda *_: (None, 0.0))
+    monkeypatch.setattr(denoising, "_axes_of_noise", lambda *_: (None, 0.0))
     assert made > psnr(denoised(x, observe(y)[0]), grey) + 0.6
 
 
 @pytest.mark.parametrize("sigma", [5, 25])
 def test_texture_in_common_is_not_taken_for_noise_in_common(clean, sigma):
     y = noisy(clean, sigma / 255)
-    axes, weakest = refinement._axes_of_noise(y, np.ones(y.shape, bool))
+    axes, weakest = denoising._axes_of_noise(y, np.ones(y.shape, bool))
     assert axes is None and 0.8 < weakest <= 1
 
 

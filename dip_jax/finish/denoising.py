@@ -1,38 +1,31 @@
-"""What brings the image of a finished fit nearer to the clean picture.
+"""The network's image of a noisy picture is brought nearer to the clean one by other denoisers.
 
 A fit errs: it has begun to fit the noise, or has not yet come to what is fine. Other means err
-elsewhere, and some take the network's image as what they start from: a Wiener filter (`wiener`),
-and then Bayes' estimate of patches from those that are alike (`nonlocal_bayes`). In denoising that
-is of the degraded picture, with a mean with non-local means before; in filling, of the known
-values. On two cores it takes 3 (denoising) to 20 seconds per 100,000 pixels, and no clean picture
-and no training.
+elsewhere, and some take the network's image as what they start from: a mean with non-local means, a
+Wiener filter (`wiener`), and then Bayes' estimate of patches from those that are alike
+(`nonlocal_bayes`), all of the degraded picture. On two cores that takes 3 seconds per 100,000
+pixels, and no clean picture and no training.
 
 Source of the non-local means: Buades, Coll, Morel, "A Non-Local Algorithm for Image Denoising",
 CVPR 2005, section 3; here that of scikit-image. The numbers were chosen on photographs of 128
 and 256 pixels, mostly with noise of 25 (of 255), some with 5 to 50.
 """
 
-from collections.abc import Callable
-
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
-from dip_jax import composite, noise_level, nonlocal_bayes, wiener
-from dip_jax.forward.observation import Observation, masked_mse
+from dip_jax.finish import noise_level, nonlocal_bayes, wiener
+from dip_jax.forward.observation import Observation
 
 Image = Float[np.ndarray, "h w c"]
 Known = Bool[np.ndarray, "h w k"]
-Values = Float[np.ndarray, " n"]
 
 _NLM_SHARE = 0.25
 _PATCH, _DISTANCE = 5, 6  # side of a patch in pixels, and how far off it is compared
 _STRENGTH = 0.45  # the filter's h over the noise's deviation
 _WIENER_SHARE = 0.4
-_SIDES, _SIDES_TO_FILL = (3, 5, 7), (7, 7, 7, 7, 5)  # of the patches of Bayes' estimates, in turn
-_FAR_ENOUGH, _GIVE_OR_TAKE = 1.5, 0.25  # times the Wiener filter's correction of what is filled
-_TOO_FAR = 2.0
-_OF_MISFIT, _LEAST_MISFIT = 0.5, 1e-3  # of the network, what counts as noise of known values
+_SIDES = (3, 5, 7)  # of the patches of Bayes' estimates, in turn
 _PILOT = np.float32(np.sqrt(0.5))  # the pilot lacks some of the picture; so less counts as noise
 _OUTLIER = 4.0  # deviations; of normal noise one value in 16,000 is farther off
 _LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
@@ -149,98 +142,3 @@ def _nonlocal_means(picture: Image) -> Image:
         channel_axis=-1,
     )
     return means.reshape(picture.shape)  # it has lost the axis of a single channel
-
-
-def filled(x: Image, observation: Observation, held: Known | None = None) -> Image:
-    """The known values of `y`, and between them the network's image, corrected by them twice.
-
-    What is corrected is `x` as it meets the known values (`composite.seamless`). First by the
-    difference that `wiener.filled` makes to it, with `x` itself as its pilot, for it has little of
-    their noise. That goes in the right direction, but mostly not far enough: 1.5 times the
-    difference is added. Then by the difference that five passes of `nonlocal_bayes.filled` make,
-    with patches of 7 and at last of 5 pixels, each with the last result as its pilot, which brings
-    what is known farther into a hole; half of the root mean square of what the network is off the
-    known values counts as their noise.
-
-    Held-out values tell how much each should be in this picture, from 0 to 2 times: all of it is
-    done before as if they were unknown. They say little where they are few, and of the inside of
-    large holes.
-
-    A network that has not learnt what the picture is about, as after a few steps, is no pilot, and
-    then it does harm.
-
-    Args:
-        x: the network's image, in [0, 1].
-        observation: `y`, and what is known of it.
-        held: True where a value was held out of the fit, `(h, w, c)` or `(h, w, 1)`; None if none.
-
-    Returns:
-        The composite, in [0, 1].
-    """
-    image = jnp.asarray(x)
-    if held is None or not np.any(held):
-        return _corrected(image, observation, lambda start, end, expected: expected)
-    blind = observation._replace(known=jnp.where(jnp.asarray(held), 0, observation.known))
-    judged = np.broadcast_to((np.asarray(observation.known) > 0) & held, observation.y.shape)
-    seen = np.asarray(observation.y)[judged]
-    found: list[float] = []
-
-    def judge(start: Array, end: Array, expected: float) -> float:
-        found.append(
-            _nearest(
-                seen,
-                np.asarray(start)[judged],
-                np.asarray(end)[judged],
-                expected=expected,
-                give_or_take=_GIVE_OR_TAKE,
-            )
-        )
-        return found[-1]
-
-    _corrected(image, blind, judge)
-    times = iter(found)
-    return _corrected(image, observation, lambda *_: next(times))
-
-
-def _corrected(
-    x: Array, observation: Observation, times: Callable[[Array, Array, float], float]
-) -> Image:
-    """What is filled, corrected twice, and each time by `times(start, end, expected)` of it."""
-    y, known = observation
-
-    def put_in(image):
-        return jnp.where(known > 0, y, jnp.clip(image, 0, 1))
-
-    def towards(start, end, expected):
-        share = float(np.clip(times(start, end, expected), 0, _TOO_FAR))
-        return start + np.float32(share) * (end - start)
-
-    met = composite.seamless(x, observation)
-    composed = towards(met, wiener.filled(x, met, *observation), _FAR_ENOUGH)
-    # `fmax` also where nothing is known, and the mean is not a number.
-    noise = jnp.fmax(_OF_MISFIT * jnp.sqrt(masked_mse(x, y, known)), _LEAST_MISFIT)
-    estimate = start = put_in(composed)
-    for side in _SIDES_TO_FILL:
-        estimate = put_in(nonlocal_bayes.filled(y, known, estimate, noise, side))
-    return np.asarray(put_in(towards(start, estimate, 1.0)))
-
-
-def _nearest(
-    y: Values, start: Values, end: Values, *, expected: float, give_or_take: float
-) -> float:
-    """How far from `start` towards `end` it is nearest to `y`, from 0 to 1 and beyond.
-
-    By least squares; `expected`, give or take so much, counts as a measurement as well.
-
-    Args:
-        y: values that neither of the two has seen.
-        start: 0 of the way.
-        end: 1 of it.
-        expected: the answer where there are no values.
-        give_or_take: how far from it the answer may well be.
-    """
-    way, off = end - start, y - start
-    weight = np.square(off).mean() / give_or_take**2 if off.size else 0.0
-    if not weight + way @ way:
-        return expected
-    return float((way @ off + weight * expected) / (way @ way + weight))

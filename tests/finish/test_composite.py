@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dip_jax import inpaint
-from dip_jax.composite import harmonic, seamless
+from dip_jax.finish.composite import harmonic, seamless
 from dip_jax.forward.observation import Observation
 
 

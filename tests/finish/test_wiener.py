@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.fft import dctn, idctn
 
-from dip_jax import wiener
+from dip_jax.finish import wiener
 from dip_jax.pictures import samples
 from dip_jax.pictures.values import to_float
 

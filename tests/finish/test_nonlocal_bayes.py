@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax import nonlocal_bayes
+from dip_jax.finish import nonlocal_bayes
 
 STRIDE, RADIUS = 3, 16
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dip_jax import noise_level
-from dip_jax.noise_level import deviation, noise_covariance, white_deviation
+from dip_jax.finish import noise_level
+from dip_jax.finish.noise_level import deviation, noise_covariance, white_deviation
 from dip_jax.pictures import samples
 from dip_jax.pictures.values import to_float
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from dip_jax.correlated import blockiness, flat_noise, sign_of_correlation
+from dip_jax.finish.correlated_noise import blockiness, flat_noise, sign_of_correlation
 from dip_jax.pictures import samples
 from dip_jax.pictures.samples import SAMPLES
 from dip_jax.pictures.values import from_float, to_float

@@ -12,8 +12,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
-from dip_jax import composite, refinement
-from dip_jax.correlated import sign_of_correlation
+from dip_jax.finish import composite
+from dip_jax.finish.correlated_noise import sign_of_correlation
+from dip_jax.finish.denoising import denoised
+from dip_jax.finish.filling import filled
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes.jobs import Restoration
@@ -25,7 +27,7 @@ Images = Float[np.ndarray, "n h w c"]
 
 
 def is_refined(config: Mapping[str, Any], observation: Observation) -> bool:
-    """Whether the result is refined, as `refinement` does: not where that would do harm.
+    """Whether the result is refined, by `denoising` or `filling`: not where that would do harm.
 
     Denoisers would take noise that is correlated from pixel to pixel for the picture, and keep it.
     So there are none where the picture has a sign of it, nor with ES-WMV, which is the criterion
@@ -71,9 +73,9 @@ def shown(
 ) -> Image:
     """A network's image as `members` gives it; `held`: which values were held out of its fit."""
     if refine and seamless:
-        return refinement.filled(x, observation, held)
+        return filled(x, observation, held)
     if refine:
-        return refinement.denoised(x, observation)
+        return denoised(x, observation)
     return np.asarray(composite.seamless(jnp.asarray(x), observation)) if seamless else x
 
 

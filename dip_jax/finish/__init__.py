@@ -1,0 +1,1 @@
+"""From the fits to the picture that is given."""
