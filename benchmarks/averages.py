@@ -28,13 +28,13 @@ from benchmarks.ensemble_figures import stopped_by_mean
 from benchmarks.quality_fits import scoring
 from benchmarks.quality_plan import SUITES, Picture, digest, photographs
 from benchmarks.tables import commit, kept, machine, table, write_report
-from dip_jax import build, tasks
 from dip_jax.fit.criteria import Criterion, Judgement, View
 from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.fit.lane import Lane
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import observe
-from dip_jax.overrides import override, parsed
+from dip_jax.settings import build, tasks
+from dip_jax.settings.fields import override, parsed
 
 AVERAGES = {  # weight of the past, share of the steps
     "0.99": (0.99, 0.0),

@@ -15,7 +15,7 @@ from benchmarks.pytorch_baseline import to_hwc, to_nchw
 from benchmarks.quality_figures import Entry, Images, entry
 from benchmarks.quality_fits import AVG, OUT
 from benchmarks.quality_plan import Config, Picture
-from dip_jax import build
+from dip_jax.settings import build
 
 
 class Baseline:

@@ -16,7 +16,6 @@ import numpy as np
 from benchmarks.ensemble_figures import groups
 from benchmarks.quality_figures import Entry, Images, mean_entry
 from benchmarks.quality_plan import Config, Picture, Pixels
-from dip_jax import build
 from dip_jax.finish import composite
 from dip_jax.finish.ensemble import is_refined, shown
 from dip_jax.fit.criteria import Criterion, View
@@ -25,6 +24,7 @@ from dip_jax.forward import metrics
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.lanes.jobs import LaneJob, Restoration
 from dip_jax.lanes.loop import fit_lanes
+from dip_jax.settings import build
 
 OUT, AVG, RESULT = "output", "average", "result"
 

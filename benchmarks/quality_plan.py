@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.samples import damage
-from dip_jax import tasks
 from dip_jax.errors import InputError
-from dip_jax.overrides import override, parsed
 from dip_jax.pictures import reading, samples
 from dip_jax.pictures.damage import erase
 from dip_jax.pictures.masks import check_mask, read_mask
 from dip_jax.pictures.values import to_float
 from dip_jax.pictures.writing import FORMAT_OF_SUFFIX
+from dip_jax.settings import tasks
+from dip_jax.settings.fields import override, parsed
 
 Pixels = NDArray[np.float32]
 Config = dict[str, Any]

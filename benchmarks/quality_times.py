@@ -14,9 +14,9 @@ import jax
 
 from benchmarks.beginning import begin
 from benchmarks.quality_plan import Config, Picture
-from dip_jax import build
 from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.forward.observation import observe
+from dip_jax.settings import build
 
 OURS, BASELINE = "dip_jax", "PyTorch"
 

@@ -19,8 +19,8 @@ from typing import Any
 from benchmarks import arithmetic, speed_commands, speed_plan, speed_report, turns
 from benchmarks.speed_plan import Unit, Variant
 from benchmarks.tables import RESULTS, machine, versions, write_report
-from dip_jax import build, tasks
 from dip_jax.reporting import write_json
+from dip_jax.settings import build, tasks
 
 
 class Crew:

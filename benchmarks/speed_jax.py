@@ -53,10 +53,10 @@ def prepare(request: turns.Message, variant: turns.Message) -> Prepared:
 
     from benchmarks import speed_plan
     from benchmarks.beginning import begin
-    from dip_jax import build
     from dip_jax.fit.fitting import make_fit
     from dip_jax.forward.observation import observe
     from dip_jax.lanes.slots import Slots
+    from dip_jax.settings import build
 
     start = time.perf_counter()
     config = speed_plan.configuration(request["task"], request["channels"], variant["precision"])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.samples import damaged
-from dip_jax import tasks
+from dip_jax.settings import tasks
 
 PICTURE, LARGEST = "astronaut", 512
 

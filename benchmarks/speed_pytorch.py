@@ -111,7 +111,7 @@ def fit_in_turns(
 
     from benchmarks import pytorch_baseline as baseline
     from benchmarks import speed_plan
-    from dip_jax import build
+    from dip_jax.settings import build
 
     class Autocast(baseline.Hourglass):
         """The network in bfloat16, with float32 weights and output."""

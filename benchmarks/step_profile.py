@@ -27,9 +27,9 @@ import jax.numpy as jnp
 from benchmarks.beginning import begin
 from benchmarks.samples import damaged
 from benchmarks.tables import commit, machine, table, write_report
-from dip_jax import tasks, build
 from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.forward.observation import observe
+from dip_jax.settings import build, tasks
 
 STEPS = 3
 LIBRARY = ("ynn", "dot", "convolution")

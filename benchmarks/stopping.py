@@ -34,14 +34,14 @@ from benchmarks.beginning import begin
 from benchmarks.quality_plan import digest
 from benchmarks.samples import damaged
 from benchmarks.tables import header, kept, row, write_report
-from dip_jax import build, tasks
 from dip_jax.finish import composite
 from dip_jax.fit.criteria import CRITERIA, Criterion, Judgement, View, heldout, wmv
 from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.fit.state import RUNNING
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import observe
-from dip_jax.overrides import override
+from dip_jax.settings import build, tasks
+from dip_jax.settings.fields import override
 
 HELDOUT_PATIENCES = (50, 100, 150, 200, 300, 500)
 WMV_PATIENCES = (300, 1000)

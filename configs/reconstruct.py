@@ -10,12 +10,12 @@ against the clean picture:
 
 Peak memory 2.5 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
 accelerator, has not been measured.
-Any field can be overridden, as in --config.num_steps=500; `dip_jax/tasks.py` lists them all.
+Any field can be overridden, as in --config.num_steps=500; `dip_jax/settings/tasks.py` has all.
 """
 
 import ml_collections
 
-from dip_jax import tasks
+from dip_jax.settings import tasks
 
 
 def get_config(preset: str = "") -> ml_collections.ConfigDict:

@@ -12,18 +12,18 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike, NDArray
 
-from dip_jax import guidance, tasks, build
 from dip_jax.array_options import OF_FILES, OF_MASKS, changes_of, seeds_of
 from dip_jax.errors import FitError, InputError
 from dip_jax.finish.ensemble import figures_of_means, is_refined, members, uncertainty
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.lanes.jobs import Log, Restoration, check_size
 from dip_jax.lanes.loop import restore
-from dip_jax.overrides import override
 from dip_jax.pictures.arrays import Layout, read_array, read_mask_array
 from dip_jax.pictures.masks import check_mask
 from dip_jax.pictures.values import DataRange
 from dip_jax.progress import Progress
+from dip_jax.settings import build, estimates, tasks
+from dip_jax.settings.fields import override
 
 Pixels = NDArray[Any]
 
@@ -119,7 +119,7 @@ class ArrayFit:
         """What a person should know before: time, memory, a better criterion and how to ask so."""
         unknown = int((~np.isfinite(self.before)).sum())
         lines = [f"{unknown} values are NaN or infinite: taken as unknown"] if unknown else []
-        return lines + guidance.advice(self.config, self.observation, how=how)
+        return lines + estimates.advice(self.config, self.observation, how=how)
 
     def _options(self) -> dict[str, Any]:
         """What of the configuration an array has."""
@@ -246,7 +246,7 @@ def prepare(
     except InputError as error:
         raise InputError(tasks.as_options(str(error))) from None
     observation, _ = observe(y, fill)
-    guidance.check_memory(config, observation)
+    estimates.check_memory(config, observation)
     return ArrayFit(
         task=task,
         before=before,

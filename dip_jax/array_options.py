@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax import tasks
 from dip_jax.errors import InputError
+from dip_jax.settings import limits
 
 # Fields that only a run with files knows, those of a mask, and the rest that arguments stand for.
 OF_FILES = tuple("image page mask clean sample damage preview_every checkpoint_every".split())
@@ -45,7 +45,7 @@ def seeds_of(seeds: int | Sequence[int], rng: int | np.random.Generator | None) 
     if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
         if seeds < 1:
             raise InputError(f"seeds is {seeds}; expected 1 or more, or the seeds themselves")
-        last = tasks.LAST_SEED - int(seeds) + 1
+        last = limits.LAST_SEED - int(seeds) + 1
         if isinstance(rng, np.random.Generator):
             first = int(rng.integers(last, endpoint=True))
         elif rng is None:
@@ -71,10 +71,10 @@ def seeds_of(seeds: int | Sequence[int], rng: int | np.random.Generator | None) 
         whole = False
     if not whole:
         raise InputError(f"seeds is {seeds!r}; expected how many, or a list of whole numbers")
-    inside = all(0 <= seed <= tasks.LAST_SEED for seed in chosen)
+    inside = all(0 <= seed <= limits.LAST_SEED for seed in chosen)
     if not chosen or not inside or len(set(chosen)) < len(chosen):
         raise InputError(
-            f"seeds is {seeds!r}; expected different numbers from 0 to {tasks.LAST_SEED}, one or "
+            f"seeds is {seeds!r}; expected different numbers from 0 to {limits.LAST_SEED}, one or "
             "more"
         )
     return chosen

@@ -210,7 +210,7 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="any other field of the configuration, listed in dip_jax/tasks.py, such as "
+        help="any other field of the configuration, listed in dip_jax/settings/tasks.py, such as "
         "learning_rate=0.005 or network.down=(16,32,64,128,128); may be given several times",
     )
 

@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dip_jax import guidance, build
 from dip_jax.errors import InputError
 from dip_jax.jobs import check_files
 from dip_jax.lane_folders import Overall
@@ -26,6 +25,7 @@ from dip_jax.picture_runs import PictureRun
 from dip_jax.processes import ALONE, Processes
 from dip_jax.progress import Progress
 from dip_jax.runs import restore_pictures
+from dip_jax.settings import build, estimates
 from dip_jax.stacks import put_together
 from dip_jax.tables import Telling, row_of, write_table
 from dip_jax.workdirs import check_workdir, make_workdir
@@ -107,7 +107,7 @@ def run_folder(
     if todo and processes.count == 1:
         fitted = set(todo)
         waiting = [one.shape for one, run in zip(found, pictures, strict=True) if run in fitted]
-        estimate = guidance.time_of_all(config, [shape for shape in waiting if shape is not None])
+        estimate = estimates.time_of_all(config, [shape for shape in waiting if shape is not None])
         if estimate:
             progress.message(estimate)
     if todo:
@@ -152,7 +152,7 @@ def _that_fit(found: list[Found], config: Config) -> list[Found]:
             continue
         if shape not in verdicts:
             try:
-                guidance.check_memory_of_shape(config, shape, with_clean)
+                estimates.check_memory_of_shape(config, shape, with_clean)
                 verdicts[shape] = ""
             except InputError as error:
                 verdicts[shape] = str(error)

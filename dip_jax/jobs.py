@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax import guidance
 from dip_jax.errors import InputError
 from dip_jax.forward.observation import observe
 from dip_jax.pictures import reading, samples
@@ -20,6 +19,7 @@ from dip_jax.pictures.masks import check_mask, read_mask
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import count_pages
 from dip_jax.pictures.values import from_float, to_float
+from dip_jax.settings import estimates
 
 Config = Mapping[str, Any]
 
@@ -214,5 +214,5 @@ def remarks(job: Job, config: Config, not_finite: int) -> list[str]:
     if not_finite:
         lines.append(f"{not_finite} values are NaN or infinite: taken as unknown")
     observation, _ = observe(job.y, job.fill)
-    memory = guidance.check_memory(config, observation, job.clean)
-    return lines + guidance.advice(config, observation, memory=memory)
+    memory = estimates.check_memory(config, observation, job.clean)
+    return lines + estimates.advice(config, observation, memory=memory)

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax import overrides, tasks
 from dip_jax.array_fits import ArrayFit, FitInfo, prepare
 from dip_jax.array_options import changes_of
 from dip_jax.errors import InputError
@@ -29,6 +28,7 @@ from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import read_pages
 from dip_jax.pictures.writing import write_pages
 from dip_jax.progress import PlainProgress, Progress, make_progress
+from dip_jax.settings import fields, tasks
 from dip_jax.signals import Stopping
 
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -82,7 +82,7 @@ class _Outcome:
 def _restore(
     arguments: argparse.Namespace, progress: "_Telling", stopping: Callable[[], bool]
 ) -> _Outcome:
-    changes = overrides.parsed(arguments.set)
+    changes = fields.parsed(arguments.set)
     output = find_output(arguments)
     data_range = None if arguments.data_range is None else tuple(arguments.data_range)
     pages = read_pages(arguments.image, data_range)
@@ -194,7 +194,7 @@ def _with_report(
     if arguments.data_range is not None:
         given["data_range"] = tuple(arguments.data_range)
     given |= changes_of(arguments.steps, arguments.criterion, changes)
-    config = overrides.override(config, given)
+    config = fields.override(config, given)
     command = ["dip-jax", *sys.argv[1:]]
     if len(pages) == 1:
         summary = run(config, arguments.report, progress, stopping, command=command)

@@ -9,13 +9,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from dip_jax import reporting, build
+from dip_jax import reporting
 from dip_jax.errors import InputError
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.jobs import Job, prepare, remarks
 from dip_jax.lane_folders import Overall, lane_folders
 from dip_jax.lanes.jobs import LaneJob, LaterJob, Restoration, check_size, fingerprint
 from dip_jax.results import write_results
+from dip_jax.settings import build
 from dip_jax.workdirs import check_workdir, finished_summary, make_workdir
 
 Config = Mapping[str, Any]

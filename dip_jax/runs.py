@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dip_jax import build
 from dip_jax.errors import FitError
 from dip_jax.lane_folders import Overall
 from dip_jax.lanes.jobs import LaterJob
@@ -19,6 +18,7 @@ from dip_jax.lanes.loop import fit_lanes
 from dip_jax.picture_runs import PictureRun
 from dip_jax.processes import ALONE, Processes
 from dip_jax.progress import Progress
+from dip_jax.settings import build
 from dip_jax.workdirs import check_workdir, make_workdir
 
 Config = Mapping[str, Any]

@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import dip_jax
-from dip_jax import overrides, progress, tasks
+from dip_jax import progress
 from dip_jax.errors import InputError
 from dip_jax.finish.filling import filled
 from dip_jax.forward.observation import observe
 from dip_jax.pictures import reading, writing
 from dip_jax.runs import run
+from dip_jax.settings import fields, tasks
 
 # One network for all tasks, so that they share compiled programs.
 TINY = {
@@ -252,13 +253,13 @@ def test_a_seed_that_fails_is_left_out_with_a_warning():
 def test_options_may_be_numpy_scalars_and_arrays():
     changes = {"num_steps": np.int64(5), "learning_rate": np.float32(0.5), "remat": np.bool_(True)}
     changes |= {"network.down": np.array([4, 8]), "precision": np.str_("tf32")}
-    changed = overrides.override(tasks.defaults("denoise"), changes)
+    changed = fields.override(tasks.defaults("denoise"), changes)
     assert changed["num_steps"] == 5 and type(changed["num_steps"]) is int
     assert changed["learning_rate"] == 0.5 and type(changed["learning_rate"]) is float
     assert changed["remat"] is True and changed["network"]["down"] == (4, 8)
     assert type(changed["precision"]) is str
     with pytest.raises(dip_jax.InputError, match="expected a whole number"):
-        overrides.override(tasks.defaults("denoise"), {"num_steps": np.float64(5)})
+        fields.override(tasks.defaults("denoise"), {"num_steps": np.float64(5)})
 
 
 def test_a_callback_sees_the_fit_and_ends_it():

@@ -6,8 +6,8 @@ import pytest
 from benchmarks import arithmetic, speed_plan, speed_report
 from benchmarks.ensemble_figures import mean_over_groups, ranking, stopped_by_mean
 from benchmarks.tables import table
-from dip_jax import build, tasks
 from dip_jax.networks.hourglass import Architecture
+from dip_jax.settings import build, tasks
 
 
 def test_the_published_denoising_network_needs_464_gigaoperations_at_512():

@@ -12,12 +12,13 @@ from checkout import ROOT
 from PIL import Image
 
 import dip_jax
-from dip_jax import command, overrides, tasks
+from dip_jax import command
 from dip_jax.one_off import restore_file
 from dip_jax.pictures import reading, samples, writing
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import read_pages
 from dip_jax.pictures.writing import write_pages
+from dip_jax.settings import fields, tasks
 from dip_jax.signals import Stopping
 
 TINY = tuple(
@@ -99,7 +100,7 @@ def test_known_pixels_come_back_exactly_and_quietly(name, folder, capsys):
 @pytest.mark.slow
 def test_the_same_as_from_python(folder, capsys):
     assert here("denoise", "photo.png", "-o", "out.png", "--steps", "4", "--seeds", "2") == 0
-    options = overrides.parsed([word for word in TINY if word != "--set"])
+    options = fields.parsed([word for word in TINY if word != "--set"])
     expected = dip_jax.denoise(waves(), num_steps=4, seeds=2, options=options)
     np.testing.assert_array_equal(reading.read("out.png").pixels, expected)
     assert "mean of 2 seeds" in capsys.readouterr().out

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_jax import tasks
 from dip_jax.errors import InputError
 from dip_jax.folders import run_folder
 from dip_jax.listing import entry_names, find_pictures, is_many, title
@@ -17,6 +16,7 @@ from dip_jax.picture_runs import PictureRun
 from dip_jax.pictures import reading, samples
 from dip_jax.progress import PlainProgress
 from dip_jax.runs import run
+from dip_jax.settings import tasks
 
 
 def config_of(**changes):
@@ -187,7 +187,7 @@ def test_a_picture_that_the_memory_is_too_small_for_fails_alone(tmp_path, monkey
     photo(tmp_path, "a.png", 24)
     photo(tmp_path, "b.png", 24)
     Image.new("L", (9000, 9000)).save(tmp_path / "photos" / "b.png")
-    monkeypatch.setattr("dip_jax.guidance.device_bytes", lambda device: 10**9)
+    monkeypatch.setattr("dip_jax.settings.estimates.device_bytes", lambda device: 10**9)
     config = config_of(image=str(tmp_path / "photos"), mask=str(tmp_path / "masks"))
     summary, said = go(config | {"num_steps": 2}, tmp_path / "run")
     assert (summary["restored"], summary["failed"]) == (1, 1)

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from dip_jax import tasks
+from dip_jax.settings import tasks
 
 KILLS = 20
 

@@ -14,7 +14,7 @@ from checkout import ROOT
 from picture_files import random_pixels
 from PIL import Image
 
-from dip_jax import command, tasks
+from dip_jax import command
 from dip_jax.errors import InputError
 from dip_jax.folders import run_folder
 from dip_jax.jobs import prepare
@@ -24,6 +24,7 @@ from dip_jax.pictures import reading
 from dip_jax.pictures.reading import count_pages, read_pages
 from dip_jax.progress import PlainProgress
 from dip_jax.runs import run
+from dip_jax.settings import tasks
 
 TINY = {
     "network.scales": 1,

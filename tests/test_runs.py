@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from dip_jax import lane_folders, tasks
+from dip_jax import lane_folders
 from dip_jax.errors import InputError
 from dip_jax.finish.composite import seamless
 from dip_jax.finish.denoising import denoised
@@ -22,6 +22,7 @@ from dip_jax.pictures import reading, samples
 from dip_jax.pictures.values import to_float
 from dip_jax.progress import PlainProgress
 from dip_jax.runs import run
+from dip_jax.settings import tasks
 
 TINY = {
     "network.scales": 2,

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from dip_jax import tasks
 from dip_jax.array_fits import prepare
 from dip_jax.finish import composite, denoising, noise_level
 from dip_jax.finish.denoising import denoised
@@ -14,6 +13,7 @@ from dip_jax.finish.filling import filled
 from dip_jax.forward.observation import observe
 from dip_jax.pictures import samples
 from dip_jax.pictures.values import to_float
+from dip_jax.settings import tasks
 
 SIGMA = 25 / 255
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from checkout import ROOT
 
-from dip_jax import tasks, build
 from dip_jax.errors import InputError
 from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.forward.observation import observe
@@ -24,6 +23,7 @@ from dip_jax.lanes.memory import lane_bytes
 from dip_jax.lanes.slots import Slots
 from dip_jax.pictures import samples
 from dip_jax.pictures.values import to_float
+from dip_jax.settings import build, tasks
 
 STEPS = 12
 

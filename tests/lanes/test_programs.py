@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import dip_jax
-from dip_jax import tasks, build
 from dip_jax.forward.observation import observe
 from dip_jax.lanes import programs
 from dip_jax.lanes.loop import restore
+from dip_jax.settings import build, tasks
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def _path(config: Mapping[str, Any], name: Any) -> list[str]:
     raise InputError(
         f"there is no option {name!r}"
         + (f"; did you mean {' or '.join(map(repr, near[:6]))}?" if near else "")
-        + ("; dip_jax/tasks.py lists all" if not near else "")
+        + ("; dip_jax/settings/tasks.py lists all" if not near else "")
     )
 
 

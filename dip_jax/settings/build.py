@@ -7,6 +7,7 @@ from dip_jax.errors import InputError
 from dip_jax.fit.criteria import CRITERIA, Criterion
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.networks.hourglass import Architecture
+from dip_jax.settings.limits import check
 
 
 def fit_settings(config: Mapping[str, Any]) -> FitSettings:

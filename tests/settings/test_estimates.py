@@ -8,10 +8,10 @@ import numpy as np
 import plain
 import pytest
 
-from dip_jax import guidance, tasks, build
 from dip_jax.errors import InputError
 from dip_jax.forward.observation import observe
 from dip_jax.networks.hourglass import hourglass
+from dip_jax.settings import build, estimates, tasks
 
 
 def noisy(h, w, c=3, seed=0):
@@ -29,48 +29,50 @@ def test_the_arithmetic_is_what_the_compiler_counts(task, preset):
     # Of the plain form: the network's own leaves out a part of the arithmetic.
     plain_form = jax.jit(functools.partial(plain.hourglass, settings.architecture))
     flops = plain_form.lower(params, z).cost_analysis()["flops"]
-    adds = guidance.multiply_adds(settings.architecture, 90, 120, settings.input_depth, 3)
+    adds = estimates.multiply_adds(settings.architecture, 90, 120, settings.input_depth, 3)
     # A multiply-add is two operations; normalisation and activation are not counted here.
     assert 0.7 * flops < 2 * adds < 1.02 * flops
 
 
 def test_time_grows_with_steps_seeds_and_pixels():
     config = tasks.defaults("denoise")
-    low, high = guidance.seconds_of(config, (96, 128, 3))
+    low, high = estimates.seconds_of(config, (96, 128, 3))
     assert 0 < low < high < 5 * low
     steps = config["num_steps"]
-    half = guidance.seconds_of(config | {"num_steps": steps // 2}, (96, 128, 3))[0]
+    half = estimates.seconds_of(config | {"num_steps": steps // 2}, (96, 128, 3))[0]
     start = 2 * half - low
     for more in (config | {"num_steps": 2 * steps}, config | {"seeds": 2}):
-        assert guidance.seconds_of(more, (96, 128, 3))[0] - start == pytest.approx(
+        assert estimates.seconds_of(more, (96, 128, 3))[0] - start == pytest.approx(
             2 * (low - start)
         )
-    assert guidance.seconds_of(config, (192, 256, 3))[0] - start == pytest.approx(4 * (low - start))
+    assert estimates.seconds_of(config, (192, 256, 3))[0] - start == pytest.approx(
+        4 * (low - start)
+    )
 
 
 def test_the_size_that_is_named_fits_and_the_picture_does_not():
     config = tasks.defaults("denoise")
     picture = noisy(600, 900)
-    needed = guidance.memory_of(config, picture, None)
-    guidance.check_memory(config, picture, available=1.01 * needed)
+    needed = estimates.memory_of(config, picture, None)
+    estimates.check_memory(config, picture, available=1.01 * needed)
     with pytest.raises(InputError, match="900 x 600 pixels takes about") as caught:
-        guidance.check_memory(config, picture, available=0.6 * needed)
+        estimates.check_memory(config, picture, available=0.6 * needed)
     w, h = map(int, re.search(r"crop the picture to (\d+) x (\d+)", str(caught.value)).groups())
-    assert 0.4 * needed < guidance.memory_of(config, noisy(h, w), None) <= 0.6 * needed
+    assert 0.4 * needed < estimates.memory_of(config, noisy(h, w), None) <= 0.6 * needed
     assert w / h == pytest.approx(900 / 600, rel=0.1)
     channels = int(re.search(r"to (\d+) channels", str(caught.value))[1])
     config["network"] |= {"down": (channels,), "up": (channels,)}
-    assert guidance.memory_of(config, picture, None) <= 0.6 * needed
+    assert estimates.memory_of(config, picture, None) <= 0.6 * needed
 
 
 def test_where_nothing_fits_no_size_is_named():
     with pytest.raises(InputError, match="use a machine with more") as caught:
-        guidance.check_memory(tasks.defaults("denoise"), noisy(64, 64), available=1e6)
+        estimates.check_memory(tasks.defaults("denoise"), noisy(64, 64), available=1e6)
     assert "crop" not in str(caught.value)
 
 
 def test_the_advice_names_time_and_memory():
-    (line,) = guidance.advice(tasks.defaults("denoise"), noisy(96, 96))
+    (line,) = estimates.advice(tasks.defaults("denoise"), noisy(96, 96))
     assert re.fullmatch(
         r"[\d.]+ to [\d.]+ (seconds|minutes|hours) for all steps, and about [\d.]+ GB of memory; "
         "a rough estimate",
@@ -80,10 +82,10 @@ def test_the_advice_names_time_and_memory():
 
 def test_the_memory_that_is_named_counts_the_compiler_and_too_little_is_told(monkeypatch):
     config, picture = tasks.defaults("denoise"), noisy(200, 300)
-    fit = guidance.memory_of(config, picture, None)
+    fit = estimates.memory_of(config, picture, None)
     # The peak of the sample's first start was measured: 2.6 GB.
-    monkeypatch.setattr(guidance, "device_bytes", lambda device: int(fit))
-    line, warning = guidance.advice(config, picture)
+    monkeypatch.setattr(estimates, "device_bytes", lambda device: int(fit))
+    line, warning = estimates.advice(config, picture)
     named = float(re.search(r"about ([\d.]+) GB", line)[1])
     assert named == pytest.approx(2.6, rel=0.3)
     assert warning.startswith(f"{fit / 1e9:.1f} GB of memory are free")
@@ -94,12 +96,12 @@ def test_the_hint_is_for_denoising_by_held_out_pixels():
     blocks = np.repeat(np.repeat(x[::8, ::8], 8, axis=0), 8, axis=1) + 0.01 * x
     blocks = observe(blocks)[0]
     config = tasks.defaults("denoise")
-    assert "JPEG" in (hint := guidance.correlation_hint(config, blocks, "do this"))
-    assert "do this" in hint and hint in guidance.advice(config, blocks, how="do this")
-    assert guidance.correlation_hint(config, noisy(160, 160), "") is None
+    assert "JPEG" in (hint := estimates.correlation_hint(config, blocks, "do this"))
+    assert "do this" in hint and hint in estimates.advice(config, blocks, how="do this")
+    assert estimates.correlation_hint(config, noisy(160, 160), "") is None
     config["stop"]["criterion"] = "wmv"
-    assert guidance.correlation_hint(config, blocks, "") is None
-    assert guidance.correlation_hint(tasks.defaults("reconstruct"), blocks, "") is None
+    assert estimates.correlation_hint(config, blocks, "") is None
+    assert estimates.correlation_hint(tasks.defaults("reconstruct"), blocks, "") is None
 
 
 @pytest.mark.parametrize(
@@ -113,4 +115,4 @@ def test_the_hint_is_for_denoising_by_held_out_pixels():
     ],
 )
 def test_a_range_of_time_in_words(low, high, words):
-    assert guidance._duration(low, high) == words
+    assert estimates._duration(low, high) == words

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dip_jax import tasks, build
 from dip_jax.errors import InputError
+from dip_jax.settings import build, tasks
 
 PUBLISHED = {  # task: input, depth, skip, upsampling, learning rate, steps
     "denoise": ("noise", 32, 4, "bilinear", 0.01, 3000),

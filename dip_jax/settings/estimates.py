@@ -15,13 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from dip_jax import build
 from dip_jax.errors import InputError
 from dip_jax.finish.correlated_noise import sign_of_correlation
 from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes.memory import device_bytes, lane_bytes
 from dip_jax.networks.hourglass import Architecture
+from dip_jax.settings import build
 
 # Seconds of a step over those of its arithmetic at the speed of a matrix product. On two CPU cores,
 # the four task networks took 2.3 to 3.2 with 32 channels (once 6.5), and 0.8 to 1.2 with 128, whose

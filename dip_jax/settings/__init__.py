@@ -1,0 +1,1 @@
+"""A configuration: the tasks' defaults, what may be set, what it makes, what it takes."""
