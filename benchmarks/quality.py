@@ -47,7 +47,7 @@ from benchmarks.quality_report import report
 from benchmarks.quality_sheets import sheet
 from dip_jax.errors import InputError
 from dip_jax.files import write_atomically, write_bytes
-from dip_jax.reporting import write_json
+from dip_jax.report.records import write_json
 from dip_jax.settings.fields import parsed
 
 METHODS = ("classical", "dip_jax", "pytorch")

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_gradient_magnitude, uniform_filter
 
 from benchmarks.quality_figures import Entry
 from benchmarks.quality_plan import Picture
-from dip_jax.reporting import comparison
+from dip_jax.report.comparison import comparison
 
 LIMIT = 400_000  # bytes of a sheet
 ROWS = 4

@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks import arithmetic, speed_commands, speed_plan, speed_report, turns
 from benchmarks.speed_plan import Unit, Variant
 from benchmarks.tables import RESULTS, machine, versions, write_report
-from dip_jax.reporting import write_json
+from dip_jax.report.records import write_json
 from dip_jax.settings import build, tasks
 
 

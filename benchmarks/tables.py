@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dip_jax.files import write_bytes
-from dip_jax.reporting import write_json
+from dip_jax.report.records import write_json
 
 RESULTS = Path(__file__).parent / "results"
 

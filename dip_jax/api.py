@@ -17,7 +17,7 @@ from dip_jax.array_fits import Callback, FitInfo, Pixels, prepare
 from dip_jax.array_fits import FitStep as FitStep
 from dip_jax.errors import InputError
 from dip_jax.pictures.values import DataRange
-from dip_jax.progress import Progress, make_progress
+from dip_jax.report.progress import Progress, make_progress
 
 
 class Options(TypedDict, total=False):

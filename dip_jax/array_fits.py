@@ -21,7 +21,7 @@ from dip_jax.lanes.loop import restore
 from dip_jax.pictures.arrays import Layout, read_array, read_mask_array
 from dip_jax.pictures.masks import check_mask
 from dip_jax.pictures.values import DataRange
-from dip_jax.progress import Progress
+from dip_jax.report.progress import Progress
 from dip_jax.settings import build, estimates, tasks
 from dip_jax.settings.fields import override
 

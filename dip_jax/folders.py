@@ -23,7 +23,7 @@ from dip_jax.lane_folders import Overall
 from dip_jax.listing import Found, find_pictures
 from dip_jax.picture_runs import PictureRun
 from dip_jax.processes import ALONE, Processes
-from dip_jax.progress import Progress
+from dip_jax.report.progress import Progress
 from dip_jax.runs import restore_pictures
 from dip_jax.settings import build, estimates
 from dip_jax.stacks import put_together

@@ -13,7 +13,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from dip_jax import reporting
 from dip_jax.errors import InputError
 from dip_jax.files import write_atomically
 from dip_jax.finish.ensemble import composited, shown
@@ -23,7 +22,8 @@ from dip_jax.lanes.checkpoints import Checkpoints
 from dip_jax.lanes.jobs import Log, Restoration
 from dip_jax.pictures import writing
 from dip_jax.pictures.values import from_float, to_float
-from dip_jax.progress import Progress
+from dip_jax.report import records
+from dip_jax.report.progress import Progress
 
 Config = Mapping[str, Any]
 
@@ -121,7 +121,7 @@ class LaneFolder:
             self.checkpoints = Checkpoints(self._folder / "checkpoints")
             step = self.checkpoints.latest_step()
             self.rows = _rows_so_far(self._folder, step)
-            reporting.write_metrics(self._folder / "metrics.jsonl", self.rows)
+            records.write_metrics(self._folder / "metrics.jsonl", self.rows)
         except OSError as error:
             raise InputError(
                 f"{self._folder} cannot be written ({error.strerror}): choose another work "
@@ -142,9 +142,9 @@ class LaneFolder:
     def on_log(self, log: Log) -> bool:
         if self.rows and self.rows[-1]["step"] >= log.step:  # an older checkpoint was read
             self.rows[:] = [row for row in self.rows if row["step"] < log.step]
-            reporting.write_metrics(self._folder / "metrics.jsonl", self.rows)
+            records.write_metrics(self._folder / "metrics.jsonl", self.rows)
         self.rows.append(log.row)
-        reporting.append_metrics(self._folder / "metrics.jsonl", log.row)
+        records.append_metrics(self._folder / "metrics.jsonl", log.row)
         self._count(log.step, log.row)
         if self._rollbacks is not None and log.rollbacks > self._rollbacks:
             who = "the fit" if self._alone else f"the fit of seed {self.seed}"
@@ -222,7 +222,7 @@ def _write_result(path: Path, result: Restoration, mark: str) -> None:
         for field in dataclasses.fields(result)
         if field.name not in _ARRAYS
     }
-    text = json.dumps(reporting.plain(figures | {"fingerprint": mark}))
+    text = json.dumps(records.plain(figures | {"fingerprint": mark}))
     arrays = {n: getattr(result, n) for n in _ARRAYS if getattr(result, n) is not None}
     write_atomically(path, lambda file: np.savez(file, figures=np.array(text), **arrays))
 

@@ -43,7 +43,7 @@ _PROCESS_ID = flags.DEFINE_integer("process_id", -1, "Which of them this is, fro
 def main(argv: list[str]) -> int:
     from dip_jax import folders, listing, processes
     from dip_jax.errors import FitError, InputError
-    from dip_jax.progress import make_progress
+    from dip_jax.report.progress import make_progress
     from dip_jax.runs import run
     from dip_jax.signals import Stopping
 

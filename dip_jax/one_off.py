@@ -27,7 +27,7 @@ from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import read_pages
 from dip_jax.pictures.writing import write_pages
-from dip_jax.progress import PlainProgress, Progress, make_progress
+from dip_jax.report.progress import PlainProgress, Progress, make_progress
 from dip_jax.settings import fields, tasks
 from dip_jax.signals import Stopping
 

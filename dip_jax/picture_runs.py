@@ -9,12 +9,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from dip_jax import reporting
 from dip_jax.errors import InputError
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.jobs import Job, prepare, remarks
 from dip_jax.lane_folders import Overall, lane_folders
 from dip_jax.lanes.jobs import LaneJob, LaterJob, Restoration, check_size, fingerprint
+from dip_jax.report import records
 from dip_jax.results import write_results
 from dip_jax.settings import build
 from dip_jax.workdirs import check_workdir, finished_summary, make_workdir
@@ -230,7 +230,7 @@ class PictureRun:
         rows = self.lanes[0].rows
         if len(self.lanes) > 1:
             rows = [{"seed": lane.seed} | row for lane in self.lanes for row in lane.rows]
-            reporting.write_metrics(self.folder / "metrics.jsonl", rows)
+            records.write_metrics(self.folder / "metrics.jsonl", rows)
         self.summary = write_results(
             self.folder, self.config, self._job, results, rows, self._mark, failed, self._command
         )

@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from dip_jax import reporting
 from dip_jax.finish.ensemble import (
     against_clean,
     composited,
@@ -23,6 +22,8 @@ from dip_jax.jobs import Job
 from dip_jax.lanes.jobs import Restoration
 from dip_jax.pictures import writing
 from dip_jax.pictures.values import to_float
+from dip_jax.report import records
+from dip_jax.report.comparison import comparison, write_picture
 
 Config = Mapping[str, Any]
 
@@ -68,8 +69,8 @@ def write_results(
     suffix = ".tif" if tiff else ".png"
     writing.write(folder / f"restored{suffix}", pixels, job.degraded)
     # Only now: what draws takes longer to import than a fit to start, and the picture comes first.
-    from dip_jax import plots
-    from dip_jax.report import write_report
+    from dip_jax.report import plots
+    from dip_jax.report.html.page import write_report
 
     if job.damaged_here:
         writing.write(folder / f"degraded{suffix}", job.degraded.pixels, job.degraded)
@@ -102,11 +103,11 @@ def write_results(
         writing.write(folder / "uncertainty.png", np.round(shown * 65535).astype(np.uint16))
         label = f"uncertainty (white: {255 * white:.1f} of 255)"
         panels.append((label, shown[..., None]))
-    reporting.write_picture(folder / "comparison.png", reporting.comparison(panels))
+    write_picture(folder / "comparison.png", comparison(panels))
     name = config["stop"]["criterion"]
     whose = f"seed {config['seed']}" if only else f"{len(ended)} seeds"
     chosen_step = only.chosen_step if only else None
-    reporting.write_picture(
+    write_picture(
         folder / "curves.png",
         plots.curves(
             rows,
@@ -147,7 +148,7 @@ def write_results(
         "fingerprint": mark,
     }
     write_report(folder / "report.html", panels=panels, rows=rows, summary=summary, command=command)
-    reporting.write_json(folder / "summary.json", summary)  # last: it says that all is there
+    records.write_json(folder / "summary.json", summary)  # last: it says that all is there
     return summary
 
 

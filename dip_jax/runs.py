@@ -17,7 +17,7 @@ from dip_jax.lanes.jobs import LaterJob
 from dip_jax.lanes.loop import fit_lanes
 from dip_jax.picture_runs import PictureRun
 from dip_jax.processes import ALONE, Processes
-from dip_jax.progress import Progress
+from dip_jax.report.progress import Progress
 from dip_jax.settings import build
 from dip_jax.workdirs import check_workdir, make_workdir
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import jax
 
-from dip_jax import reporting
 from dip_jax.files import to_utf8, write_bytes
 from dip_jax.listing import Found
 from dip_jax.picture_runs import PictureRun
-from dip_jax.progress import Progress
+from dip_jax.report import records
+from dip_jax.report.progress import Progress
 
 Config = Mapping[str, Any]
 
@@ -99,7 +99,7 @@ def write_table(
         "pictures": rows,
         "stacks": stacks,
     }
-    reporting.write_json(folder / "summary.json", summary)
+    records.write_json(folder / "summary.json", summary)
     write_bytes(folder / "summary.md", to_utf8(_markdown(summary)))
     return summary
 

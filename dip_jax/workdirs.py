@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dip_jax import reporting
 from dip_jax.errors import InputError
 from dip_jax.files import is_temporary
+from dip_jax.report import records
 
 Config = Mapping[str, Any]
 
@@ -40,7 +40,7 @@ def check_workdir(folder: Path, config: Config) -> bool:
         raise InputError(f"{folder / 'config.json'} cannot be read ({error})") from error
     if not isinstance(before, dict):
         raise InputError(f"{folder / 'config.json'} holds no configuration: choose another folder")
-    changes = _differences(before, reporting.plain(config))
+    changes = _differences(before, records.plain(config))
     if changes:
         raise InputError(
             f"the work directory {folder} holds another run: {'; '.join(changes)}. Choose another "
@@ -98,7 +98,7 @@ def make_workdir(folder: Path, config: Config) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        reporting.write_json(folder / "config.json", config)
+        records.write_json(folder / "config.json", config)
     except OSError as error:
         raise InputError(
             f"the work directory {folder} cannot be written ({error.strerror}): choose "

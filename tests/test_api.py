@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import dip_jax
-from dip_jax import progress
 from dip_jax.errors import InputError
 from dip_jax.finish.filling import filled
 from dip_jax.forward.observation import observe
 from dip_jax.pictures import reading, writing
+from dip_jax.report import progress
 from dip_jax.runs import run
 from dip_jax.settings import fields, tasks
 

@@ -32,7 +32,7 @@ def configuration():
 
 
 def restore_it(folder):
-    from dip_jax.progress import PlainProgress
+    from dip_jax.report.progress import PlainProgress
     from dip_jax.runs import run
 
     run(configuration(), folder, PlainProgress("test", io.StringIO()))

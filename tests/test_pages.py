@@ -22,7 +22,7 @@ from dip_jax.listing import entry_names, find_pictures, is_many, title
 from dip_jax.one_off import restore_file
 from dip_jax.pictures import reading
 from dip_jax.pictures.reading import count_pages, read_pages
-from dip_jax.progress import PlainProgress
+from dip_jax.report.progress import PlainProgress
 from dip_jax.runs import run
 from dip_jax.settings import tasks
 

@@ -20,7 +20,7 @@ from dip_jax.forward.observation import observe
 from dip_jax.jobs import prepare
 from dip_jax.pictures import reading, samples
 from dip_jax.pictures.values import to_float
-from dip_jax.progress import PlainProgress
+from dip_jax.report.progress import PlainProgress
 from dip_jax.runs import run
 from dip_jax.settings import tasks
 

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_jax import reporting
 from dip_jax.errors import InputError
-from dip_jax.report import LONGEST_SIDE, report_html, write_report
+from dip_jax.report.html.gallery import LONGEST_SIDE
+from dip_jax.report.html.page import report_html, write_report
+from dip_jax.report.style import REFERENCES
 
 DANGEROUS = "in/\"'><script>document.title='run'</script><img src=x onerror=alert(1)>&amp;.png"
 VOID = {"meta", "link", "img", "input"}
@@ -328,7 +329,7 @@ def test_the_curves_lie_where_their_values_are() -> None:
 
 def test_each_reference_has_the_colour_it_has_in_the_curves_picture() -> None:
     html = report_html(panels=panels(), rows=history(), summary=summary())
-    for name, colour in reporting.REFERENCES.items():
+    for name, colour in REFERENCES.items():
         assert f"--{name}:{colour}" in html
 
 

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_jax import files, plots, reporting
+from dip_jax import files
 from dip_jax.errors import InputError
+from dip_jax.report import plots, records
+from dip_jax.report.comparison import comparison, write_picture
+from dip_jax.report.style import ORACLE_COLOUR, REFERENCES
 
 
 def refuse_constant(name: str) -> float:
@@ -72,7 +75,7 @@ def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path: Path) -> Non
 
 def test_a_written_file_has_the_permissions_of_an_ordinary_one(tmp_path: Path) -> None:
     (tmp_path / "ordinary").write_bytes(b"")
-    reporting.write_json(tmp_path / "ours", {})
+    records.write_json(tmp_path / "ours", {})
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
 
 
@@ -89,7 +92,7 @@ def test_json_is_strict_whatever_the_numbers(tmp_path: Path) -> None:
         "name": "Schrödinger",
         1: None,
     }
-    reporting.write_json(path, value)
+    records.write_json(path, value)
     assert strict_json(path.read_bytes()) == {
         "psnr": None,
         "best": [None, None, 0.5, 28.9],
@@ -107,16 +110,16 @@ def test_json_is_strict_whatever_the_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [{1, 2}, 1j, np.complex64(1), object(), b"bytes"])
 def test_what_json_cannot_hold_is_refused(tmp_path: Path, value: object) -> None:
     with pytest.raises(TypeError, match="JSON cannot hold"):
-        reporting.write_json(tmp_path / "a.json", {"value": value})
+        records.write_json(tmp_path / "a.json", {"value": value})
     assert os.listdir(tmp_path) == []
 
 
 def test_metrics_are_one_object_per_line_written_at_once_or_appended(tmp_path: Path) -> None:
     rows = [{"step": 1, "loss": np.float32(0.5)}, {"step": 2, "loss": math.nan, "note": "a\nb"}]
     at_once, appended = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
-    reporting.write_metrics(at_once, rows)
+    records.write_metrics(at_once, rows)
     for count, row in enumerate(rows, 1):
-        reporting.append_metrics(appended, row)
+        records.append_metrics(appended, row)
         assert appended.read_bytes().count(b"\n") == count
     assert at_once.read_bytes() == appended.read_bytes()
     lines = at_once.read_text().splitlines()
@@ -145,7 +148,7 @@ def test_panels_are_in_the_comparison_pixel_for_pixel(
 ) -> None:
     images = [np.random.default_rng(seed).random(shape).astype(np.float32) for seed in range(2)]
     labels = ["degraded 20.2 dB", "restored 28.9 dB"]
-    picture = np.asarray(reporting.comparison(list(zip(labels, images, strict=True))))
+    picture = np.asarray(comparison(list(zip(labels, images, strict=True))))
     for image in images:
         pixels = np.round(image.astype(np.float64) * 255).astype(np.uint8)
         pixels = np.broadcast_to(pixels, (*shape[:2], 3)).repeat(factor, 0).repeat(factor, 1)
@@ -166,7 +169,7 @@ def test_a_label_stays_within_its_panel(label: str) -> None:
     width = 200
     blank = np.ones((256, width, 3))
     gap = 12
-    picture = np.asarray(reporting.comparison([("x", blank), (label, blank), ("x", blank)]))
+    picture = np.asarray(comparison([("x", blank), (label, blank), ("x", blank)]))
     dark = np.asarray((picture < 128).any((0, 2)))
     assert not dark[gap + width : 2 * gap + width].any()
     assert not dark[2 * (gap + width) : 2 * (gap + width) + gap].any()
@@ -176,7 +179,7 @@ def test_a_label_stays_within_its_panel(label: str) -> None:
 def test_values_outside_the_range_are_clipped_and_the_input_is_left_alone() -> None:
     image = np.full((256, 256, 3), np.array([-1.0, 2.0, np.nan]))
     before = image.copy()
-    picture = np.asarray(reporting.comparison([("x", image)]))
+    picture = np.asarray(comparison([("x", image)]))
     assert (picture == [0, 255, 0]).all(-1).sum() == 256 * 256
     np.testing.assert_array_equal(image, before)
 
@@ -184,12 +187,12 @@ def test_values_outside_the_range_are_clipped_and_the_input_is_left_alone() -> N
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 4), (0, 8, 3), (2, 8, 8, 3)])
 def test_other_shapes_are_refused_by_name(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="'clean' has shape"):
-        reporting.comparison([("clean", np.zeros(shape))])
+        comparison([("clean", np.zeros(shape))])
 
 
 def test_a_comparison_of_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="no panels"):
-        reporting.comparison([])
+        comparison([])
 
 
 # The curves
@@ -214,7 +217,7 @@ def test_curves_are_a_valid_png_for_whole_partial_and_short_histories(
 ) -> None:
     path = tmp_path / "curves.png"
     title = "denoise: a_$file^{name$.png" + " which is long" * 12
-    reporting.write_picture(path, plots.curves(rows, chosen_step, "heldout", title))
+    write_picture(path, plots.curves(rows, chosen_step, "heldout", title))
     with Image.open(io.BytesIO(path.read_bytes())) as picture:
         picture.load()
         assert picture.format == "PNG" and picture.mode == "RGB"
@@ -234,17 +237,17 @@ def has_colour(picture: Image.Image, colour: str) -> bool:
 
 @pytest.mark.parametrize("present", ["true", "heldout", "observed"])
 def test_each_reference_is_drawn_in_its_own_colour(present: str) -> None:
-    absent = tuple(f"psnr_{other}" for other in reporting.REFERENCES if other != present)
+    absent = tuple(f"psnr_{other}" for other in REFERENCES if other != present)
     picture = plots.curves(history(30, without=("ssim", *absent)), 500, "heldout", "x")
-    for reference, colour in reporting.REFERENCES.items():
+    for reference, colour in REFERENCES.items():
         assert has_colour(picture, colour) == (reference == present)
 
 
 def test_the_oracle_is_marked_only_where_the_truth_is_known() -> None:
     known = plots.curves(history(30, without=("ssim",)), 700, "heldout", "x")
     unknown = plots.curves(history(30, without=("ssim", "psnr_true")), 700, "heldout", "x")
-    assert has_colour(known, reporting.ORACLE_COLOUR)
-    assert not has_colour(unknown, reporting.ORACLE_COLOUR)
+    assert has_colour(known, ORACLE_COLOUR)
+    assert not has_colour(unknown, ORACLE_COLOUR)
 
 
 def test_the_bad_values_of_the_first_steps_do_not_squash_the_rest() -> None:

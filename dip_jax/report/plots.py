@@ -19,7 +19,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from dip_jax.reporting import ORACLE_COLOUR, OUTPUTS, REFERENCE_LABELS, REFERENCES
+from dip_jax.report.style import ORACLE_COLOUR, OUTPUTS, REFERENCE_LABELS, REFERENCES
 
 
 def curves(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from dip_jax.progress import Pace, PlainProgress, Progress, RichProgress, make_progress
+from dip_jax.report.progress import Pace, PlainProgress, Progress, RichProgress, make_progress
 
 ROW = {"step": 400, "loss": 0.01, "psnr_heldout_avg": 28.912, "psnr_true_avg": np.float32(29.4)}
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from dip_jax.markup import tag
+from dip_jax.report.html.markup import tag
 
 _STOPPED = {
     "criterion": "it stopped by itself",

@@ -7,32 +7,23 @@ same size. `report.js` moves the cursor; without it the values at the chosen ste
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from xml.etree.ElementTree import Element
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from dip_jax.markup import tag
-from dip_jax.reporting import OUTPUTS, REFERENCE_LABELS, REFERENCES
+from dip_jax.report.html.markup import tag
+from dip_jax.report.html.readings import MEASURES, Line, cells_of, table
+from dip_jax.report.style import OUTPUTS, REFERENCE_LABELS, REFERENCES
 
 Rows = Sequence[Mapping[str, Any]]
 
-MEASURES = {"psnr": ("PSNR (dB)", 2), "ssim": ("SSIM", 3)}  # the axis' label, decimals
 _TICKS = [1, 2, 2.5, 5, 10]
 _STAR = " ".join(
     f"{r * math.sin(k * math.pi / 5):.2f},{-r * math.cos(k * math.pi / 5):.2f}"
     for k, r in enumerate([8.0, 3.4] * 5)
 )
-
-
-class _Line(NamedTuple):
-    measure: str
-    reference: str
-    output: str
-    seed: Any
-    steps: np.ndarray
-    values: np.ndarray
 
 
 def curves(rows: Rows, summary: Mapping[str, Any]) -> list[Element]:
@@ -63,7 +54,7 @@ def curves(rows: Rows, summary: Mapping[str, Any]) -> list[Element]:
         own = [line for line in lines if line.measure == name]
         plot = _Plot(name, own, (low, high), oracle if name == "psnr" else None)
         plots.append(plot.draw(chosen, first=not plots, last=name == present[-1], at=steps[at]))
-    cells = _cells(lines, steps, many)
+    cells = cells_of(lines, steps, many)
     data = {"steps": steps, "low": low, "high": high, "cells": cells}
     control = tag(
         "div",
@@ -81,7 +72,7 @@ def curves(rows: Rows, summary: Mapping[str, Any]) -> list[Element]:
     )
     values = tag(
         "div",
-        _table(lines, cells, steps, at, many),
+        table(lines, cells, steps, at, many),
         class_="values",
     )
     # A browser does not run JSON; with < written as \u003c no text in it can end the element.
@@ -97,7 +88,7 @@ def curves(rows: Rows, summary: Mapping[str, Any]) -> list[Element]:
     ]
 
 
-def _lines(rows: Rows) -> list[_Line]:
+def _lines(rows: Rows) -> list[Line]:
     """What is drawn: of each reference the average and the output, or the average of each seed."""
     seeds: dict[Any, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -116,7 +107,7 @@ def _lines(rows: Rows) -> list[_Line]:
                     )
                     if points:
                         x, y = np.array(points, np.float64).T
-                        lines.append(_Line(measure, reference, output, seed, x, y))
+                        lines.append(Line(measure, reference, output, seed, x, y))
     return lines
 
 
@@ -134,7 +125,7 @@ class _Plot:
     def __init__(
         self,
         measure: str,
-        lines: Sequence[_Line],
+        lines: Sequence[Line],
         steps: tuple[int, int],
         oracle: Mapping[str, float] | None,
     ) -> None:
@@ -193,7 +184,7 @@ class _Plot:
             "figure", tag("figcaption", self._label), svg, class_=f"chart{' last' if last else ''}"
         )
 
-    def _path(self, line: _Line) -> str:
+    def _path(self, line: Line) -> str:
         points = [
             f"{1000 * self._x(step):.1f} {1000 * self._y(value):.1f}"
             for step, value in zip(line.steps, line.values, strict=True)
@@ -262,74 +253,3 @@ def _percent(share: float) -> str:
 def _side(across: float) -> str:
     """Which way a label leans, to stay within the frame."""
     return "right" if across < 0.2 else "left" if across > 0.8 else ""
-
-
-def _cells(lines: Sequence[_Line], steps: Sequence[int], many: bool) -> dict[str, list[str]]:
-    """The text of every cell of the table, for every step; of several seeds, their extremes."""
-    found: dict[str, dict[int, list[float]]] = {}
-    for line in lines:
-        by_step = found.setdefault(f"{line.measure}_{line.reference}_{line.output}", {})
-        for step, value in zip(line.steps, line.values, strict=True):
-            by_step.setdefault(int(step), []).append(float(value))
-    ends = {"lowest": min, "highest": max} if many else {"": max}
-    return {
-        f"{key}{end and '_' + end}": [
-            f"{pick(by_step[step]):.{MEASURES[key[:4]][1]}f}" if step in by_step else "–"
-            for step in steps
-        ]
-        for key, by_step in found.items()
-        for end, pick in ends.items()
-    }
-
-
-def _table(
-    lines: Sequence[_Line],
-    cells: Mapping[str, Sequence[str]],
-    steps: Sequence[int],
-    at: int,
-    many: bool,
-) -> Element:
-    names = ["avg_lowest", "avg_highest"] if many else list(OUTPUTS)
-    heads = ["lowest", "highest"] if many else list(OUTPUTS)
-    measured = dict.fromkeys((line.measure, line.reference) for line in lines)
-    body = []
-    for measure, reference in measured:
-        keys = [f"{measure}_{reference}_{name}" for name in names]
-        body.append(
-            tag(
-                "tr",
-                tag(
-                    "th",
-                    tag("span", class_=f"swatch {reference}"),
-                    f"{measure.upper()} {REFERENCE_LABELS[reference]}",
-                    scope="row",
-                ),
-                [tag("td", cells[key][at] if key in cells else "–", data_cell=key) for key in keys],
-            )
-        )
-    return tag(
-        "table",
-        tag(
-            "caption",
-            "Values at step ",
-            tag("span", f"{steps[at]:,}", id="values-step"),
-            ", over the seeds" if many else None,
-        ),
-        tag(
-            "thead",
-            tag(
-                "tr",
-                tag("td"),
-                [
-                    tag("th", None if many else _sample(name), head, scope="col")
-                    for name, head in zip(names, heads, strict=True)
-                ],
-            ),
-        ),
-        tag("tbody", body),
-    )
-
-
-def _sample(output: str) -> Element:
-    line = tag("path", d="M1 4H27", class_=f"line {output}")
-    return tag("svg", line, class_="sample", width=28, height=8, aria_hidden="true")

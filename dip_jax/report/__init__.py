@@ -1,0 +1,1 @@
+"""What is told: progress, figures, pictures, and the page of a run."""
