@@ -41,10 +41,12 @@ _PROCESS_ID = flags.DEFINE_integer("process_id", -1, "Which of them this is, fro
 
 
 def main(argv: list[str]) -> int:
-    from dip_jax import folders, listing, processes
     from dip_jax.errors import FitError, InputError
     from dip_jax.report.progress import make_progress
-    from dip_jax.runs import run
+    from dip_jax.run import joining, processes
+    from dip_jax.run.listing import is_many
+    from dip_jax.run.many import run_folder
+    from dip_jax.run.one import run
     from dip_jax.signals import Stopping
 
     startup.keep_compiled_programs()
@@ -57,10 +59,10 @@ def main(argv: list[str]) -> int:
         return _refuse(f"no configuration: say which, for example --config={_EXAMPLE}")
     config = _CONFIG.value.to_dict()
     workdir = _WORKDIR.value or _default_workdir(config)
-    many = listing.is_many(config["image"], config["page"])
+    many = is_many(config["image"], config["page"])
     progress = make_progress(config["task"])
     try:
-        with processes.join(
+        with joining.join(
             _DISTRIBUTED.value,
             _COORDINATOR.value,
             _PROCESS_COUNT.value,
@@ -68,7 +70,7 @@ def main(argv: list[str]) -> int:
             _LOST_AFTER.value,
         ) as mates:
             with Stopping("stopping at the next logged step, and saving") as stopping, progress:
-                go = folders.run_folder if many else run
+                go = run_folder if many else run
                 command = ["python", "-m", "dip_jax.main", *sys.argv[1:]]
                 summary = go(config, workdir, progress, mates.stopping(stopping), mates, command)
     except InputError as error:
@@ -89,7 +91,7 @@ def main(argv: list[str]) -> int:
 
 
 def _default_workdir(config: dict) -> Path:
-    from dip_jax import listing
+    from dip_jax.run import listing
 
     name = config["sample"]["name"]
     if config["image"]:

@@ -20,7 +20,6 @@ import numpy as np
 from dip_jax.array_fits import ArrayFit, FitInfo, prepare
 from dip_jax.array_options import changes_of
 from dip_jax.errors import InputError
-from dip_jax.jobs import page_beside
 from dip_jax.outputs import check_output, find_output
 from dip_jax.pictures import reading
 from dip_jax.pictures.masks import read_mask
@@ -28,6 +27,7 @@ from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import read_pages
 from dip_jax.pictures.writing import write_pages
 from dip_jax.report.progress import PlainProgress, Progress, make_progress
+from dip_jax.run.inputs import page_beside
 from dip_jax.settings import fields, tasks
 from dip_jax.signals import Stopping
 
@@ -173,8 +173,8 @@ def _with_report(
     stopping: Callable[[], bool],
 ) -> _Outcome:
     """By a run with a work directory, which is kept."""
-    from dip_jax.folders import run_folder  # here, because they import much
-    from dip_jax.runs import run
+    from dip_jax.run.many import run_folder  # here, because they import much
+    from dip_jax.run.one import run
 
     if len(pages) > 1:
         _fits(arguments, changes, pages)  # nothing is written if one of them cannot be used

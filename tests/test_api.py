@@ -17,7 +17,7 @@ from dip_jax.finish.filling import filled
 from dip_jax.forward.observation import observe
 from dip_jax.pictures import reading, writing
 from dip_jax.report import progress
-from dip_jax.runs import run
+from dip_jax.run.one import run
 from dip_jax.settings import fields, tasks
 
 # One network for all tasks, so that they share compiled programs.

@@ -13,6 +13,8 @@ from typing import Any
 
 from dip_jax.errors import InputError
 
+Config = Mapping[str, Any]  # nested, as `defaults` gives it
+
 PRESETS = ("", "quick", "paper")
 
 _BASE: dict[str, Any] = {

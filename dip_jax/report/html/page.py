@@ -49,7 +49,7 @@ def report_html(
     """The report of one run as HTML.
 
     Args:
-        panels: `(label, image)` as for `comparison.comparison`, images `(h, w, 1)` or `(h, w, 3)` in
+        panels: `(label, image)` as for `comparison`, images `(h, w, 1)` or `(h, w, 3)` in
             [0, 1] and all of one size: the degraded one, the restored one, and what else there is.
             They are embedded as PNG with 8 bits, without loss up to `LONGEST_SIDE`.
         rows: of `metrics.jsonl`; they may be none.

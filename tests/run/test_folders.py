@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from dip_jax.errors import InputError
-from dip_jax.folders import run_folder
-from dip_jax.listing import entry_names, find_pictures, is_many, title
-from dip_jax.picture_runs import PictureRun
 from dip_jax.pictures import reading, samples
 from dip_jax.report.progress import PlainProgress
-from dip_jax.runs import run
+from dip_jax.run.listing import entry_names, find_pictures, is_many, title
+from dip_jax.run.many import run_folder
+from dip_jax.run.one import run
+from dip_jax.run.picture_run import PictureRun
 from dip_jax.settings import tasks
 
 

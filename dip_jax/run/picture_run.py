@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,14 @@ import numpy as np
 
 from dip_jax.errors import InputError
 from dip_jax.forward.observation import Observation, observe
-from dip_jax.jobs import Job, prepare, remarks
-from dip_jax.lane_folders import Overall, lane_folders
 from dip_jax.lanes.jobs import LaneJob, LaterJob, Restoration, check_size, fingerprint
 from dip_jax.report import records
-from dip_jax.results import write_results
+from dip_jax.run.inputs import Job, prepare, remarks
+from dip_jax.run.results import write_results
+from dip_jax.run.seed_folder import Overall, lane_folders
+from dip_jax.run.workdir import check_workdir, finished_summary, make_workdir
 from dip_jax.settings import build
-from dip_jax.workdirs import check_workdir, finished_summary, make_workdir
-
-Config = Mapping[str, Any]
+from dip_jax.settings.tasks import Config
 
 
 class PictureRun:

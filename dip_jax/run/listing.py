@@ -9,15 +9,13 @@ import glob
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from dip_jax.errors import InputError
-from dip_jax.jobs import page_beside
 from dip_jax.pictures.reading import count_pages, page_shapes
-
-Config = Mapping[str, Any]
+from dip_jax.run.inputs import page_beside
+from dip_jax.settings.tasks import Config
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif")
 _RESERVED = ("config.json", "summary.json", "summary.md")

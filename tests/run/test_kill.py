@@ -3,6 +3,7 @@
 The processes are forked from one that has imported everything already, so that each starts quickly.
 """
 
+import importlib.util
 import io
 import json
 import multiprocessing
@@ -16,6 +17,7 @@ import pytest
 from dip_jax.settings import tasks
 
 KILLS = 20
+PRELOADED = ("dip_jax.run.one", "dip_jax.report.progress")
 
 
 def configuration():
@@ -33,14 +35,15 @@ def configuration():
 
 def restore_it(folder):
     from dip_jax.report.progress import PlainProgress
-    from dip_jax.runs import run
+    from dip_jax.run.one import run
 
     run(configuration(), folder, PlainProgress("test", io.StringIO()))
 
 
 def start(folder):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["dip_jax.runs", "dip_jax.progress"])
+    assert all(importlib.util.find_spec(name) for name in PRELOADED)  # else it would be slow
+    context.set_forkserver_preload(list(PRELOADED))
     process = context.Process(target=restore_it, args=(folder,))
     process.start()
     return process

@@ -18,14 +18,13 @@ from dip_jax.finish.ensemble import (
     uncertainty,
 )
 from dip_jax.forward.observation import observe
-from dip_jax.jobs import Job
 from dip_jax.lanes.jobs import Restoration
 from dip_jax.pictures import writing
 from dip_jax.pictures.values import to_float
 from dip_jax.report import records
 from dip_jax.report.comparison import comparison, write_picture
-
-Config = Mapping[str, Any]
+from dip_jax.run.inputs import Job
+from dip_jax.settings.tasks import Config
 
 
 def write_results(

@@ -1,16 +1,15 @@
 """The pages of a file, restored one by one, together in one file again."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from dip_jax.errors import InputError
-from dip_jax.listing import Found
-from dip_jax.picture_runs import PictureRun
 from dip_jax.pictures import reading
 from dip_jax.pictures.writing import write_pages
-
-Config = Mapping[str, Any]
+from dip_jax.run.listing import Found
+from dip_jax.run.picture_run import PictureRun
+from dip_jax.settings.tasks import Config
 
 
 def put_together(

@@ -13,24 +13,23 @@ until then only the sizes in their headers are known.
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from dip_jax.errors import InputError
-from dip_jax.jobs import check_files
-from dip_jax.lane_folders import Overall
-from dip_jax.listing import Found, find_pictures
-from dip_jax.picture_runs import PictureRun
-from dip_jax.processes import ALONE, Processes
 from dip_jax.report.progress import Progress
-from dip_jax.runs import restore_pictures
+from dip_jax.run.inputs import check_files
+from dip_jax.run.listing import Found, find_pictures
+from dip_jax.run.picture_run import PictureRun
+from dip_jax.run.processes import ALONE, Processes
+from dip_jax.run.seed_folder import Overall
+from dip_jax.run.session import restore_pictures
+from dip_jax.run.stacks import put_together
+from dip_jax.run.table import Telling, row_of, write_table
+from dip_jax.run.workdir import check_workdir, make_workdir
 from dip_jax.settings import build, estimates
-from dip_jax.stacks import put_together
-from dip_jax.tables import Telling, row_of, write_table
-from dip_jax.workdirs import check_workdir, make_workdir
-
-Config = Mapping[str, Any]
+from dip_jax.settings.tasks import Config
 
 
 def run_folder(

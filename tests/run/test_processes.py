@@ -13,8 +13,9 @@ import pytest
 from checkout import ROOT
 
 from dip_jax.errors import InputError
-from dip_jax.processes import ALONE, join
-from dip_jax.runs import _deal
+from dip_jax.run.joining import join
+from dip_jax.run.processes import ALONE
+from dip_jax.run.session import _deal
 
 TINY = (
     "--config=configs/denoise.py:quick",
@@ -143,7 +144,7 @@ def test_one_of_two_is_killed_and_the_job_goes_on_with_the_finished_lanes_kept(t
 
 LEAVING = """
 import atexit, os, sys, time
-from dip_jax.processes import join
+from dip_jax.run.joining import join
 address, index, how = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 with join("manual", address, 2, index, silence=4.0) as mates:
     mates.gather("here", index)

@@ -11,17 +11,17 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from dip_jax import lane_folders
 from dip_jax.errors import InputError
 from dip_jax.finish.composite import seamless
 from dip_jax.finish.denoising import denoised
 from dip_jax.finish.filling import filled
 from dip_jax.forward.observation import observe
-from dip_jax.jobs import prepare
 from dip_jax.pictures import reading, samples
 from dip_jax.pictures.values import to_float
 from dip_jax.report.progress import PlainProgress
-from dip_jax.runs import run
+from dip_jax.run import seed_files
+from dip_jax.run.inputs import prepare
+from dip_jax.run.one import run
 from dip_jax.settings import tasks
 
 TINY = {
@@ -565,7 +565,7 @@ def test_a_result_that_does_not_say_what_was_held_out_is_read(three_seeds, tmp_p
         mark = json.loads(str(archive["figures"]))["fingerprint"]
         assert archive["held"].any()
         np.savez(path, **{name: archive[name] for name in archive if name != "held"})
-    assert lane_folders._read_result(path, mark).held is None
+    assert seed_files.read_result(path, mark).held is None
 
 
 @pytest.mark.parametrize("harm", ["torn", "older", "newer", "foreign"])

@@ -16,14 +16,14 @@ from PIL import Image
 
 from dip_jax import command
 from dip_jax.errors import InputError
-from dip_jax.folders import run_folder
-from dip_jax.jobs import prepare
-from dip_jax.listing import entry_names, find_pictures, is_many, title
 from dip_jax.one_off import restore_file
 from dip_jax.pictures import reading
 from dip_jax.pictures.reading import count_pages, read_pages
 from dip_jax.report.progress import PlainProgress
-from dip_jax.runs import run
+from dip_jax.run.inputs import prepare
+from dip_jax.run.listing import entry_names, find_pictures, is_many, title
+from dip_jax.run.many import run_folder
+from dip_jax.run.one import run
 from dip_jax.settings import tasks
 
 TINY = {

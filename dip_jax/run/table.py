@@ -7,12 +7,11 @@ from typing import Any
 import jax
 
 from dip_jax.files import to_utf8, write_bytes
-from dip_jax.listing import Found
-from dip_jax.picture_runs import PictureRun
 from dip_jax.report import records
 from dip_jax.report.progress import Progress
-
-Config = Mapping[str, Any]
+from dip_jax.run.listing import Found
+from dip_jax.run.picture_run import PictureRun
+from dip_jax.settings.tasks import Config
 
 
 class Telling:

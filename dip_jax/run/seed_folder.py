@@ -4,28 +4,24 @@ A run of one seed keeps its lane in the work directory itself, one of several se
 `seeds/<seed>/`.
 """
 
-import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from dip_jax.errors import InputError
-from dip_jax.files import write_atomically
 from dip_jax.finish.ensemble import composited, shown
 from dip_jax.forward.observation import Observation
-from dip_jax.jobs import Job
 from dip_jax.lanes.checkpoints import Checkpoints
 from dip_jax.lanes.jobs import Log, Restoration
 from dip_jax.pictures import writing
 from dip_jax.pictures.values import from_float, to_float
 from dip_jax.report import records
 from dip_jax.report.progress import Progress
-
-Config = Mapping[str, Any]
+from dip_jax.run.inputs import Job
+from dip_jax.run.seed_files import read_result, rows_so_far, write_result
+from dip_jax.settings.tasks import Config
 
 
 class Overall:
@@ -120,7 +116,7 @@ class LaneFolder:
             (self._folder / "preview").mkdir(parents=True, exist_ok=True)
             self.checkpoints = Checkpoints(self._folder / "checkpoints")
             step = self.checkpoints.latest_step()
-            self.rows = _rows_so_far(self._folder, step)
+            self.rows = rows_so_far(self._folder, step)
             records.write_metrics(self._folder / "metrics.jsonl", self.rows)
         except OSError as error:
             raise InputError(
@@ -132,8 +128,8 @@ class LaneFolder:
 
     def read(self, mark: str) -> None:
         """Reads the result that is there."""
-        self.result = _read_result(self._result_path, mark)
-        self.rows = _rows_so_far(self._folder, self.result.steps)
+        self.result = read_result(self._result_path, mark)
+        self.rows = rows_so_far(self._folder, self.result.steps)
 
     def _count(self, steps: int, row: Mapping[str, Any] | None = None) -> None:
         before, self.steps = self.steps, steps
@@ -174,7 +170,7 @@ class LaneFolder:
         if result.stop_reason == "asked" or self._alone:
             return
         try:
-            _write_result(self._result_path, result, self._mark)
+            write_result(self._result_path, result, self._mark)
         except OSError as error:
             raise InputError(
                 f"{self._result_path} cannot be written ({error.strerror}); its checkpoint is kept"
@@ -211,49 +207,6 @@ class LaneFolder:
             self.checkpoints = None
 
 
-_IMAGES = ("x", "x_out", "x_avg")
-_ARRAYS = (*_IMAGES, "held")  # earlier versions did not write which values were held out
-
-
-def _write_result(path: Path, result: Restoration, mark: str) -> None:
-    """The result of one seed, as a NumPy archive: the images, and the figures as JSON."""
-    figures = {
-        field.name: getattr(result, field.name)
-        for field in dataclasses.fields(result)
-        if field.name not in _ARRAYS
-    }
-    text = json.dumps(records.plain(figures | {"fingerprint": mark}))
-    arrays = {n: getattr(result, n) for n in _ARRAYS if getattr(result, n) is not None}
-    write_atomically(path, lambda file: np.savez(file, figures=np.array(text), **arrays))
-
-
-def _read_result(path: Path, mark: str) -> Restoration:
-    try:
-        with open(path, "rb") as file, np.load(file) as archive:
-            figures = json.loads(str(archive["figures"]))
-            arrays = {name: archive[name] for name in _ARRAYS if name in archive or name in _IMAGES}
-        found = figures.pop("fingerprint")
-        speed = figures.pop("steps_per_second")
-        result = Restoration(
-            **figures, **arrays, steps_per_second=float("nan") if speed is None else speed
-        )
-    except (OSError, EOFError, BadZipFile) as error:
-        raise InputError(
-            f"{path} cannot be read ({error}): remove it to go on from that seed's checkpoint"
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path} is torn or was written by another version ({error}): remove it to go on from "
-            "that seed's checkpoint"
-        ) from error
-    if found != mark:
-        raise InputError(
-            f"{path} belongs to another picture or mask under the same name: choose another "
-            "work directory with --workdir"
-        )
-    return result
-
-
 def lane_folders(folder: Path, config: Config, name: str, overall: Overall) -> list[LaneFolder]:
     """The folders of a run's seeds; nothing is written or read.
 
@@ -268,21 +221,3 @@ def lane_folders(folder: Path, config: Config, name: str, overall: Overall) -> l
     if len(seeds) == 1:
         return [LaneFolder(folder, seeds[0], steps, True, name, overall)]
     return [LaneFolder(folder / "seeds" / str(n), n, steps, False, name, overall) for n in seeds]
-
-
-def _rows_so_far(folder: Path, step: int | None) -> list[dict[str, Any]]:
-    """The logged rows up to the checkpoint; a torn last line, or later rows, are left out."""
-    path = folder / "metrics.jsonl"
-    if step is None or not path.exists():
-        return []
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            break
-        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
-            break
-        if row["step"] <= step:
-            rows.append(row)
-    return rows

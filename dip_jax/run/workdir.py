@@ -1,15 +1,13 @@
 """The work directory of a run: is it this run's, and has an earlier session finished it."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dip_jax.errors import InputError
 from dip_jax.files import is_temporary
 from dip_jax.report import records
-
-Config = Mapping[str, Any]
+from dip_jax.settings.tasks import Config
 
 
 def check_workdir(folder: Path, config: Config) -> bool:

@@ -5,9 +5,7 @@ anything is written.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,8 +18,7 @@ from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import count_pages
 from dip_jax.pictures.values import from_float, to_float
 from dip_jax.settings import estimates
-
-Config = Mapping[str, Any]
+from dip_jax.settings.tasks import Config
 
 # How a degraded sample looks where its pixels are lost: burnt-in text is white, the rest is black.
 _ERASED = {"text": 1.0, "holes": 0.0, "missing": 0.0}

@@ -1,0 +1,66 @@
+"""A run: a configuration becomes a work directory with the restored picture and the figures.
+
+    read, or damage a sample -> observe -> restore -> composite with the known pixels -> write,
+    report
+
+Everything that can be wrong with the input is found before the first file is written.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dip_jax.errors import FitError
+from dip_jax.report.progress import Progress
+from dip_jax.run.picture_run import PictureRun
+from dip_jax.run.processes import ALONE, Processes
+from dip_jax.run.seed_folder import Overall
+from dip_jax.run.session import restore_pictures
+from dip_jax.run.workdir import check_workdir, make_workdir
+from dip_jax.settings.tasks import Config
+
+
+def run(
+    config: Config,
+    workdir: str | os.PathLike[str],
+    progress: Progress,
+    should_stop: Callable[[], bool] = lambda: False,
+    processes: Processes = ALONE,
+    command: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Runs one restoration, or goes on with it, and gives its summary.
+
+    Args:
+        config: as `tasks.defaults` gives it.
+        workdir: the work directory; new, empty, or that of the same run to go on with.
+        progress: shows what is going on.
+        should_stop: asked at every logged step; True saves what there is and ends the run.
+        processes: those that share the work; all are given the same configuration and folder.
+        command: what was run, as its words; the report shows it.
+
+    Raises:
+        InputError: if something given cannot be used, and nothing has been written then.
+        FitError: if every seed failed.
+    """
+    overall = Overall(progress)
+    picture = PictureRun(config, Path(workdir), overall, should_stop, command=command)
+    picture.read()
+    begun = check_workdir(picture.folder, config)
+    finished = processes.share("finished", picture.finished_summary)
+    if finished:
+        progress.message(
+            f"{picture.folder} holds this run, finished ({finished['stop_reason']}): nothing to do"
+        )
+        return finished
+    for line in picture.remarks():
+        progress.message(line)
+    if processes.index == 0:
+        make_workdir(picture.folder, config)
+    processes.meet("config.json", picture.folder)
+    if begun:
+        progress.message(picture.what_is_there())
+    restore_pictures([picture], config, overall, processes)
+    if picture.summary is None:
+        raise FitError(picture.failure or "no seed has a result yet: the same command goes on")
+    return picture.summary
