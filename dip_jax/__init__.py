@@ -8,8 +8,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dip_jax.api import denoise, fill_hole, inpaint, reconstruct
-    from dip_jax.array_fits import FitInfo, FitStep
+    from dip_jax.api.functions import denoise, fill_hole, inpaint, reconstruct
+    from dip_jax.api.info import FitInfo, FitStep
     from dip_jax.errors import InputError
     from dip_jax.lanes.jobs import Restoration
 
@@ -27,17 +27,17 @@ __all__ = [
 
 
 _MODULES = {
-    "FitInfo": "array_fits",
-    "FitStep": "array_fits",
+    "FitInfo": "api.info",
+    "FitStep": "api.info",
     "InputError": "errors",
     "Restoration": "lanes.jobs",
-}  # of the others: api
+}  # of the others: api.functions
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"dip_jax.{_MODULES.get(name, 'api')}"), name)
+    return getattr(importlib.import_module(f"dip_jax.{_MODULES.get(name, 'api.functions')}"), name)
 
 
 def __dir__() -> list[str]:

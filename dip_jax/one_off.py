@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax.array_fits import ArrayFit, FitInfo, prepare
-from dip_jax.array_options import changes_of
+from dip_jax.api.array_fit import ArrayFit, prepare
+from dip_jax.api.info import FitInfo
+from dip_jax.api.options import changes_of
 from dip_jax.errors import InputError
 from dip_jax.outputs import check_output, find_output
 from dip_jax.pictures import reading

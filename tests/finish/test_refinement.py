@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from dip_jax.array_fits import prepare
+from dip_jax.api.array_fit import prepare
 from dip_jax.finish import composite, denoising, noise_level
 from dip_jax.finish.denoising import denoised
 from dip_jax.finish.ensemble import against_clean, is_refined

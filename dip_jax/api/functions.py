@@ -13,8 +13,8 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dip_jax.array_fits import Callback, FitInfo, Pixels, prepare
-from dip_jax.array_fits import FitStep as FitStep
+from dip_jax.api.array_fit import prepare
+from dip_jax.api.info import Callback, FitInfo, Pixels
 from dip_jax.errors import InputError
 from dip_jax.pictures.values import DataRange
 from dip_jax.report.progress import Progress, make_progress

@@ -72,11 +72,11 @@ def test_the_public_face():
 
 
 def test_overloads_take_what_the_functions_take():
-    from dip_jax import api
+    from dip_jax.api import functions
 
     for name in ("denoise", *MASKED):
-        keywords = set(inspect.signature(getattr(api, name)).parameters) - {"image", "mask"}
-        options = api.Options if name == "denoise" else api.MaskedOptions
+        keywords = set(inspect.signature(getattr(functions, name)).parameters) - {"image", "mask"}
+        options = functions.Options if name == "denoise" else functions.MaskedOptions
         assert keywords == {*options.__annotations__, "return_info"}
 
 

@@ -4,19 +4,19 @@ The defaults are those of `tasks`, and the fit is the one of every command line.
 """
 
 import dataclasses
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Bool
+from numpy.typing import ArrayLike
 
-from dip_jax.array_options import OF_FILES, OF_MASKS, changes_of, seeds_of
+from dip_jax.api.info import Callback, FitInfo, FitStep, Pixels
+from dip_jax.api.options import OF_FILES, OF_MASKS, changes_of, seeds_of
 from dip_jax.errors import FitError, InputError
 from dip_jax.finish.ensemble import figures_of_means, is_refined, members, uncertainty
 from dip_jax.forward.observation import Observation, observe
-from dip_jax.lanes.jobs import Log, Restoration, check_size
+from dip_jax.lanes.jobs import Log, check_size
 from dip_jax.lanes.loop import restore
 from dip_jax.pictures.arrays import Layout, read_array, read_mask_array
 from dip_jax.pictures.masks import check_mask
@@ -24,71 +24,6 @@ from dip_jax.pictures.values import DataRange
 from dip_jax.report.progress import Progress
 from dip_jax.settings import build, estimates, tasks
 from dip_jax.settings.fields import override
-
-Pixels = NDArray[Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class FitStep:
-    """What a callback sees.
-
-    Attributes:
-        seed: that is being fitted.
-        step: steps made with it so far.
-        num_steps: the largest number of steps with it.
-        row: the figures of this step; PSNRs in dB, such as `psnr_heldout_avg` and
-            `psnr_observed_avg`.
-    """
-
-    seed: int
-    step: int
-    num_steps: int
-    row: Mapping[str, float]
-    _preview: Callable[[], Pixels] = dataclasses.field(repr=False)
-
-    @functools.cached_property
-    def preview(self) -> Pixels:
-        """The moving average of the outputs, like the image that was given."""
-        return self._preview()
-
-
-Callback = Callable[[FitStep], Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class FitInfo:
-    """How a picture was restored.
-
-    Attributes:
-        figures: PSNRs in dB and SSIMs of the network's images: of the output ("out") and the moving
-            average ("avg") of one seed at its chosen step, or of the means of these over seeds, and
-            of that of the images that the seeds chose ("mean").
-        chosen_steps: for each seed, the step that its picture comes from, counted from 1.
-        uncertainty: the standard deviation over seeds, `(h, w)` in the image's values; 0 where
-            known pixels were kept; None for one seed. Of what refinement takes, in denoising, from
-            the noisy picture for all seeds alike it tells nothing.
-        history: for each seed the figures of every logged step, one after the other.
-        steps: made, over all seeds.
-        seconds: spent on them, compilation included.
-        stop_reason: "criterion", "num_steps", "diverged" (the fit kept falling apart, and the best
-            before that was taken) or "asked" (the callback ended it).
-        rollbacks: how often a fit has fallen apart and gone back to its last good state.
-        failed: the seeds that have no result, and why; the picture is the mean of the others.
-        results: of each seed that has one, in [0, 1], of the network alone.
-        config: every option that was in force, those of `tasks.defaults` that an array has.
-    """
-
-    figures: dict[str, dict[str, float]]
-    chosen_steps: dict[int, int]
-    uncertainty: Float[np.ndarray, "h w"] | None
-    history: list[dict[str, Any]] = dataclasses.field(repr=False)
-    steps: int
-    seconds: float
-    stop_reason: str
-    rollbacks: int
-    failed: dict[int, str]
-    results: tuple[Restoration, ...] = dataclasses.field(repr=False)
-    config: dict[str, Any] = dataclasses.field(repr=False)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -210,7 +145,7 @@ def prepare(
     preset: str = "",
     options: Mapping[str, Any] | None = None,
 ) -> ArrayFit:
-    """Checks everything, and gives the fit; `api.denoise` and `api.inpaint` explain the options.
+    """Checks everything, and gives the fit; `functions.denoise` and `functions.inpaint` explain the options.
 
     Raises:
         InputError: if anything given cannot be used.

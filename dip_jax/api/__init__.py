@@ -1,0 +1,1 @@
+"""The Python interface: an array in, the restored array out."""

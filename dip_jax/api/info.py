@@ -1,0 +1,77 @@
+"""What is told of the fit of an array: at every logged step, and at the end."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from dip_jax.lanes.jobs import Restoration
+
+Pixels = NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class FitStep:
+    """What a callback sees.
+
+    Attributes:
+        seed: that is being fitted.
+        step: steps made with it so far.
+        num_steps: the largest number of steps with it.
+        row: the figures of this step; PSNRs in dB, such as `psnr_heldout_avg` and
+            `psnr_observed_avg`.
+    """
+
+    seed: int
+    step: int
+    num_steps: int
+    row: Mapping[str, float]
+    _preview: Callable[[], Pixels] = dataclasses.field(repr=False)
+
+    @functools.cached_property
+    def preview(self) -> Pixels:
+        """The moving average of the outputs, like the image that was given."""
+        return self._preview()
+
+
+Callback = Callable[[FitStep], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class FitInfo:
+    """How a picture was restored.
+
+    Attributes:
+        figures: PSNRs in dB and SSIMs of the network's images: of the output ("out") and the moving
+            average ("avg") of one seed at its chosen step, or of the means of these over seeds, and
+            of that of the images that the seeds chose ("mean").
+        chosen_steps: for each seed, the step that its picture comes from, counted from 1.
+        uncertainty: the standard deviation over seeds, `(h, w)` in the image's values; 0 where
+            known pixels were kept; None for one seed. Of what refinement takes, in denoising, from
+            the noisy picture for all seeds alike it tells nothing.
+        history: for each seed the figures of every logged step, one after the other.
+        steps: made, over all seeds.
+        seconds: spent on them, compilation included.
+        stop_reason: "criterion", "num_steps", "diverged" (the fit kept falling apart, and the best
+            before that was taken) or "asked" (the callback ended it).
+        rollbacks: how often a fit has fallen apart and gone back to its last good state.
+        failed: the seeds that have no result, and why; the picture is the mean of the others.
+        results: of each seed that has one, in [0, 1], of the network alone.
+        config: every option that was in force, those of `tasks.defaults` that an array has.
+    """
+
+    figures: dict[str, dict[str, float]]
+    chosen_steps: dict[int, int]
+    uncertainty: Float[np.ndarray, "h w"] | None
+    history: list[dict[str, Any]] = dataclasses.field(repr=False)
+    steps: int
+    seconds: float
+    stop_reason: str
+    rollbacks: int
+    failed: dict[int, str]
+    results: tuple[Restoration, ...] = dataclasses.field(repr=False)
+    config: dict[str, Any] = dataclasses.field(repr=False)
