@@ -18,7 +18,7 @@ import argparse
 import statistics
 from pathlib import Path
 
-from dip_jax import startup
+from dip_jax.cli import startup
 
 if __name__ == "__main__":
     startup.prepare_memory(restart=True)  # before JAX takes memory

@@ -28,7 +28,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from dip_jax import startup
+from dip_jax.cli import startup
 
 if __name__ == "__main__":
     startup.prepare_memory(restart=True)  # before JAX takes memory

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from dip_jax import startup
+from dip_jax.cli import startup
 
 if __name__ == "__main__":
     startup.prepare_memory(restart=True)  # before JAX takes memory

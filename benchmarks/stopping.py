@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dip_jax import startup
+from dip_jax.cli import startup
 
 if __name__ == "__main__":
     startup.prepare_memory(restart=True)  # before JAX takes memory

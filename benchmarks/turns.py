@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from dip_jax import startup
+from dip_jax.cli import startup
 
 Message = dict[str, Any]
 

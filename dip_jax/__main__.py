@@ -2,7 +2,7 @@
 
 import sys
 
-from dip_jax.command import main
+from dip_jax.cli.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

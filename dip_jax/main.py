@@ -13,7 +13,7 @@ from pathlib import Path
 from absl import app, flags
 from ml_collections import config_flags
 
-from dip_jax import startup
+from dip_jax.cli import startup
 
 startup.prepare_memory(restart=__name__ == "__main__")  # before JAX takes memory
 
@@ -41,13 +41,13 @@ _PROCESS_ID = flags.DEFINE_integer("process_id", -1, "Which of them this is, fro
 
 
 def main(argv: list[str]) -> int:
+    from dip_jax.cli.signals import Stopping
     from dip_jax.errors import FitError, InputError
     from dip_jax.report.progress import make_progress
     from dip_jax.run import joining, processes
     from dip_jax.run.listing import is_many
     from dip_jax.run.many import run_folder
     from dip_jax.run.one import run
-    from dip_jax.signals import Stopping
 
     startup.keep_compiled_programs()
     # Orbax, JAX and Matplotlib log in lines that would tear up the progress display.

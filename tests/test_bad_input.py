@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 import dip_jax
-from dip_jax.command import make_parser
-from dip_jax.one_off import restore_file
+from dip_jax.cli.command import make_parser
+from dip_jax.cli.one_file import restore_file
 
 GREY = np.linspace(0, 255, 40 * 36).reshape(40, 36).astype(np.uint8)
 RGB = np.stack([GREY, GREY, GREY], axis=-1)

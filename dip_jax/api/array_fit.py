@@ -145,7 +145,7 @@ def prepare(
     preset: str = "",
     options: Mapping[str, Any] | None = None,
 ) -> ArrayFit:
-    """Checks everything, and gives the fit; `functions.denoise` and `functions.inpaint` explain the options.
+    """Checks everything, and gives the fit; `denoise` and `inpaint` explain the options.
 
     Raises:
         InputError: if anything given cannot be used.

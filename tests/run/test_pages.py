@@ -14,9 +14,9 @@ from checkout import ROOT
 from picture_files import random_pixels
 from PIL import Image
 
-from dip_jax import command
+from dip_jax.cli import command
+from dip_jax.cli.one_file import restore_file
 from dip_jax.errors import InputError
-from dip_jax.one_off import restore_file
 from dip_jax.pictures import reading
 from dip_jax.pictures.reading import count_pages, read_pages
 from dip_jax.report.progress import PlainProgress

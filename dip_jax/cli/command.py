@@ -3,7 +3,7 @@
     dip-jax denoise noisy.png -o clean.png
 
 It is the Python interface with files around it. This file is the options and what they mean; the
-work is in `one_off`.
+work is in `one_file`.
 """
 
 import argparse
@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from dip_jax import __version__, startup
+from dip_jax import __version__
+from dip_jax.cli import startup
 
 EXIT_CODES = """exit codes:
   0    done
@@ -229,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = make_parser().parse_args(argv)
     startup.prepare_memory(restart=argv is None)  # before JAX takes memory
-    from dip_jax.one_off import restore_file
+    from dip_jax.cli.one_file import restore_file
 
     startup.keep_compiled_programs()
     return restore_file(arguments)

@@ -20,8 +20,9 @@ import numpy as np
 from dip_jax.api.array_fit import ArrayFit, prepare
 from dip_jax.api.info import FitInfo
 from dip_jax.api.options import changes_of
+from dip_jax.cli.output import check_output, find_output
+from dip_jax.cli.signals import Stopping
 from dip_jax.errors import InputError
-from dip_jax.outputs import check_output, find_output
 from dip_jax.pictures import reading
 from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.picture import Picture
@@ -30,7 +31,6 @@ from dip_jax.pictures.writing import write_pages
 from dip_jax.report.progress import PlainProgress, Progress, make_progress
 from dip_jax.run.inputs import page_beside
 from dip_jax.settings import fields, tasks
-from dip_jax.signals import Stopping
 
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 

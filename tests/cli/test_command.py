@@ -12,14 +12,14 @@ from checkout import ROOT
 from PIL import Image
 
 import dip_jax
-from dip_jax import command
-from dip_jax.one_off import restore_file
+from dip_jax.cli import command
+from dip_jax.cli.one_file import restore_file
+from dip_jax.cli.signals import Stopping
 from dip_jax.pictures import reading, samples, writing
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import read_pages
 from dip_jax.pictures.writing import write_pages
 from dip_jax.settings import fields, tasks
-from dip_jax.signals import Stopping
 
 TINY = tuple(
     word
@@ -191,7 +191,7 @@ def test_every_option_is_explained():
 
 def test_help_and_version_are_quick(capsys):
     begin = time.perf_counter()
-    code = "import sys; from dip_jax.command import main; main(['--version'])"
+    code = "import sys; from dip_jax.cli.command import main; main(['--version'])"
     code = f"import sys\ntry:\n    {code}\nfinally:\n    assert 'jax' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout == f"dip-jax {dip_jax.__version__}\n"

@@ -8,7 +8,7 @@ import jax
 import pytest
 from checkout import ROOT
 
-from dip_jax import startup
+from dip_jax.cli import startup
 from dip_jax.lanes import programs
 
 
@@ -18,7 +18,7 @@ def test_large_buffers_stay_with_the_process():
     # and taken again is not faulted in a second time.
     program = """
 import resource
-from dip_jax.startup import keep_freed_memory
+from dip_jax.cli.startup import keep_freed_memory
 if not keep_freed_memory():
     raise SystemExit("not glibc")
 def faults():

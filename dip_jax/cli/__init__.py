@@ -1,0 +1,1 @@
+"""The command `dip-jax`, and what all commands share."""
