@@ -23,11 +23,11 @@ if __name__ == "__main__":
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.beginning import begin
-from benchmarks.ensemble_figures import stopped_by_mean
-from benchmarks.quality_fits import scoring
-from benchmarks.quality_plan import SUITES, Picture, digest, photographs
-from benchmarks.tables import commit, kept, machine, table, write_report
+from benchmarks.common.beginning import begin
+from benchmarks.common.tables import commit, kept, machine, table, write_report
+from benchmarks.ensembles.figures import stopped_by_mean
+from benchmarks.quality.fits import scoring
+from benchmarks.quality.plan import SUITES, Picture, digest, photographs
 from dip_jax.fit.criteria import Criterion, Judgement, View
 from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.fit.lane import Lane

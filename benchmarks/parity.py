@@ -248,22 +248,22 @@ def computed_by_pytorch(case: Case) -> Results:
     """The results of the baseline; needs PyTorch, and runs on one thread of the CPU."""
     import torch
 
-    from benchmarks import pytorch_baseline as baseline
+    from benchmarks.common import pytorch_baseline
 
     given = inputs(case)
-    z, y, known = (baseline.to_nchw(x) for x in given[1:])
-    model = baseline.Hourglass(case.architecture, case.depth, case.channels)
-    baseline.load(model, given.params)
+    z, y, known = (pytorch_baseline.to_nchw(x) for x in given[1:])
+    model = pytorch_baseline.Hourglass(case.architecture, case.depth, case.channels)
+    pytorch_baseline.load(model, given.params)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # so small that a busy machine's threads only wait for each other
     try:
         out = model(z)
-        baseline.data_term(out, y, known).backward()
-        output, gradients = baseline.to_hwc(out), baseline.gradients(model)
-        small = baseline.fit(model, z, y, known, STEPS, case.small_lr).losses
+        pytorch_baseline.data_term(out, y, known).backward()
+        output, gradients = pytorch_baseline.to_hwc(out), pytorch_baseline.gradients(model)
+        small = pytorch_baseline.fit(model, z, y, known, STEPS, case.small_lr).losses
         model.double()
-        baseline.load(model, given.params)
-        double = baseline.fit(model, z, y, known, STEPS, case.lr).losses
+        pytorch_baseline.load(model, given.params)
+        double = pytorch_baseline.fit(model, z, y, known, STEPS, case.lr).losses
     finally:
         torch.set_num_threads(threads)
     return Results(output, gradients, double.numpy(), small.double().numpy())

@@ -30,10 +30,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.beginning import begin
-from benchmarks.quality_plan import digest
-from benchmarks.samples import damaged
-from benchmarks.tables import header, kept, row, write_report
+from benchmarks.common.beginning import begin
+from benchmarks.common.samples import damaged
+from benchmarks.common.tables import header, kept, row, write_report
+from benchmarks.quality.plan import digest
 from dip_jax.finish import composite
 from dip_jax.fit.criteria import CRITERIA, Criterion, Judgement, View, heldout, wmv
 from dip_jax.fit.fitting import make_chunk, make_fit

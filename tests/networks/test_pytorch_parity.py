@@ -68,7 +68,7 @@ def test_parameter_counts(skip: int, count: int) -> None:
     if HAS_TORCH:
         import torch
 
-        from benchmarks import pytorch_baseline
+        from benchmarks.common import pytorch_baseline
 
         with torch.device("meta"):
             model = pytorch_baseline.Hourglass(architecture, 32, 3)
@@ -90,39 +90,39 @@ def one_thread() -> Iterator[None]:
 
 @needs_torch
 def test_baseline_reads_back_the_layout_that_it_loads() -> None:
-    from benchmarks import pytorch_baseline as baseline
+    from benchmarks.common import pytorch_baseline
 
     case = CASES[0]
     params = parity.inputs(case).params
-    model = baseline.Hourglass(case.architecture, case.depth, case.channels)
-    baseline.load(model, params)
+    model = pytorch_baseline.Hourglass(case.architecture, case.depth, case.channels)
+    pytorch_baseline.load(model, params)
     # The gradient of half the sum of squares is the parameters themselves.
     for parameter in model.parameters():
         (parameter.square().sum() / 2).backward()
-    jax.tree.map(np.testing.assert_allclose, baseline.gradients(model), params)
+    jax.tree.map(np.testing.assert_allclose, pytorch_baseline.gradients(model), params)
 
     for wrong in (
         {layer: entries for layer, entries in params.items() if layer != "out"},
         {**params, "out": {**params["out"], "bias": np.zeros(1, np.float32)}},
     ):
         with pytest.raises(ValueError, match="out"):
-            baseline.load(model, wrong)
+            pytorch_baseline.load(model, wrong)
 
 
 @needs_torch
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_baseline_average_and_noise(channels_last: bool, one_thread: None) -> None:
-    from benchmarks import pytorch_baseline as baseline
+    from benchmarks.common import pytorch_baseline
 
     case = CASES[1]
     given = parity.inputs(case)
-    z, y, known = (baseline.to_nchw(x) for x in given[1:])
+    z, y, known = (pytorch_baseline.to_nchw(x) for x in given[1:])
 
-    def fit(seed: int, input_noise: float) -> tuple[baseline.Fit, list[np.ndarray]]:
+    def fit(seed: int, input_noise: float) -> tuple[pytorch_baseline.Fit, list[np.ndarray]]:
         outs: list[np.ndarray] = []
-        model = baseline.Hourglass(case.architecture, case.depth, case.channels)
-        baseline.load(model, given.params)
-        result = baseline.fit(
+        model = pytorch_baseline.Hourglass(case.architecture, case.depth, case.channels)
+        pytorch_baseline.load(model, given.params)
+        result = pytorch_baseline.fit(
             model,
             z,
             y,
@@ -132,15 +132,15 @@ def test_baseline_average_and_noise(channels_last: bool, one_thread: None) -> No
             input_noise=input_noise,
             seed=seed,
             average=0.9,
-            callback=lambda step, out, avg, loss: outs.append(baseline.to_hwc(out)),
+            callback=lambda step, out, avg, loss: outs.append(pytorch_baseline.to_hwc(out)),
             channels_last=channels_last,
         )
         return result, outs
 
     result, outs = fit(0, 0.03)
     expected = 0.729 * outs[0] + 0.081 * outs[1] + 0.09 * outs[2] + 0.1 * outs[3]
-    np.testing.assert_allclose(baseline.to_hwc(result.avg), expected, atol=1e-6)
-    np.testing.assert_array_equal(baseline.to_hwc(result.out), outs[-1])
+    np.testing.assert_allclose(pytorch_baseline.to_hwc(result.avg), expected, atol=1e-6)
+    np.testing.assert_array_equal(pytorch_baseline.to_hwc(result.out), outs[-1])
     np.testing.assert_allclose(fit(0, 0.03)[0].losses, result.losses, rtol=1e-5)
     assert abs(fit(1, 0.03)[0].losses[0] - result.losses[0]) > 1e-5
     assert abs(fit(0, 0.0)[0].losses[0] - result.losses[0]) > 1e-5

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed_plan import PICTURE, has_precision
+from benchmarks.speed.plan import PICTURE, has_precision
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 
 
 def start_up(warm_runs: int = 2, limit: float = 300.0) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.samples import damaged
+from benchmarks.common.samples import damaged
 from dip_jax.settings import tasks
 
 PICTURE, LARGEST = "astronaut", 512
@@ -39,7 +39,7 @@ class Variant:
 
     @property
     def module(self) -> str:
-        return {"dip_jax": "speed_jax", "pytorch": "speed_pytorch"}[self.side]
+        return {"dip_jax": "speed.jax_worker", "pytorch": "speed.pytorch_worker"}[self.side]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ import contextlib
 import time
 from typing import Any
 
-from benchmarks import turns
+from benchmarks.common import turns
 
 
 class _Released(Exception):
@@ -75,7 +75,7 @@ def settle(device: str) -> None:
 
 
 def main(pipe: turns.Pipe, variant: turns.Message) -> None:
-    """Answers what it is asked for: see `speed_plan.Variant`."""
+    """Answers what it is asked for: see `plan.Variant`."""
     import torch
 
     torch.set_num_threads(len(variant["cores"]))
@@ -109,21 +109,21 @@ def fit_in_turns(
     """The loop of the baseline on a configuration, until there are no more requests."""
     import torch
 
-    from benchmarks import pytorch_baseline as baseline
-    from benchmarks import speed_plan
+    from benchmarks.common import pytorch_baseline
+    from benchmarks.speed import plan
     from dip_jax.settings import build
 
-    class Autocast(baseline.Hourglass):
+    class Autocast(pytorch_baseline.Hourglass):
         """The network in bfloat16, with float32 weights and output."""
 
         def forward(self, z: torch.Tensor) -> torch.Tensor:
             with torch.autocast(z.device.type, torch.bfloat16):
                 return super().forward(z).float()
 
-    config = speed_plan.configuration(request["task"], request["channels"])
+    config = plan.configuration(request["task"], request["channels"])
     settings = build.fit_settings(config)
-    y, fill = speed_plan.picture(config, request["size"])
-    network = Autocast if variant["precision"] == "bfloat16" else baseline.Hourglass
+    y, fill = plan.picture(config, request["size"])
+    network = Autocast if variant["precision"] == "bfloat16" else pytorch_baseline.Hourglass
     begin = time.perf_counter()
     torch.manual_seed(0)
     h, w = settings.architecture.padded(*y.shape[:2])
@@ -134,10 +134,10 @@ def fit_in_turns(
         known[0, 0] = torch.from_numpy(~fill).float()
     pad = (0, w - y.shape[1], 0, h - y.shape[0])
     with contextlib.suppress(_Released):
-        baseline.fit(
+        pytorch_baseline.fit(
             model,
             z,
-            torch.nn.functional.pad(baseline.to_nchw(y), pad),
+            torch.nn.functional.pad(pytorch_baseline.to_nchw(y), pad),
             torch.nn.functional.pad(known, pad),
             10**9,
             settings.learning_rate,

@@ -12,8 +12,8 @@ from typing import Any
 
 import jax
 
-from benchmarks.beginning import begin
-from benchmarks.quality_plan import Config, Picture
+from benchmarks.common.beginning import begin
+from benchmarks.quality.plan import Config, Picture
 from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.forward.observation import observe
 from dip_jax.settings import build
@@ -37,7 +37,7 @@ def step_seconds(
     if config is not None:
         turns[OURS] = _ours(picture, config, steps)
     if base is not None:
-        from benchmarks.quality_baseline import Baseline  # here, because it needs PyTorch
+        from benchmarks.quality.baseline import Baseline  # here, because it needs PyTorch
 
         baseline = Baseline(picture, base)
         turns[BASELINE] = functools.partial(baseline.fit, steps)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import quality, quality_classical, quality_fits, quality_plan, quality_report
-from benchmarks.ensemble_figures import psnr
-from benchmarks.quality_figures import means
-from benchmarks.quality_sheets import LIMIT, window
+from benchmarks.ensembles.figures import psnr
+from benchmarks.quality import classical, fits, measure, plan, report
+from benchmarks.quality.__main__ import main
+from benchmarks.quality.figures import means
+from benchmarks.quality.sheets import LIMIT, window
 from dip_jax.errors import InputError
 
 TINY = {
@@ -24,14 +25,14 @@ TINY = {
 
 def tiny(name):
     """A suite, its settings with a tiny network, and a picture."""
-    suite = quality_plan.SUITES[name]
-    config = quality_plan.configuration(suite, "cpu", TINY)
-    return config, quality_plan.photographs(suite, ["coffee"], config, 32)[0]
+    suite = plan.SUITES[name]
+    config = plan.configuration(suite, "cpu", TINY)
+    return config, plan.photographs(suite, ["coffee"], config, 32)[0]
 
 
 def run(folder, *words):
     given = [*words, "--side=36", f"--work={folder}/work", f"--out={folder}"]
-    assert quality.main(given) == 0
+    assert main(given) == 0
 
 
 def test_the_report_of_the_classical_methods_and_what_is_kept_of_them(tmp_path):
@@ -59,7 +60,7 @@ def test_parameters_are_never_chosen_on_the_picture_that_is_measured(tmp_path):
     run(tmp_path, "--suite=denoise", "--pictures=1", "--methods=classical")
     grids = [path.name for path in (tmp_path / "work").glob("*-grid-of-*.json")]
     assert grids and not [name for name in grids if "astronaut" in name]
-    assert quality_classical.chosen([[1.0, 5.0, 4.0], [2.0, 2.0, 4.0]]) == 2
+    assert classical.chosen([[1.0, 5.0, 4.0], [2.0, 2.0, 4.0]]) == 2
 
 
 def test_a_folder_with_a_mask_that_is_white_where_the_picture_is_known(tmp_path):
@@ -70,12 +71,12 @@ def test_a_folder_with_a_mask_that_is_white_where_the_picture_is_known(tmp_path)
     mask[10:16, 20:26] = 0
     Image.fromarray(pixels).save(data / "ramp.png")
     Image.fromarray(mask).save(data / "ramp_mask.png")
-    suite = quality_plan.SUITES["hole"]
-    config = quality_plan.configuration(suite, "cpu", {})
-    (picture,) = quality_plan.suite_pictures(suite, config, data, None, None, "keep")
+    suite = plan.SUITES["hole"]
+    config = plan.configuration(suite, "cpu", {})
+    (picture,) = plan.suite_pictures(suite, config, data, None, None, "keep")
     np.testing.assert_array_equal(picture.fill, mask == 0)
     # Reduced, as large a share of it is filled.
-    (half,) = quality_plan.suite_pictures(suite, config, data, 20, None, "keep")
+    (half,) = plan.suite_pictures(suite, config, data, 20, None, "keep")
     np.testing.assert_array_equal(half.fill, (mask == 0)[::2, ::2])
 
     run(tmp_path, "--suite=hole", f"--data={data}", "--methods=classical", f"--row={data}/ramp.png")
@@ -87,18 +88,18 @@ def test_a_folder_with_a_mask_that_is_white_where_the_picture_is_known(tmp_path)
 
 def test_what_cannot_be_measured_is_said_in_one_line(tmp_path, capsys):
     given = ["--suite=denoise", f"--data={tmp_path}", f"--work={tmp_path}", f"--out={tmp_path}"]
-    assert quality.main(given) == 2
+    assert main(given) == 2
     assert "has no pictures" in capsys.readouterr().err
     with pytest.raises(InputError, match="side is 'wide'"):
-        quality_plan.row("picture.png,side=wide")
+        plan.row("picture.png,side=wide")
 
 
 @pytest.mark.slow
 def test_the_oracle_of_a_fit_is_its_best_step_by_the_clean_picture():
     config, picture = tiny("denoise")
-    members = quality_fits.fit_members(picture, config, 1)
+    members = fits.fit_members(picture, config, 1)
     known = members.results[0].oracle
-    for kind, name in ((quality_fits.OUT, "out"), (quality_fits.AVG, "avg")):
+    for kind, name in ((fits.OUT, "out"), (fits.AVG, "avg")):
         best = psnr(members.oracle[kind][0], picture.clean)
         assert best == pytest.approx(known[f"psnr_true_{name}"], abs=1e-3)
         assert best >= psnr(members.stopped[kind][0], picture.clean) - 1e-3
@@ -109,10 +110,10 @@ def test_twice_the_members_cost_twice_the_steps_and_halve_independent_errors():
     clean = np.full((32, 32, 3), 0.5, np.float32)
     images = {
         kind: (clean + 0.1 * rng.standard_normal((4, *clean.shape))).astype(np.float32)
-        for kind in (quality_fits.RESULT, quality_fits.OUT, quality_fits.AVG)
+        for kind in (fits.RESULT, fits.OUT, fits.AVG)
     }
-    members = quality_fits.Members(images, images, [])
-    entries, shown = quality_fits.means_of_members(members, clean, 7.0)
+    members = fits.Members(images, images, [])
+    entries, shown = fits.means_of_members(members, clean, 7.0)
     for n, name in ((1, "1 seed"), (2, "2 seeds"), (4, "4 seeds")):
         found = [e for e in entries if e["method"] == f"dip_jax, {name}"]
         assert [e["image"] for e in found] == ["result", "output", "average"]
@@ -134,14 +135,14 @@ def test_what_a_person_gets_has_the_known_pixels_as_they_are():
 @pytest.mark.parametrize("name", ["denoise", "hole"])
 def test_the_baseline_is_taken_at_its_last_step_and_its_oracle_at_the_best(name):
     pytest.importorskip("torch")
-    from benchmarks import quality_baseline
+    from benchmarks.quality import baseline
 
     changes = {name: value for name, value in TINY.items() if name != "input.depth"}
-    suite = quality_plan.SUITES[name]
-    config = quality_plan.configuration(suite, "cpu", changes)
-    (picture,) = quality_plan.photographs(suite, ["coffee"], config, 32)
-    base = quality_plan.baseline_configuration(suite, config)
-    entries, images, _ = quality_baseline.baseline(picture, base, 8)
+    suite = plan.SUITES[name]
+    config = plan.configuration(suite, "cpu", changes)
+    (picture,) = plan.photographs(suite, ["coffee"], config, 32)
+    base = plan.baseline_configuration(suite, config)
+    entries, images, _ = baseline.baseline(picture, base, 8)
     for e in entries:
         x = images[f"{e['method']}|{e['image']}"]
         assert e["psnr"] == pytest.approx(psnr(x, picture.clean))
@@ -164,7 +165,7 @@ def test_the_largest_ensemble_is_held_against_the_best_of_each_other_method():
         figures("dip_jax, 1 seed", "result", 31.0),
         figures("dip_jax, 4 seeds", "result", 30.0),
     ]
-    lines = quality_report.ahead(means([entries, entries]))
+    lines = report.ahead(means([entries, entries]))
     assert len(lines) == 4  # the largest ensemble, then one seed
     assert lines[2].endswith("wavelet (30.50 dB): +0.50 dB, ahead")
     assert lines[0].endswith("wavelet (30.50 dB): -0.50 dB, **behind**")
@@ -210,11 +211,11 @@ def test_an_accelerator_fits_all_pictures_side_by_side(tmp_path, monkeypatch, su
         together.append([picture.name for picture in pictures])
         plain(pictures, *args)
 
-    plain = quality_fits.fit_pictures
-    monkeypatch.setattr(quality_fits, "fit_pictures", fit_pictures)
+    plain = fits.fit_pictures
+    monkeypatch.setattr(fits, "fit_pictures", fit_pictures)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    made_on = quality.made_on() | {"device": "an accelerator"}
-    monkeypatch.setattr(quality, "made_on", lambda: made_on)
+    made_on = measure.made_on() | {"device": "an accelerator"}
+    monkeypatch.setattr(measure, "made_on", lambda: made_on)
     settings = [f"--set={name}={value}" for name, value in TINY.items()]
     words = (f"--suite={suite}", "--side=64", "--seeds=2", "--methods=dip_jax", *settings)
     run(tmp_path, *words, "--pictures=1")
@@ -237,12 +238,12 @@ def test_an_accelerator_fits_all_pictures_side_by_side(tmp_path, monkeypatch, su
 @pytest.mark.slow
 def test_the_oracle_of_a_masked_task_is_of_what_a_person_gets():
     config, picture = tiny("reconstruct")
-    members = quality_fits.fit_members(picture, config, 1)
+    members = fits.fit_members(picture, config, 1)
     for images in (members.stopped, members.oracle):
-        for kind in (quality_fits.RESULT, quality_fits.OUT, quality_fits.AVG):
+        for kind in (fits.RESULT, fits.OUT, fits.AVG):
             known = ~picture.fill
             np.testing.assert_array_equal(images[kind][0][known], picture.y[known])
-    for kind in (quality_fits.OUT, quality_fits.AVG):
+    for kind in (fits.OUT, fits.AVG):
         best = psnr(members.oracle[kind][0], picture.clean)
         assert best >= psnr(members.stopped[kind][0], picture.clean) - 1e-3
 

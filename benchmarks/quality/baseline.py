@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks import pytorch_baseline
-from benchmarks.pytorch_baseline import to_hwc, to_nchw
-from benchmarks.quality_figures import Entry, Images, entry
-from benchmarks.quality_fits import AVG, OUT
-from benchmarks.quality_plan import Config, Picture
+from benchmarks.common import pytorch_baseline
+from benchmarks.common.pytorch_baseline import to_hwc, to_nchw
+from benchmarks.quality.figures import Entry, Images, entry
+from benchmarks.quality.fits import AVG, OUT
+from benchmarks.quality.plan import Config, Picture
 from dip_jax.settings import build
 
 

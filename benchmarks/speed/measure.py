@@ -1,26 +1,19 @@
-"""How fast a step is, beside the same step in PyTorch, taking turns on the same machine.
-
-    python -m benchmarks.speed              makes benchmarks/results/speed.md and speed.json
-    python -m benchmarks.speed --quick      some of it, in about two minutes: speed_quick.md
-
-On a GPU, PyTorch and `dip_jax` are timed in TF32 and bfloat16 as well, and a denoising that stops
-by itself is timed from start to end.
-"""
+"""The measuring: workers that take turns, a table as they go on, and what they were told."""
 
 import argparse
 import dataclasses
-import os
 import statistics
 import tempfile
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import arithmetic, speed_commands, speed_plan, speed_report, turns
-from benchmarks.speed_plan import Unit, Variant
-from benchmarks.tables import RESULTS, machine, versions, write_report
+from benchmarks.common import arithmetic, turns
+from benchmarks.common.tables import RESULTS, machine, versions, write_report
+from benchmarks.speed import commands, plan, report
+from benchmarks.speed.plan import Unit, Variant
 from dip_jax.report.records import write_json
-from dip_jax.settings import build, tasks
+from dip_jax.settings import build
 
 
 class Crew:
@@ -57,7 +50,7 @@ def measure(
     unit: Unit, found: Sequence[Variant], crew: Crew, args: argparse.Namespace, platform: str
 ) -> list[dict[str, Any]]:
     """The results of a unit: every variant compiles, then they take turns."""
-    rounds, steps = speed_plan.amount(unit, platform)
+    rounds, steps = plan.amount(unit, platform)
     rounds, steps = args.rounds or rounds, args.steps or steps
     results = [_result(unit, variant, args) for variant in found]
     request = {
@@ -100,7 +93,7 @@ def measure(
 
 
 def _result(unit: Unit, variant: Variant, args: argparse.Namespace) -> dict[str, Any]:
-    settings = build.fit_settings(speed_plan.configuration(unit.task, args.channels))
+    settings = build.fit_settings(plan.configuration(unit.task, args.channels))
     shape = (settings.architecture, settings.input_depth, 3, unit.size, unit.size)
     return {
         "task": unit.task,
@@ -121,7 +114,7 @@ def too_large(unit: Unit, args: argparse.Namespace) -> str:
 
     An activation of every feature map for the gradient and one for the cotangent are the least.
     """
-    settings = build.fit_settings(speed_plan.configuration(unit.task, args.channels))
+    settings = build.fit_settings(plan.configuration(unit.task, args.channels))
     shape = (settings.architecture, settings.input_depth, 3, unit.size, unit.size)
     needed, available = arithmetic.step_bytes(*shape), turns.available_bytes()
     if available is None or needed < 0.9 * available:
@@ -131,7 +124,7 @@ def too_large(unit: Unit, args: argparse.Namespace) -> str:
 
 @dataclasses.dataclass
 class Report:
-    """What is written; see `speed_report`."""
+    """What is written; see `report`."""
 
     args: argparse.Namespace
     results: list[dict[str, Any]] = dataclasses.field(default_factory=list)
@@ -212,22 +205,22 @@ class Report:
             f"Matrix product: {products}. Memory: {self.bandwidth / 1e9:.0f} GB/s, reading and "
             f"writing. Workers kept at most {resting:.2f} cores busy when it was not their turn.",
             "",
-            *speed_report.speed_table(found, self.rates),
+            *report.speed_table(found, self.rates),
         ]
-        if missing := speed_report.not_measured(found):
+        if missing := report.not_measured(found):
             lines += ["", "Not measured:", "", *missing]
         if self.remarks:
             lines += ["", *dict.fromkeys(self.remarks)]
         lines += ["", "## Targets", ""]
         if self.platform == "cpu":
-            lines += speed_report.cpu_targets(found, names)
+            lines += report.cpu_targets(found, names)
         else:
-            lines += speed_report.gpu_targets(found, names, self.stopped)
+            lines += report.gpu_targets(found, names, self.stopped)
         if self.start_up is not None:
             lines += ["", "## Start-up", ""]
-            lines += speed_report.start_up_lines(self.start_up, self.platform)
+            lines += report.start_up_lines(self.start_up, self.platform)
         lines += ["", "## The floor", "", *_FLOOR.splitlines(), ""]
-        lines += speed_report.floor_table(found, self.rates, self.bandwidth)
+        lines += report.floor_table(found, self.rates, self.bandwidth)
         return "\n".join([*lines, ""])
 
 
@@ -261,12 +254,12 @@ def measure_all(args: argparse.Namespace) -> str:
     try:
         report.rate(crew)
         platform = report.platform
-        found = speed_plan.variants(platform)
+        found = plan.variants(platform)
         if platform != "cpu" and not all(map(report.can_time, found)):
             report.remarks.append("PyTorch was not timed: it does not see the accelerator.")
         found = [v for v in found if report.can_time(v)]
-        for unit in speed_plan.units(args.tasks, args.sizes, args.lanes, platform):
-            timed, left = speed_plan.chosen(found, unit, platform, args.quick)
+        for unit in plan.units(args.tasks, args.sizes, args.lanes, platform):
+            timed, left = plan.chosen(found, unit, platform, args.quick)
             if args.all:
                 timed, left = [v for v in found if v in timed or v in left], []
             report.leave_out(unit, left, "left out to save time (--all)")
@@ -286,45 +279,11 @@ def measure_all(args: argparse.Namespace) -> str:
     try:
         if not args.no_start_up:
             print("start-up ...", flush=True)
-            report.start_up = speed_commands.start_up(1 if args.quick else 2)
+            report.start_up = commands.start_up(1 if args.quick else 2)
         if platform != "cpu" and not args.quick:
             print("a denoising that stops by itself ...", flush=True)
-            report.stopped = speed_commands.self_stopped()
+            report.stopped = commands.self_stopped()
     except RuntimeError as error:
         report.remarks.append(f"The command could not be timed: {error}.")
     report.seconds = time.perf_counter() - begin
     return report.write()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    cores = len(os.sched_getaffinity(0))
-    add = parser.add_argument
-    add("--quick", action="store_true", help="two networks at 128² with 1 and 4 lanes")
-    add("--tasks", nargs="+", choices=tasks.TASKS, help="networks (all)")
-    add("--sizes", nargs="+", type=int, help="sides in pixels, up to 512 (128 256 512)")
-    add("--lanes", nargs="+", type=int, help="fits at once (1 4 8)")
-    add("--all", action="store_true", help="also what is left out to save time")
-    add("--rounds", type=int, help="turns of each program (3 to 7)")
-    add("--steps", type=int, help="steps per turn (1 to 40)")
-    add("--minutes", type=float, help="nothing new is begun after so many (25, or 1.25)")
-    add("--threads", type=int, default=cores, help=f"cores ({cores})")
-    add("--channels", type=int, default=128, help="of the networks, for a trial (128)")
-    add("--no-start-up", action="store_true", help="leave out the start of the command")
-    add("--name", help="of the report (speed, or speed_quick)")
-    args = parser.parse_args()
-    args.tasks = args.tasks or (["denoise", "hole_fill"] if args.quick else list(tasks.TASKS))
-    args.sizes = args.sizes or ([128] if args.quick else [128, 256, 512])
-    args.lanes = args.lanes or ([1, 4] if args.quick else [1, 4, 8])
-    args.minutes = args.minutes or (1.25 if args.quick else 25.0)
-    if max(args.sizes) > speed_plan.LARGEST:
-        parser.error(f"--sizes: {max(args.sizes)} is too large, expected up to 512")
-    if not 1 <= args.threads <= cores:
-        parser.error(f"--threads is {args.threads}, expected 1 to {cores}")
-    print(measure_all(args))
-
-
-if __name__ == "__main__":
-    main()

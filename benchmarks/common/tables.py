@@ -13,7 +13,7 @@ from typing import Any
 from dip_jax.files import write_bytes
 from dip_jax.report.records import write_json
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 
 
 def row(cells: Sequence[str]) -> str:
@@ -104,7 +104,7 @@ def commit() -> str:
     """The commit that is checked out, with a `+` where files differ from it."""
 
     def git(*words: str) -> str:
-        where = Path(__file__).parent
+        where = Path(__file__).parents[1]
         return subprocess.run(
             ["git", *words], cwd=where, capture_output=True, text=True, check=True
         ).stdout.strip()

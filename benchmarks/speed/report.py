@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks.tables import table
+from benchmarks.common.tables import table
 
 Result = Mapping[str, Any]
 Rates = Mapping[str, Mapping[str, float]]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.samples import damage
+from benchmarks.common.samples import damage
 from dip_jax.errors import InputError
 from dip_jax.pictures import reading, samples
 from dip_jax.pictures.damage import erase

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import turns
+from benchmarks.common import turns
 
 
 @dataclasses.dataclass
@@ -22,7 +22,7 @@ class Prepared:
 
 
 def main(pipe: turns.Pipe, variant: turns.Message) -> None:
-    """Answers what it is asked for: see `speed_plan.Variant`."""
+    """Answers what it is asked for: see `plan.Variant`."""
     import jax
 
     device = jax.local_devices()[0]
@@ -51,17 +51,17 @@ def prepare(request: turns.Message, variant: turns.Message) -> Prepared:
     import jax
     import numpy as np
 
-    from benchmarks import speed_plan
-    from benchmarks.beginning import begin
+    from benchmarks.common.beginning import begin
+    from benchmarks.speed import plan
     from dip_jax.fit.fitting import make_fit
     from dip_jax.forward.observation import observe
     from dip_jax.lanes.slots import Slots
     from dip_jax.settings import build
 
     start = time.perf_counter()
-    config = speed_plan.configuration(request["task"], request["channels"], variant["precision"])
+    config = plan.configuration(request["task"], request["channels"], variant["precision"])
     settings = build.fit_settings(config)
-    y, fill = speed_plan.picture(config, request["size"])
+    y, fill = plan.picture(config, request["size"])
     observation, _ = observe(y, fill)
     fit = make_fit(settings, build.criterion(config), y.shape[2])
 

@@ -54,7 +54,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
             env=startup.huge_pages(environment),
         )
         self._send({"cores": sorted(os.sched_getaffinity(0))[:threads], **variant})

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.ensemble_figures import groups
-from benchmarks.quality_figures import Entry, Images, mean_entry
-from benchmarks.quality_plan import Config, Picture, Pixels
+from benchmarks.ensembles.figures import groups
+from benchmarks.quality.figures import Entry, Images, mean_entry
+from benchmarks.quality.plan import Config, Picture, Pixels
 from dip_jax.finish import composite
 from dip_jax.finish.ensemble import is_refined, shown
 from dip_jax.fit.criteria import Criterion, View

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.quality_figures import Entry, means
-from benchmarks.tables import table
+from benchmarks.common.tables import table
+from benchmarks.quality.figures import Entry, means
 
 Results = Mapping[str, Any]
 

@@ -1,56 +1,25 @@
-"""How good the results are, beside what else a person could use without training data.
-
-    python -m benchmarks.quality                      all suites, on photographs of scikit-image
-    python -m benchmarks.quality --suite=denoise --data=DIR
-    python -m benchmarks.quality --suite=denoise --row=FILE,side=256,damage.sigma=25
-    python -m benchmarks.quality --scale=full --suite=denoise --data=DIR
-
-Makes quality_<suite>.md, .json and .png in benchmarks/results (`--name`, `--out`). DIR is a folder
-of clean pictures, or has one for each suite; `NAME_mask.png` beside `NAME.png` is its mask, white
-where the picture is known (`--mask-polarity=fill`: where it is to be filled), and a picture without
-one is damaged as the task's sample is.
-
-`--scale=cpu` (default): three pictures of 128 pixels, 4 seeds; 10 to 45 minutes a suite on two
-cores. `--scale=full`: the published protocols, all pictures in full size, published width, 8 seeds;
-for an accelerator. What is set by hand goes before what the scale says.
-
-Resumable: each method's result on each picture is kept in a file of its own, and only what is
-missing is run. `--methods` runs some of them alone: a long suite can be made in parts. What is kept
-belongs to pictures and settings; after a change of the code, give another `--work`.
-"""
+"""The measuring of a suite: each method on each picture, kept, and put together."""
 
 import argparse
 import importlib.util
 import shlex
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from dip_jax.cli import startup
-
-if __name__ == "__main__":
-    startup.prepare_memory(restart=True)  # before JAX takes memory
-
 import jax
 import numpy as np
 
-from benchmarks import quality_classical as classical
-from benchmarks import quality_fits as fits
-from benchmarks import quality_plan as plan
-from benchmarks import quality_times as times
-from benchmarks import tables
-from benchmarks.quality_figures import Entry, Images, entry, without_oracle
-from benchmarks.quality_plan import SCALES, SUITES, Config, Picture, Suite
-from benchmarks.quality_report import report
-from benchmarks.quality_sheets import sheet
-from dip_jax.errors import InputError
-from dip_jax.files import write_atomically, write_bytes
-from dip_jax.report.records import write_json
+from benchmarks.common import tables
+from benchmarks.quality import classical, fits, plan, times
+from benchmarks.quality.arguments import METHODS, shown_arguments
+from benchmarks.quality.figures import Entry, Images, entry, without_oracle
+from benchmarks.quality.plan import SCALES, SUITES, Config, Picture, Suite
+from benchmarks.quality.sheets import sheet
+from dip_jax.files import write_atomically
 from dip_jax.settings.fields import parsed
 
-METHODS = ("classical", "dip_jax", "pytorch")
 Made = tuple[list[Entry], Images, dict[str, Any]]
 
 
@@ -172,7 +141,7 @@ class Run:
                 )
         base = None
         if "pytorch" in self.args.methods and has_baseline():
-            from benchmarks.quality_baseline import baseline  # here, because it needs PyTorch
+            from benchmarks.quality.baseline import baseline  # here, because it needs PyTorch
 
             base = plan.baseline_configuration(self.suite, config)
             yield (
@@ -293,68 +262,3 @@ def damage_in_words(suite: Suite, config: Config) -> str:
         "hole_fill": f"Holes: {damage['share']:.0%} of a picture, or those of a mask.",
         "reconstruct": f"{damage['share']:.0%} of the pixels are missing at random.",
     }[suite.task]
-
-
-def shown_arguments(args: argparse.Namespace) -> list[str]:
-    """Those that were given, without the places of files."""
-    words = []
-    for name, value in vars(args).items():
-        if name in ("work", "out", "name") or value == arguments([]).__dict__[name]:
-            continue
-        for each in value if name in ("row", "set") else [value]:
-            if name == "methods":
-                each = ",".join(each)
-            elif name in ("data", "row"):
-                path, *rest = str(each).split(",")
-                each = ",".join([Path(path).name, *rest])
-            words.append(f"--{name.replace('_', '-')}={each}")
-    return words
-
-
-def arguments(given: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--suite", choices=tuple(SUITES), help="one of them (all)")
-    add("--scale", choices=tuple(SCALES), default="cpu", help="(cpu)")
-    add("--data", type=Path, help="folder of clean pictures (photographs of scikit-image)")
-    add("--mask-polarity", choices=("keep", "fill"), default="keep", help="of white (keep)")
-    add("--row", action="append", default=[], metavar="FILE[,side=N][,NAME=VALUE]")
-    add("--side", type=int, help="longer side of the pictures")
-    add("--pictures", type=int, help="how many, the first by name")
-    add("--seeds", type=int, choices=(1, 2, 4, 8, 16, 32))
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="of dip_jax's settings")
-    add("--baseline-steps", type=int, help="of PyTorch (the published ones)")
-    add("--methods", type=lambda text: text.split(","), default=METHODS, help=",".join(METHODS))
-    add("--work", type=Path, default=Path("runs/benchmarks/quality"), help="what is kept")
-    add("--name", default="quality", help="of the reports (quality)")
-    add("--out", type=Path, default=tables.RESULTS, help="folder of the reports")
-    args = parser.parse_args(given)
-    if unknown := set(args.methods) - set(METHODS):
-        parser.error(f"--methods: {', '.join(unknown)}; expected some of {', '.join(METHODS)}")
-    return args
-
-
-def main(given: list[str] | None = None) -> int:
-    """Measures the suites that were asked for; 2 if something given cannot be used."""
-    args = arguments(sys.argv[1:] if given is None else given)
-    try:
-        for folder in (args.work, args.out):
-            folder.mkdir(parents=True, exist_ok=True)
-        for name in [args.suite] if args.suite else SUITES:
-            results, png = Run(name, args).results()
-            text = report(results)
-            write_bytes(args.out / f"{args.name}_{name}.md", text.encode())
-            write_json(args.out / f"{args.name}_{name}.json", results)
-            write_bytes(args.out / f"{args.name}_{name}.png", png)
-            print(text, flush=True)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    startup.keep_compiled_programs()
-    sys.exit(main())

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from skimage import restoration
 
-from benchmarks.ensemble_figures import psnr
-from benchmarks.quality_figures import Entry, Images, entry, without_oracle
-from benchmarks.quality_plan import Config, Picture, Pixels
+from benchmarks.ensembles.figures import psnr
+from benchmarks.quality.figures import Entry, Images, entry, without_oracle
+from benchmarks.quality.plan import Config, Picture, Pixels
 
 Parameters = dict[str, Any]
 

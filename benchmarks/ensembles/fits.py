@@ -10,8 +10,9 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.beginning import begin
-from benchmarks.ensemble_figures import (
+from benchmarks.common.beginning import begin
+from benchmarks.common.samples import damaged
+from benchmarks.ensembles.figures import (
     Images,
     groups,
     mean_over_groups,
@@ -19,7 +20,6 @@ from benchmarks.ensemble_figures import (
     ranking,
     stopped_by_mean,
 )
-from benchmarks.samples import damaged
 from dip_jax.finish.ensemble import shown
 from dip_jax.fit import criteria
 from dip_jax.fit.fitting import make_fit

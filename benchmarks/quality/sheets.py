@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_gradient_magnitude, uniform_filter
 
-from benchmarks.quality_figures import Entry
-from benchmarks.quality_plan import Picture
+from benchmarks.quality.figures import Entry
+from benchmarks.quality.plan import Picture
 from dip_jax.report.comparison import comparison
 
 LIMIT = 400_000  # bytes of a sheet

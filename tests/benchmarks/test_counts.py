@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from benchmarks import arithmetic, speed_plan, speed_report
-from benchmarks.ensemble_figures import mean_over_groups, ranking, stopped_by_mean
-from benchmarks.tables import table
+from benchmarks.common import arithmetic
+from benchmarks.common.tables import table
+from benchmarks.ensembles.figures import mean_over_groups, ranking, stopped_by_mean
+from benchmarks.speed import plan, report
 from dip_jax.networks.hourglass import Architecture
 from dip_jax.settings import build, tasks
 
 
 def test_the_published_denoising_network_needs_464_gigaoperations_at_512():
-    settings = build.fit_settings(speed_plan.configuration("denoise"))
+    settings = build.fit_settings(plan.configuration("denoise"))
     count = arithmetic.step_operations(settings.architecture, 32, 3, 512, 512)
     assert count / 1e9 == pytest.approx(464, abs=1)
 
@@ -24,7 +25,7 @@ def test_the_operations_of_a_small_network_by_hand():
 
 
 def test_the_configuration_of_a_trial_changes_channels_and_keeps_the_skips():
-    skips = {task: speed_plan.configuration(task, 16)["network"]["skip"] for task in tasks.TASKS}
+    skips = {task: plan.configuration(task, 16)["network"]["skip"] for task in tasks.TASKS}
     assert skips == {
         "denoise": (4,),
         "text_inpaint": (16,),
@@ -34,7 +35,7 @@ def test_the_configuration_of_a_trial_changes_channels_and_keeps_the_skips():
 
 
 def test_what_the_targets_speak_of_is_timed_first():
-    order = speed_plan.units(["denoise"], [128, 256, 512], [1, 8], "cpu")
+    order = plan.units(["denoise"], [128, 256, 512], [1, 8], "cpu")
     assert [(unit.size, unit.lanes) for unit in order[:2]] == [(256, 1), (512, 1)]
     assert len(order) == 6
     assert (order[-1].size, order[-1].lanes) == (512, 8)
@@ -49,8 +50,8 @@ def test_nothing_that_a_target_speaks_of_is_left_out():
         ),
         ("cuda", 512, ("dip_jax", "PyTorch channels_last TF32", "torch.compile TF32")),
     ):
-        found = speed_plan.variants(platform)
-        timed, left = speed_plan.chosen(found, speed_plan.Unit("denoise", size, 1), platform, False)
+        found = plan.variants(platform)
+        timed, left = plan.chosen(found, plan.Unit("denoise", size, 1), platform, False)
         assert set(names) <= {v.name for v in timed}
         assert {v.name for v in timed + left} == {v.name for v in found}
 
@@ -105,17 +106,17 @@ def test_targets_are_met_or_missed_by_the_median_and_never_left_out():
         result("torch.compile", 0.99),
         result("dip_jax", 1.0, size=512, error="no memory"),
     ]
-    lines = speed_report.cpu_targets(results, ["denoise"])
+    lines = report.cpu_targets(results, ["denoise"])
     assert [line.rsplit(": ", 1)[1] for line in lines[:2]] == ["**met**", "**missed**"]
     assert "1.31" in lines[0] and "0.99" in lines[1]
     assert len(lines) == 4 and all("not measured" in line for line in lines[2:])
-    assert speed_report.not_measured(results) == ["- dip_jax, no memory: denoise 512²"]
+    assert report.not_measured(results) == ["- dip_jax, no memory: denoise 512²"]
 
 
 def test_the_table_compares_with_the_fastest_pytorch():
     results = [result("dip_jax", 0.5), result("PyTorch", 2.0), result("torch.compile", 1.0)]
     rates = {"dip_jax": {"float32": 2e9}, "pytorch": {"float32": 4e9}}
-    rows = [line.split(" | ") for line in speed_report.speed_table(results, rates)[2:]]
+    rows = [line.split(" | ") for line in report.speed_table(results, rates)[2:]]
     assert [row[5] for row in rows] == ["2.00", "0.50", "1.00"]
     assert rows[0][7] == "50%"  # 2 GFLOP/s of 4
 
@@ -129,7 +130,7 @@ def test_gpu_targets_count_a_lane_step_of_eight_lanes():
         "float32": {"seconds": 9.0, "fit_seconds": 7.0, "steps": 1400, "psnr": 30.0},
         "bfloat16": {"seconds": 5.0, "fit_seconds": 3.0, "steps": 1400, "psnr": 29.8},
     }
-    lines = speed_report.gpu_targets(results, ["denoise"], stopped)
+    lines = report.gpu_targets(results, ["denoise"], stopped)
     assert "3.50" in lines[2] and lines[2].endswith("**met**")
     assert [line.rsplit(": ", 1)[-1].endswith("**met**") for line in lines[3:]] == [
         False,

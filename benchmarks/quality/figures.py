@@ -9,8 +9,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from benchmarks.ensemble_figures import psnr
-from benchmarks.quality_plan import Pixels
+from benchmarks.ensembles.figures import psnr
+from benchmarks.quality.plan import Pixels
 from dip_jax.forward import metrics
 
 Entry = dict[str, Any]

@@ -1,0 +1,1 @@
+"""How fast a step is, beside the same step in PyTorch."""
