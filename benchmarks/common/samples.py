@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from dip_jax.pictures import damage as pictures_damage
 from dip_jax.pictures import samples
-from dip_jax.pictures.damage import erase, gaussian_noise, holes_mask, missing_mask, text_mask
 from dip_jax.pictures.values import to_float
+from dip_jax.settings.tasks import defaults
 
 
 def damaged(
@@ -30,14 +31,7 @@ def damaged(
 
 def damage(config: Mapping[str, Any], clean: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """The damage of a clean picture `(h, w, c)` in [0, 1], as `damaged` gives it."""
-    how, size = config["damage"], clean.shape[:2]
+    how = config["damage"]
     rng = np.random.default_rng(how["seed"])
-    if config["task"] == "denoise":
-        return gaussian_noise(clean, how["sigma"], rng), None
-    if config["task"] == "text_inpaint":
-        fill = text_mask(size, rng)
-    elif config["task"] == "hole_fill":
-        fill = holes_mask(size, rng, how["share"])
-    else:
-        fill = missing_mask(size, rng, how["share"])
-    return erase(clean, fill, 0.0), fill
+    kind = defaults(config["task"])["degrade"]
+    return pictures_damage.damaged(clean, kind, rng, sigma=how["sigma"], share=how["share"])

@@ -19,6 +19,7 @@ from skimage import restoration
 from benchmarks.ensembles.figures import psnr
 from benchmarks.quality.figures import Entry, Images, entry, without_oracle
 from benchmarks.quality.plan import Config, Picture, Pixels
+from dip_jax.settings.tasks import task_of
 
 Parameters = dict[str, Any]
 
@@ -156,7 +157,7 @@ INPAINTING = (Method("biharmonic", biharmonic),)
 
 def methods(config: Config) -> tuple[Method, ...]:
     """Those of a task."""
-    return DENOISING if config["task"] == "denoise" else INPAINTING
+    return INPAINTING if task_of(config).fills else DENOISING
 
 
 def installed(method: Method) -> bool:

@@ -24,7 +24,7 @@ from dip_jax.forward import metrics
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.lanes.jobs import LaneJob, Restoration
 from dip_jax.lanes.loop import fit_lanes
-from dip_jax.settings import build
+from dip_jax.settings import build, tasks
 
 OUT, AVG, RESULT = "output", "average", "result"
 
@@ -96,7 +96,7 @@ def scoring(config: Config, size: tuple[int, int]) -> Score:
 
     def given(x: jax.Array, lane: Lane) -> jax.Array:
         known = lane.fit + lane.held
-        if config["task"] == "denoise":
+        if not tasks.task_of(config).fills:
             return x
         if not config["seamless"] or jax.default_backend() != "cpu":
             return jnp.where(known > 0, lane.y, x)

@@ -19,6 +19,7 @@ from benchmarks.quality.plan import SCALES, SUITES, Config, Picture, Suite
 from benchmarks.quality.sheets import sheet
 from dip_jax.files import write_atomically
 from dip_jax.settings.fields import parsed
+from dip_jax.settings.tasks import task_of
 
 Made = tuple[list[Entry], Images, dict[str, Any]]
 
@@ -202,7 +203,7 @@ class Run:
             **self.made_on(pictures + rows),
             "in_turns": any("times" in m["details"] for m in pictures + rows),
             "damage": damage_in_words(self.suite, config),
-            "masked": config["task"] != "denoise",
+            "masked": task_of(config).fills,
             "config": config,
             "changes": self.args.set,
             "samples": self.folder() is None,

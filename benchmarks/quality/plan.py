@@ -207,7 +207,7 @@ def file_picture(path: Path, config: Config, side: int | None, polarity: str) ->
     full = to_float(reading.read(path).pixels)
     clean = reduced(full, side)
     masks = [p for p in path.parent.glob(f"{path.stem}_mask.*") if p.suffix.lower() != ".json"]
-    if config["task"] == "denoise" or not masks:
+    if not tasks.task_of(config).fills or not masks:
         return Picture(path.stem, clean, *damage(config, clean))
     fill = read_mask(masks[0], full.shape[:2], polarity)
     covered = reduced(fill[..., None].astype(np.float32), side, Image.Resampling.BOX)[..., 0]

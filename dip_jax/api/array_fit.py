@@ -58,7 +58,7 @@ class ArrayFit:
 
     def _options(self) -> dict[str, Any]:
         """What of the configuration an array has."""
-        without = OF_FILES if self.task != "denoise" else (*OF_FILES, *OF_MASKS, "seamless")
+        without = OF_FILES if tasks.TASKS[self.task].fills else (*OF_FILES, *OF_MASKS, "seamless")
         return {name: value for name, value in self.config.items() if name not in without}
 
     def run(
@@ -150,7 +150,7 @@ def prepare(
     Raises:
         InputError: if anything given cannot be used.
     """
-    if mask is None and task != "denoise":
+    if mask is None and tasks.TASKS[task].fills:
         raise InputError(
             "the mask is None; expected an array, true where the image is to be filled: was its "
             "file found?"

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from dip_jax import __version__
 from dip_jax.cli import startup
+from dip_jax.settings.tasks import TASKS
 
 EXIT_CODES = """exit codes:
   0    done
@@ -110,7 +111,7 @@ def make_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         command.set_defaults(task=task)
-        _add_files(command, masked=task != "denoise")
+        _add_files(command, masked=TASKS[task].fills)
         _add_fit(command)
         _add_rest(command)
     return parser

@@ -90,7 +90,7 @@ def _restore(
     check_output(output, pages)
     if arguments.report is not None:
         return _with_report(arguments, changes, output, pages, progress, stopping)
-    if output.suffix.lower() in (".jpg", ".jpeg") and arguments.task != "denoise":
+    if output.suffix.lower() in (".jpg", ".jpeg") and tasks.TASKS[arguments.task].fills:
         progress.message("JPEG loses something, known pixels too: .png or .tif would not")
     fits = _fits(arguments, changes, pages)
     restored: list[np.ndarray] = []
@@ -147,7 +147,7 @@ def _prepared(
     pages: int,
 ) -> ArrayFit:
     mask = None
-    if arguments.task != "denoise":
+    if tasks.TASKS[arguments.task].fills:
         which = page_beside("the mask", arguments.mask, number, pages)
         mask = read_mask(arguments.mask, page.pixels.shape[:2], arguments.mask_polarity, page=which)
     return prepare(
@@ -186,7 +186,7 @@ def _with_report(
         "seed": arguments.seed,
         "seeds": arguments.seeds,
     }
-    if arguments.task != "denoise":
+    if tasks.TASKS[arguments.task].fills:
         given |= {
             "mask": os.fspath(arguments.mask),
             "mask_polarity": arguments.mask_polarity,

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from dip_jax.errors import InputError
+from dip_jax.pictures.masks import check_mask
 
 _SENTENCES = (
     "The lamp on the landing was still burning when the last guests went home.",
@@ -175,6 +176,37 @@ def erase(x: NDArray[np.float32], fill: NDArray[np.bool_], value: ArrayLike) -> 
     y = x.copy()
     y[fill] = colour
     return y
+
+
+def damaged(
+    x: NDArray[np.float32], kind: str, rng: np.random.Generator, *, sigma: float, share: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
+    """An image with damage of a kind, as the tasks' samples suffer it.
+
+    Burnt-in text is white, pixels that are lost otherwise are black.
+
+    Args:
+        x: `(h, w, c)` in [0, 1].
+        kind: "noise", "text", "holes" or "missing".
+        rng: of the damage.
+        sigma: of "noise", of 255.
+        share: of the pixels that "holes" and "missing" take.
+
+    Returns:
+        The damaged image, and `(h, w)` True where it is to be filled; None where all is known.
+
+    Raises:
+        InputError: if the drawn mask fills nothing or everything, or a value is out of its range.
+    """
+    if kind == "noise":
+        return gaussian_noise(x, sigma, rng), None
+    size = x.shape[:2]
+    if kind == "text":
+        fill = text_mask(size, rng)
+    else:
+        fill = (holes_mask if kind == "holes" else missing_mask)(size, rng, share)
+    check_mask(fill, "the drawn mask")
+    return erase(x, fill, 1.0 if kind == "text" else 0.0), fill
 
 
 def _checked_shape(shape: tuple[int, int]) -> tuple[int, int]:

@@ -12,16 +12,13 @@ import numpy as np
 from dip_jax.errors import InputError
 from dip_jax.forward.observation import observe
 from dip_jax.pictures import reading, samples
-from dip_jax.pictures.damage import erase, gaussian_noise, holes_mask, missing_mask, text_mask
-from dip_jax.pictures.masks import check_mask, read_mask
+from dip_jax.pictures.damage import damaged
+from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import count_pages
 from dip_jax.pictures.values import from_float, to_float
 from dip_jax.settings import estimates
-from dip_jax.settings.tasks import Config
-
-# How a degraded sample looks where its pixels are lost: burnt-in text is white, the rest is black.
-_ERASED = {"text": 1.0, "holes": 0.0, "missing": 0.0}
+from dip_jax.settings.tasks import Config, task_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +56,7 @@ def check_files(config: Config) -> None:
                 f"config.{option} is {config[option]!r}, which is not UTF-8; expected a name that "
                 "a report can hold: rename the file"
             ) from None
-    if config["mask"] and config["task"] == "denoise":
+    if config["mask"] and not task_of(config).fills:
         raise InputError(
             "config.mask is given, but denoising takes none: use text_inpaint, hole_fill or "
             "reconstruct, or leave it out"
@@ -79,7 +76,7 @@ def prepare(config: Config) -> Job:
         InputError: if a file or a combination of options cannot be used.
     """
     check_files(config)
-    masked = config["task"] != "denoise"
+    masked = task_of(config).fills
     own = bool(config["image"])
     data_range = config["data_range"] or None
     if data_range and not own:
@@ -103,8 +100,9 @@ def prepare(config: Config) -> Job:
             f"{name} has NaN or infinite values and cannot serve as the clean picture of an "
             "experiment: say --config.degrade=none, or give a mask"
         )
-    rng = np.random.default_rng(config["damage"]["seed"])
-    y, fill = _damage(config, x, rng)
+    how = config["damage"]
+    rng = np.random.default_rng(how["seed"])
+    y, fill = damaged(x, config["degrade"], rng, sigma=how["sigma"], share=how["share"])
     if masked and fill is None:
         raise InputError(
             f"config.degrade is 'noise', but {config['task']} fills unknown pixels: use text, "
@@ -177,20 +175,6 @@ def _already_damaged(config: Config, name: str, picture: Picture, y, masked: boo
 
 def _size(x: np.ndarray) -> str:
     return f"{x.shape[1]} x {x.shape[0]} pixels with {x.shape[2]} channels"
-
-
-def _damage(config: Config, x: np.ndarray, rng: np.random.Generator):
-    kind, damage = config["degrade"], config["damage"]
-    if kind == "noise":
-        return gaussian_noise(x, damage["sigma"], rng), None
-    if kind == "text":
-        fill = text_mask(x.shape[:2], rng)
-    elif kind == "holes":
-        fill = holes_mask(x.shape[:2], rng, damage["share"])
-    else:
-        fill = missing_mask(x.shape[:2], rng, damage["share"])
-    check_mask(fill, "the drawn mask")
-    return erase(x, fill, _ERASED[kind]), fill
 
 
 def remarks(job: Job, config: Config, not_finite: int) -> list[str]:

@@ -24,7 +24,7 @@ from dip_jax.pictures.values import to_float
 from dip_jax.report import records
 from dip_jax.report.comparison import comparison, write_picture
 from dip_jax.run.inputs import Job
-from dip_jax.settings.tasks import Config
+from dip_jax.settings.tasks import Config, task_of
 
 
 def write_results(
@@ -146,7 +146,14 @@ def write_results(
         "restored": f"restored{suffix}",
         "fingerprint": mark,
     }
-    write_report(folder / "report.html", panels=panels, rows=rows, summary=summary, command=command)
+    write_report(
+        folder / "report.html",
+        panels=panels,
+        rows=rows,
+        summary=summary,
+        command=command,
+        done=task_of(config).done,
+    )
     records.write_json(folder / "summary.json", summary)  # last: it says that all is there
     return summary
 

@@ -21,7 +21,7 @@ from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes.memory import device_bytes, lane_bytes
 from dip_jax.networks.hourglass import Architecture
-from dip_jax.settings import build
+from dip_jax.settings import build, tasks
 
 # Seconds of a step over those of its arithmetic at the speed of a matrix product. On two CPU cores,
 # the four task networks took 2.3 to 3.2 with 32 channels (once 6.5), and 0.8 to 1.2 with 128, whose
@@ -219,7 +219,7 @@ def advice(
 
 def correlation_hint(config: Mapping[str, Any], observation: Observation, how: str) -> str | None:
     """A word on the other criterion, where the noise to be removed seems to be correlated."""
-    if config["task"] != "denoise" or config["stop"]["criterion"] != "heldout":
+    if tasks.task_of(config).fills or config["stop"]["criterion"] != "heldout":
         return None
     sign = sign_of_correlation(with_gaps(observation))
     return sign and (

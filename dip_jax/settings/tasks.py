@@ -7,6 +7,7 @@ tuples with one entry for every scale, or a single entry that serves all of them
 """
 
 import copy
+import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -76,57 +77,100 @@ _PUBLISHED = {
     "refine": False,
 }
 
-_TASKS: dict[str, dict[str, Any]] = {
-    "denoise": {
-        "": {
-            "degrade": "noise",
-            "sample": {"name": "chelsea"},
-            "input": {"noise": 1 / 30},
-            "num_steps": 2400,
-        },
-        "quick": {"sample": {"side": 128}, "num_steps": 500},
-        "paper": {**_PUBLISHED, "num_steps": 3000},
-    },
-    "text_inpaint": {
-        "": {
-            "degrade": "text",
-            "sample": {"name": "astronaut", "side": 256},
-            "network": {"skip": (32,), "upsampling": ("nearest",)},
-        },
-        "quick": {"sample": {"side": 128}, "num_steps": 500},
-        "paper": {
-            **_PUBLISHED,
-            "network": {"down": (128,), "up": (128,), "skip": (128,)},
-            "num_steps": 6001,
-        },
-    },
-    "hole_fill": {
-        "": {
-            "degrade": "holes",
-            "damage": {"share": 0.1},
-            "network": {"skip": (0,), "upsampling": ("nearest",)},
-            "input": {"kind": "meshgrid", "depth": 2},
-            # Inside holes the outputs drift, and no known pixel tells: the mean of all of them.
-            "average_share": 0.5,
-            "stop": {"only_avg": True},
-            "num_steps": 600,
-        },
-        "quick": {"sample": {"side": 128}, "num_steps": 500},
-        "paper": {
-            **_PUBLISHED,
-            "average_share": 0.0,
-            "stop": {"patience": 0, "only_avg": False},
-            "num_steps": 5001,
-        },
-    },
-    "reconstruct": {
-        "": {"degrade": "missing", "num_steps": 2400},
-        "quick": {"sample": {"side": 128}, "num_steps": 500},
-        "paper": {**_PUBLISHED, "learning_rate": 0.001, "num_steps": 11000},
-    },
-}
 
-TASKS = tuple(_TASKS)
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A task: what it asks of a person, and what it sets.
+
+    Attributes:
+        name: in configurations, and of its file in `configs`.
+        fills: whether it fills unknown values, and so takes a mask; else all are known, and noisy.
+        done: what has been done to a picture, as the title of its report begins.
+        settings: by preset, what differs from the fields above; the other presets stand on "".
+    """
+
+    name: str
+    fills: bool
+    done: str
+    settings: Mapping[str, Config]
+
+
+_ALL = (
+    Task(
+        "denoise",
+        fills=False,
+        done="Noise removed from",
+        settings={
+            "": {
+                "degrade": "noise",
+                "sample": {"name": "chelsea"},
+                "input": {"noise": 1 / 30},
+                "num_steps": 2400,
+            },
+            "quick": {"sample": {"side": 128}, "num_steps": 500},
+            "paper": {**_PUBLISHED, "num_steps": 3000},
+        },
+    ),
+    Task(
+        "text_inpaint",
+        fills=True,
+        done="Text removed from",
+        settings={
+            "": {
+                "degrade": "text",
+                "sample": {"name": "astronaut", "side": 256},
+                "network": {"skip": (32,), "upsampling": ("nearest",)},
+            },
+            "quick": {"sample": {"side": 128}, "num_steps": 500},
+            "paper": {
+                **_PUBLISHED,
+                "network": {"down": (128,), "up": (128,), "skip": (128,)},
+                "num_steps": 6001,
+            },
+        },
+    ),
+    Task(
+        "hole_fill",
+        fills=True,
+        done="Holes filled in",
+        settings={
+            "": {
+                "degrade": "holes",
+                "damage": {"share": 0.1},
+                "network": {"skip": (0,), "upsampling": ("nearest",)},
+                "input": {"kind": "meshgrid", "depth": 2},
+                # Inside holes the outputs drift, and no known pixel tells: the mean of all of them.
+                "average_share": 0.5,
+                "stop": {"only_avg": True},
+                "num_steps": 600,
+            },
+            "quick": {"sample": {"side": 128}, "num_steps": 500},
+            "paper": {
+                **_PUBLISHED,
+                "average_share": 0.0,
+                "stop": {"patience": 0, "only_avg": False},
+                "num_steps": 5001,
+            },
+        },
+    ),
+    Task(
+        "reconstruct",
+        fills=True,
+        done="Missing pixels rebuilt in",
+        settings={
+            "": {"degrade": "missing", "num_steps": 2400},
+            "quick": {"sample": {"side": 128}, "num_steps": 500},
+            "paper": {**_PUBLISHED, "learning_rate": 0.001, "num_steps": 11000},
+        },
+    ),
+)
+
+TASKS = {task.name: task for task in _ALL}
+
+
+def task_of(config: Config) -> Task:
+    """The task that a configuration is of."""
+    return TASKS[config["task"]]
 
 
 def defaults(task: str, preset: str = "") -> dict[str, Any]:
@@ -139,7 +183,7 @@ def defaults(task: str, preset: str = "") -> dict[str, Any]:
     Raises:
         InputError: if either is unknown.
     """
-    if task not in _TASKS:
+    if task not in TASKS:
         raise InputError(f"task {task!r} is unknown, expected one of {', '.join(TASKS)}")
     if preset not in PRESETS:
         raise InputError(
@@ -147,8 +191,8 @@ def defaults(task: str, preset: str = "") -> dict[str, Any]:
             f"configs/{task}.py or configs/{task}.py:{PRESETS[1]}"
         )
     config = _merge(copy.deepcopy(_BASE), {"task": task, "preset": preset})
-    config = _merge(config, _TASKS[task][""])
-    return _merge(config, _TASKS[task][preset]) if preset else config
+    config = _merge(config, TASKS[task].settings[""])
+    return _merge(config, TASKS[task].settings[preset]) if preset else config
 
 
 def as_options(message: str) -> str:

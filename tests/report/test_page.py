@@ -243,7 +243,10 @@ def test_a_larger_picture_is_reduced_and_this_is_said() -> None:
 
 
 def test_the_page_says_what_the_summary_says() -> None:
-    text = page(command=["python", "-m", "dip_jax.main", "--config.image=my photo.png"]).text
+    text = page(
+        done="Holes filled in",
+        command=["python", "-m", "dip_jax.main", "--config.image=my photo.png"],
+    ).text
     for part in (
         "Holes filled in coffee.png",
         "stopped by itself after 1,234 steps",
@@ -286,7 +289,7 @@ def test_several_seeds_have_a_table_and_their_uncertainty_a_scale() -> None:
 
 
 def test_without_a_clean_picture_nothing_is_said_of_one() -> None:
-    found = page(**CASES["no clean picture"])
+    found = page(**CASES["no clean picture"], done="Noise removed from")
     assert "Noise removed from coffee.png" in found.text
     assert "28.20 dB PSNR of the network on held-out pixels" in found.text
     assert "psnr_true" not in found.text and "oracle" not in found.text
@@ -294,21 +297,21 @@ def test_without_a_clean_picture_nothing_is_said_of_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "words"),
+    ("filled_share", "words"),
     [
         (
-            "denoise",
+            None,
             "It was refined by what filters without training make of the degraded picture (non-",
         ),
         (
-            "hole_fill",
+            0.1,
             "It was refined by what filters without training make of the known pixels (Wiener, "
             "non-local Bayes).",
         ),
     ],
 )
-def test_that_a_result_is_refined_is_told(task: str, words: str) -> None:
-    found = page(summary=summary(task=task, refined=True))
+def test_that_a_result_is_refined_is_told(filled_share: float | None, words: str) -> None:
+    found = page(summary=summary(filled_share=filled_share, refined=True))
     assert words in found.text
     assert "refined by" not in page(summary=summary(refined=False)).text
 

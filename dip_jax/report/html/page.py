@@ -25,12 +25,6 @@ from dip_jax.report.html.gallery import gallery, viewer
 from dip_jax.report.html.markup import Child, document, tag
 from dip_jax.report.style import ORACLE_COLOUR, REFERENCES
 
-_DONE = {
-    "denoise": "Noise removed from",
-    "text_inpaint": "Text removed from",
-    "hole_fill": "Holes filled in",
-    "reconstruct": "Missing pixels rebuilt in",
-}
 _CHOSEN_BY = {
     "heldout": "by its PSNR on held-out pixels",
     "wmv": "where the outputs were calmest (ES-WMV)",
@@ -45,6 +39,7 @@ def report_html(
     rows: Sequence[Mapping[str, Any]],
     summary: Mapping[str, Any],
     command: Sequence[str] = (),
+    done: str = "",
 ) -> str:
     """The report of one run as HTML.
 
@@ -55,6 +50,7 @@ def report_html(
         rows: of `metrics.jsonl`; they may be none.
         summary: as in `summary.json`. What is missing is left out.
         command: the arguments of the command line that was run; none leaves it out.
+        done: what was done to the picture, as the title begins, such as "Noise removed from".
 
     Raises:
         InputError: fewer than two panels, or images that are of another shape or differ in size.
@@ -67,7 +63,7 @@ def report_html(
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; "
         f"script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
     )
-    heading = _heading(summary)
+    heading = _heading(summary, done)
     h, w = np.asarray(panels[0][1]).shape[:2]
     drawn = curves(rows, summary)
     main = tag(
@@ -102,9 +98,10 @@ def write_report(
     rows: Sequence[Mapping[str, Any]],
     summary: Mapping[str, Any],
     command: Sequence[str] = (),
+    done: str = "",
 ) -> None:
     """Write `report_html` to `path`, all of it or nothing."""
-    html = report_html(panels=panels, rows=rows, summary=summary, command=command)
+    html = report_html(panels=panels, rows=rows, summary=summary, command=command, done=done)
     write_bytes(path, html.encode())
 
 
@@ -141,11 +138,10 @@ def _section(title: str, children: Sequence[Element]) -> Element | None:
     return tag("section", tag("h2", title), children) if children else None
 
 
-def _heading(summary: Mapping[str, Any]) -> str:
+def _heading(summary: Mapping[str, Any], done: str) -> str:
     name = PurePath(str(summary.get("image") or "picture")).name
     name += f", page {summary['page']}" if summary.get("page") else ""
-    task = summary.get("task")
-    return f"{_DONE[task]} {name}" if task in _DONE else f"{name} restored"
+    return f"{done} {name}" if done else f"{name} restored"
 
 
 def _ending(summary: Mapping[str, Any]) -> str:
@@ -169,7 +165,7 @@ def _ending(summary: Mapping[str, Any]) -> str:
         text += f" The image of step {chosen:,} was chosen, {how}."
     if summary.get("refined"):
         of, names = "the known pixels", "Wiener, non-local Bayes"
-        if summary.get("task") == "denoise":
+        if summary.get("filled_share") is None:
             of, names = "the degraded picture", f"non-local means, {names}"
         whose = "Each of them" if seeds > 1 else "It"
         text += f" {whose} was refined by what filters without training make of {of} ({names})."
