@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from dip_jax.finish import composite, nonlocal_bayes, wiener
-from dip_jax.forward.observation import Observation, masked_mse
+from dip_jax.forward.data_term import masked_mse
+from dip_jax.forward.observation import Observation
 
 Image = Float[np.ndarray, "h w c"]
 Known = Bool[np.ndarray, "h w k"]

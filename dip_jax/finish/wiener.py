@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dip_jax.forward.observation import masked_mse
+from dip_jax.forward.data_term import masked_mse
 
 _BLOCK = 8
 _GRIDS = np.array([(i, j) for i in range(_BLOCK) for j in range(_BLOCK)])  # all of them

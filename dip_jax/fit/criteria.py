@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from dip_jax.fit.lane import Lane
+from dip_jax.forward.data_term import residual
 
 Carry = Any
 Pair = tuple[Float[Array, ""], Float[Array, ""]]
@@ -107,8 +108,8 @@ def heldout(*, patience: int, doubt: float = 2.0, only_avg: bool = False) -> Cri
         held, y = view.lane.held, view.lane.y
         pixel = jnp.max(held, axis=2)  # the values of one pixel err together
         values = jnp.sum(held * jnp.ones_like(y), axis=2) + (1 - pixel)
-        out = jnp.sum(held * jnp.square(view.x_out - y), axis=2) / values
-        difference = out - jnp.sum(held * jnp.square(view.x_avg - y), axis=2) / values
+        out = jnp.sum(held * jnp.square(residual(view.x_out, y)), axis=2) / values
+        difference = out - jnp.sum(held * jnp.square(residual(view.x_avg, y)), axis=2) / values
         n = jnp.maximum(jnp.sum(pixel), 1)
         mean = jnp.sum(difference) / n
         spread = jnp.sum(pixel * jnp.square(difference - mean)) / n

@@ -4,7 +4,7 @@
 is in `LaneState`, what stays is in `Lane`.
 
 The step is the one of Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior", CVPR 2018: Adam on the data
-term `E(θ) = mean (f(θ, z + s·n) − y)²` over the fitted values, with fresh normal noise n in every
+term `E(θ) = mean (A f(θ, z + s·n) − y)²` over the fitted values, with fresh normal noise n in every
 step, and a moving average of the outputs. The exponential average corrects its bias towards the
 first outputs as Adam does (Kingma, Ba, "Adam", ICLR 2015, section 3), so it may be a long one. It
 can also grow with the number of steps, which is the polynomial-decay averaging of Shamir, Zhang,
@@ -34,7 +34,7 @@ from dip_jax.fit.state import (
     StepInfo,
 )
 from dip_jax.forward import metrics
-from dip_jax.forward.observation import masked_mse
+from dip_jax.forward.data_term import data_term
 from dip_jax.networks.network import Network
 
 Tree = TypeVar("Tree")
@@ -62,7 +62,7 @@ def train_step(
 
     def scaled(params):
         x_out = network.apply(params, z)
-        loss = masked_mse(x_out, lane.y, lane.fit)
+        loss = data_term(x_out, lane.y, lane.fit)
         return scale * loss, (loss, x_out)
 
     (_, (loss, x_out)), gradient = jax.value_and_grad(scaled, has_aux=True)(state.params)
@@ -141,12 +141,13 @@ def _is_healthy(loss, loss_avg, jump: float):
 def _measure(loss, x_out, x_avg, lane: Lane) -> StepInfo:
     known = lane.fit + lane.held
 
-    def both(reference, mask):
-        return metrics.psnr(x_out, reference, mask), metrics.psnr(x_avg, reference, mask)
+    def both(psnr, reference, mask):
+        return psnr(x_out, reference, mask), psnr(x_avg, reference, mask)
 
     nothing = (jnp.float32(jnp.nan), jnp.float32(jnp.nan))
-    true = nothing if lane.true is None else both(lane.true, lane.inside)
-    return StepInfo(loss, *both(lane.y, lane.held), *true, *both(lane.y, known))
+    true = nothing if lane.true is None else both(metrics.psnr, lane.true, lane.inside)
+    held = both(metrics.psnr_observed, lane.y, lane.held)
+    return StepInfo(loss, *held, *true, *both(metrics.psnr_observed, lane.y, known))
 
 
 def _judge(state: LaneState, lane: Lane, info: StepInfo, x_out, x_avg, criterion: Criterion):

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dip_jax.forward.observation import masked_mse
+from dip_jax.forward import data_term
+from dip_jax.forward.data_term import masked_mse
 
 
 def psnr(
@@ -22,6 +23,13 @@ def psnr(
     Infinite where the images are equal, NaN where the mask is empty.
     """
     return -10 * jnp.log10(masked_mse(x, y, mask))
+
+
+def psnr_observed(
+    x: Float[Array, "h w c"], y: Float[Array, "h w c"], mask: Float[Array, "h w k"]
+) -> Float[Array, ""]:
+    """The PSNR in dB of what would have been measured of `x`, against `y`, where `mask` is 1."""
+    return psnr(data_term.measured(x), y, mask)
 
 
 def ssim(
@@ -61,5 +69,5 @@ def ssim_observed(
     known: Float[Array, "h w k"],
     inside: Float[Array, "h w 1"] | None = None,
 ) -> Float[Array, ""]:
-    """The SSIM of an image and the degraded one, both with their unknown values set to 0."""
-    return ssim(known * x, known * y, inside)
+    """The SSIM of what would have been measured of an image and of `y`, unknown values set to 0."""
+    return ssim(known * data_term.measured(x), known * y, inside)

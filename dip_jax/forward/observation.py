@@ -1,9 +1,9 @@
 """What was observed of a picture: `y`, and which of its values are known.
 
 Images are `(h, w, c)` float32 in [0, 1]. `known` is 1 where a value of `y` was observed and 0 where
-it was not, `(h, w, 1)` or `(h, w, c)`. The data term of the method is the mean of `(f(θ, z) − y)²`
-over the known values; everything that a fit leaves out of it, the padding, the damage and the
-held-out values, is simply not known to it.
+it was not, `(h, w, 1)` or `(h, w, c)`. The data term (`data_term`) is a mean over the known values;
+everything that a fit leaves out of it, the padding, the damage and the held-out values, is simply
+not known to it.
 """
 
 from typing import NamedTuple
@@ -96,14 +96,3 @@ def hold_out(
     threshold = jnp.sort(score)[wanted - 1]
     held = (score <= threshold).reshape(known.shape) & (known > 0)
     return jnp.where(held, 0.0, known), held.astype(known.dtype)
-
-
-def masked_mse(
-    x: Float[Array, "h w c"], y: Float[Array, "h w c"], mask: Float[Array, "h w k"]
-) -> Float[Array, ""]:
-    """The mean of `(x − y)²` over the values where `mask` is 1; NaN if there are none.
-
-    This is the data term `E(θ)` for `x = f(θ, z)`.
-    """
-    values = x.shape[2] / mask.shape[2]
-    return jnp.sum(mask * jnp.square(x - y)) / (jnp.sum(mask) * values)

@@ -425,8 +425,8 @@ class _Loop:
         ssims = self._measure(lane, best.x_out, best.x_avg)
         for name, x in (("out", best.x_out), ("avg", best.x_avg)):
             psnrs = {
-                "psnr_heldout": metrics.psnr(x, lane.y, lane.held),
-                "psnr_observed": metrics.psnr(x, lane.y, lane.fit + lane.held),
+                "psnr_heldout": metrics.psnr_observed(x, lane.y, lane.held),
+                "psnr_observed": metrics.psnr_observed(x, lane.y, lane.fit + lane.held),
             }
             if lane.true is not None:
                 psnrs["psnr_true"] = metrics.psnr(x, lane.true, lane.inside)

@@ -15,7 +15,8 @@ from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.state import AVG, DIVERGED, RUNNING, STOPPED
 from dip_jax.fit.step import _average, _loss_scale, _select
-from dip_jax.forward.observation import masked_mse, observe
+from dip_jax.forward.data_term import masked_mse
+from dip_jax.forward.observation import observe
 from dip_jax.networks.hourglass import Architecture, hourglass
 
 SMALL = Architecture(

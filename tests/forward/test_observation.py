@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax.forward.observation import hold_out, masked_mse, observe, pad
+from dip_jax.forward.observation import hold_out, observe, pad
 
 
 def known_with_hole(h=40, w=30, channels=1):
@@ -54,21 +54,6 @@ def test_other_keys_hold_out_other_pixels():
     known = known_with_hole()
     first, second = (hold_out(jax.random.key(i), known, 0.1)[1] for i in range(2))
     assert (first != second).any()
-
-
-def test_masked_mse_counts_known_values_only():
-    x = jnp.zeros((2, 2, 3))
-    y = jnp.stack([jnp.full((2, 3), 2.0), jnp.full((2, 3), 100.0)])
-    mask = jnp.asarray([[[1.0], [1.0]], [[0.0], [0.0]]])
-    assert masked_mse(x, y, mask) == 4
-    assert masked_mse(x, y, jnp.broadcast_to(mask, y.shape)) == 4
-
-
-def test_the_unknown_has_no_gradient():
-    x, y = jnp.ones((4, 4, 3)), jnp.zeros((4, 4, 3))
-    mask = jnp.zeros((4, 4, 1)).at[:2].set(1)
-    gradient = jax.grad(masked_mse)(x, y, mask)
-    assert (gradient[:2] != 0).all() and (gradient[2:] == 0).all()
 
 
 def test_values_that_are_not_finite_are_unknown():
