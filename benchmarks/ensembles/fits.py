@@ -24,7 +24,7 @@ from dip_jax.finish.ensemble import shown
 from dip_jax.fit import criteria
 from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, hold_out, observe
-from dip_jax.lanes.loop import restore
+from dip_jax.lanes.seeds import restore
 from dip_jax.lanes.slots import Slots
 from dip_jax.settings import build, tasks
 

@@ -17,7 +17,7 @@ from dip_jax.errors import FitError, InputError
 from dip_jax.finish.ensemble import figures_of_means, is_refined, members, uncertainty
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.lanes.jobs import Log, check_size
-from dip_jax.lanes.loop import restore
+from dip_jax.lanes.seeds import restore
 from dip_jax.pictures.arrays import Layout, read_array, read_mask_array
 from dip_jax.pictures.masks import check_mask
 from dip_jax.pictures.values import DataRange

@@ -82,3 +82,24 @@ def _machine_bytes() -> int | None:
     with contextlib.suppress(OSError, ValueError):  # a container may be given less
         found = min(found, int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return found
+
+
+# The convolutions of lanes side by side are unrolled: more lanes compile longer, and a lane of 8 of
+# 512×512 pixels takes hardly less time than one of 4.
+_MOST_AT_ONCE = 8
+
+
+def lanes_that_fit(settings: FitSettings, fit: Fit, lane: Lane, device: jax.Device) -> int:
+    """How many lanes like this one the memory of a device holds, from 1 to 8.
+
+    Args:
+        settings: the hyper-parameters.
+        fit: the fit.
+        lane: the lane, or its shapes.
+        device: the device; one whose memory is not known holds one.
+    """
+    available = device_bytes(device)
+    if available is None:
+        return 1
+    fitting = int(0.8 * available / lane_bytes(settings, fit, lane))
+    return max(1, min(_MOST_AT_ONCE, fitting))

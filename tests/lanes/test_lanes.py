@@ -15,11 +15,12 @@ from checkout import ROOT
 from dip_jax.errors import InputError
 from dip_jax.fit.fitting import make_chunk, make_fit
 from dip_jax.forward.observation import observe
-from dip_jax.lanes import loop
+from dip_jax.lanes import memory
 from dip_jax.lanes.checkpoints import Checkpoints
 from dip_jax.lanes.jobs import LaneJob
-from dip_jax.lanes.loop import fit_lanes, restore
+from dip_jax.lanes.loop import fit_lanes
 from dip_jax.lanes.memory import lane_bytes
+from dip_jax.lanes.seeds import restore
 from dip_jax.lanes.slots import Slots
 from dip_jax.pictures import samples
 from dip_jax.pictures.values import to_float
@@ -269,11 +270,11 @@ def test_the_number_of_lanes_follows_from_the_memory(monkeypatch):
     fit = make_fit(settings, criterion, 3)
     lane = fit.make_lane(jax.random.key(0), seen, clean)
     one = lane_bytes(settings, fit, lane)
-    running = loop._Loop(settings, criterion, 1, 1, 0, 1, "auto", lambda text: None)
-    running.use(fit, 0)
+    asked = []
     for available, wanted in ((one * 5.1 / 0.8, 5), (one * 50, 8), (one / 2, 1), (None, 1)):
-        monkeypatch.setattr(loop, "device_bytes", lambda device, n=available: n)
-        assert running._that_fit(lane, jax.devices()[0]) == wanted
+        monkeypatch.setattr(memory, "device_bytes", lambda d, n=available: asked.append(d) or n)
+        assert memory.lanes_that_fit(settings, fit, lane, jax.devices()[0]) == wanted
+    assert len(asked) == 4
 
 
 _ON_EIGHT = """

@@ -14,7 +14,7 @@ import pytest
 import dip_jax
 from dip_jax.forward.observation import observe
 from dip_jax.lanes import programs
-from dip_jax.lanes.loop import restore
+from dip_jax.lanes.seeds import restore
 from dip_jax.settings import build, tasks
 
 

@@ -1,0 +1,236 @@
+"""A lane while it is fitted: begun, looked at after every chunk of steps, ended.
+
+What a lane is fitted to and its state are on the device; here is what the host knows of it.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from dip_jax.errors import InputError
+from dip_jax.fit.fitting import Fit
+from dip_jax.fit.hyperparameters import FitSettings
+from dip_jax.fit.lane import Lane
+from dip_jax.fit.state import AVG, RUNNING, LaneState
+from dip_jax.lanes import figures, programs
+from dip_jax.lanes.jobs import LaneJob, Log, Restoration, Row, check_size, fingerprint
+from dip_jax.lanes.slots import Advance
+
+
+class Schedule(NamedTuple):
+    """After how many steps what is done.
+
+    Attributes:
+        num_steps: the largest number of steps.
+        log_every: steps between two logs.
+        preview_every: steps between two previews; 0 for none.
+        checkpoint_every: steps between two checkpoints.
+    """
+
+    num_steps: int
+    log_every: int
+    preview_every: int
+    checkpoint_every: int
+
+    def after(self, step: int) -> int:
+        """The next step at which there is something to do."""
+        every = (self.log_every, self.preview_every, self.checkpoint_every)
+        return min(self.num_steps, *((step // n + 1) * n for n in every if n))
+
+
+class Programs(NamedTuple):
+    """The compiled functions that every lane of one shape needs, besides its steps."""
+
+    make_lane: Callable[..., Lane]
+    init: Callable[[Array, Lane], LaneState]
+    ssims: figures.Ssims
+
+
+def programs_of(fit: Fit) -> Programs:
+    """Those of a fit."""
+    return Programs(
+        make_lane=jax.jit(fit.make_lane),
+        init=programs.kept(jax.jit(fit.init), fit.label and f"init {fit.label}"),
+        ssims=programs.kept(jax.jit(figures.ssims), "ssims"),
+    )
+
+
+@dataclasses.dataclass
+class Running:
+    """What the host knows of a lane.
+
+    Attributes:
+        job: what was asked.
+        mark: the fingerprint of its picture.
+        step: steps made.
+        first_step: steps that earlier sessions had made.
+        seconds: its share of the time, all sessions together.
+        begin: when it began, by `time.perf_counter`.
+        first_seconds: from then to the end of its first step.
+        first_share: what it counts of that as its own.
+        this_session: its share of the time of this session.
+    """
+
+    job: LaneJob
+    mark: str
+    step: int
+    first_step: int
+    seconds: float
+    begin: float
+    first_seconds: float | None = None
+    first_share: float = 0.0
+    this_session: float = 0.0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Of the picture, without padding."""
+        h, w, _ = self.job.observation.y.shape
+        return h, w
+
+    def until(self, schedule: Schedule) -> int:
+        """The step that its next chunk ends at: the first alone, so that its time is known."""
+        return self.step + 1 if self.step == self.first_step else schedule.after(self.step)
+
+    def spend(self, seconds: float) -> None:
+        """Counts time as spent on it."""
+        self.seconds += seconds
+        self.this_session += seconds
+
+
+def begun(
+    job: LaneJob, settings: FitSettings, made: Programs, begin: float
+) -> tuple[Running, Lane, LaneState]:
+    """A lane made ready: from its checkpoint, if there is one.
+
+    Args:
+        job: what is asked.
+        settings: the hyper-parameters.
+        made: the programs of its shape.
+        begin: when it began, by `time.perf_counter`.
+
+    Raises:
+        InputError: if the picture is too small for the network, too little of it is known, or the
+            checkpoint belongs to another picture.
+    """
+    h, w, _ = job.observation.y.shape
+    check_size(h, w, settings)
+    mark = fingerprint(job.observation, job.clean)
+    lane_key, state_key = jax.random.split(jax.random.key(job.seed))
+    lane = made.make_lane(lane_key, job.observation, job.clean)
+    if not float(jnp.sum(lane.fit)):
+        raise InputError(
+            "no known value is left to fit after holding some out: lower config.heldout.share "
+            "or config.heldout.block, or use a mask that fills less"
+        )
+    state = made.init(state_key, lane)
+    seconds = 0.0
+    if job.checkpoints is not None and job.checkpoints.latest_step() is not None:
+        state, record = job.checkpoints.restore(state)
+        if record.get("observation") != mark:
+            raise InputError(
+                "the checkpoint belongs to another picture or mask than this one: give it back "
+                "the files that it was started with, or use another work directory"
+            )
+        seconds = record["seconds"]
+    step = int(state.step)
+    return Running(job, mark, step, step, seconds, begin), lane, state
+
+
+def has_ended(state: LaneState, schedule: Schedule) -> bool:
+    """Whether there is no step left to make."""
+    return int(state.step) >= schedule.num_steps or int(state.status) != RUNNING
+
+
+def take_in(run: Running, made: int, step: int) -> None:
+    """Learns that `made` steps have led to `step`."""
+    run.step = step
+    if made and run.first_seconds is None:
+        run.first_seconds = time.perf_counter() - run.begin
+        run.first_share = run.this_session / made
+
+
+def log(run: Running, lane: Lane, state: LaneState, row: Row, rollbacks: int, made: Programs):
+    """Tells of a logged step; whether all are to end.
+
+    Args:
+        run: the lane.
+        lane: what is fitted.
+        state: its state.
+        row: the figures that the step itself has found.
+        rollbacks: how often it has gone back.
+        made: the programs of its shape.
+    """
+    row = {"step": run.step} | row | figures.measured(made.ssims, lane, state.x_out, state.x_avg)
+    row = {name: value for name, value in row.items() if not np.isnan(value)}
+    row["seconds"] = round(run.seconds, 3)
+    if run.job.on_log is None:
+        return False
+    fetch = _fetch(run, state.x_avg)
+    return bool(run.job.on_log(Log(run.job.seed, run.step, row, rollbacks, fetch)))
+
+
+def row_of(advance: Advance, i: int) -> Row:
+    """The figures that the last step of place `i` has found."""
+    last = int(advance.made[i]) - 1
+    return {name: float(v[i, last]) for name, v in advance.history._asdict().items()}
+
+
+def preview(run: Running, state: LaneState) -> None:
+    """Shows the moving average."""
+    if run.job.on_preview is not None:
+        h, w = run.size
+        run.job.on_preview(run.step, np.asarray(state.x_avg)[:h, :w])
+
+
+def save(run: Running, state: LaneState) -> None:
+    """Leaves a checkpoint."""
+    if run.job.checkpoints is not None:
+        run.job.checkpoints.save(state, {"observation": run.mark, "seconds": run.seconds})
+
+
+def result_of(
+    run: Running, lane: Lane, state: LaneState, made: Programs, schedule: Schedule, asked: bool
+) -> Restoration:
+    """The result of a lane that has ended, or was `asked` to.
+
+    Raises:
+        InputError: if no step has given an image.
+    """
+    best, (h, w) = figures.best_of(state), run.size
+    if not int(best.step):
+        raise InputError(
+            "the fit fell apart from its first step on, and there is nothing to show: lower "
+            "config.learning_rate, or check the picture"
+        )
+    later = run.step - run.first_step - 1
+    speed = float("nan")
+    if run.first_seconds is not None and later > 0:
+        speed = later / (run.this_session - run.first_share)
+    return Restoration(
+        seed=run.job.seed,
+        x=np.asarray(best.x)[:h, :w],
+        x_out=np.asarray(best.x_out)[:h, :w],
+        x_avg=np.asarray(best.x_avg)[:h, :w],
+        steps=run.step,
+        chosen_step=int(best.step),
+        chosen_image="avg" if int(best.kind) == AVG else "out",
+        stop_reason=figures.stop_reason(state, asked and run.step < schedule.num_steps),
+        rollbacks=int(state.rollbacks),
+        oracle=figures.oracle_of(state),
+        figures=figures.figures_of(best, lane, made.ssims),
+        seconds=run.seconds,
+        seconds_to_first_step=run.first_seconds,
+        steps_per_second=speed,
+        held=np.asarray(lane.held)[:h, :w] > 0,
+    )
+
+
+def _fetch(run: Running, x: Array) -> Callable[[], np.ndarray]:
+    h, w = run.size
+    return lambda: np.asarray(x[:h, :w])
