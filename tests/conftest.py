@@ -5,13 +5,16 @@ import os
 import shutil
 import tempfile
 
-# The programs are tiny here: compiling them is what takes the time. The same ones are compiled by
-# several tests, and by the processes that some tests start.
-os.environ.setdefault("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")
+# The programs are tiny here: compiling them is what takes the time, and running them takes none. So
+# the compiler is to do little. The same ones are compiled by several tests, and by the processes
+# that some tests start.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+)
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="dip_jax_tests_")
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
-    os.environ["JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+    os.environ["JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
 
 import jax
 

@@ -35,7 +35,7 @@ from dip_jax.lanes.running import (
     save,
     take_in,
 )
-from dip_jax.lanes.slots import Advance, Slots, expect
+from dip_jax.lanes.slots import Advance, Shape, Slots, expect
 
 
 def fit_lanes(
@@ -109,11 +109,8 @@ def fit_lanes(
     return not asked
 
 
-# What lanes of one program have in common: the padded size, the channels of the picture and of what
-# is known of it, and whether there is no clean image.
-_Shape = tuple[tuple[int, int], int, int, bool]
 _Queue = deque[LaneJob | LaterJob]
-_Queues = dict[_Shape, _Queue]
+_Queues = dict[Shape, _Queue]
 _Fail = Callable[[LaneJob | LaterJob, InputError], None]
 
 
@@ -147,7 +144,7 @@ class _Group:
         running: what is in which place.
     """
 
-    shape: _Shape
+    shape: Shape
     fit: Fit
     made: Programs
     at_once: int
@@ -159,7 +156,7 @@ class _Group:
         return self.slots is not None and len(self.running) >= self.slots.count
 
 
-def _shape_of(job: LaneJob | LaterJob, settings: FitSettings) -> _Shape:
+def _shape_of(job: LaneJob | LaterJob, settings: FitSettings) -> Shape:
     if isinstance(job, LaterJob):
         h, w, channels = job.shape
         known = channels if settings.heldout_per_channel else 1
@@ -169,10 +166,10 @@ def _shape_of(job: LaneJob | LaterJob, settings: FitSettings) -> _Shape:
     return size, channels, job.observation.known.shape[2], job.clean is None
 
 
-def _group(plan: _Plan, shape: _Shape) -> _Group:
+def _group(plan: _Plan, shape: Shape) -> _Group:
     fit = make_fit(plan.settings, plan.criterion, shape[1])
-    expect(fit, plan.length, plan.form)
-    return _Group(shape, fit, programs_of(fit), plan.at_once)
+    expect(fit, plan.length, plan.form, shape)
+    return _Group(shape, fit, programs_of(fit, shape), plan.at_once)
 
 
 def _fill(plan: _Plan, group: _Group, queue: _Queue, queues: _Queues, fail: _Fail) -> None:

@@ -17,10 +17,11 @@ import pickle
 import sys
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 from jax.experimental import serialize_executable
@@ -29,13 +30,18 @@ from jax.experimental.compilation_cache import compilation_cache
 import dip_jax
 from dip_jax.files import is_temporary, write_bytes
 
+T = TypeVar("T")
+
 _SUFFIX = ".program"
 _LATEST = ".latest"  # of each label: the name of its last program's file, and the devices' ids
 _MOST = 24  # files, of some 10 MB each; the least recently used ones are removed
 _DIGEST = 32  # bytes of SHA-256
 _A_DAY = 24 * 3600  # seconds
 
+_MOST_SHARED = 32  # sets of programs of a process
+
 _folder: Path | None = None
+_shared: OrderedDict[tuple[Any, ...], Any] = OrderedDict()  # the last used at the end
 _expected: dict[str, "_Loading"] = {}  # by label
 
 
@@ -56,6 +62,38 @@ def kept(function: Callable, label: str) -> Callable:
     if _folder is None or not label:
         return function
     return _Kept(function, label, _folder)
+
+
+def shared(label: str, make: Callable[[], T]) -> T:
+    """What `make` gives; made once in a process, so that it is traced and compiled once.
+
+    Args:
+        label: all that it depends on besides this package's source, the shapes of what it is called
+            with included; "" if that is not known, and it is made anew.
+        make: gives jitted functions, or their `kept` forms.
+    """
+    if not label:
+        return make()
+    key = _shared_key(label)
+    made = _shared.pop(key, None) or make()
+    _shared[key] = made
+    while len(_shared) > _MOST_SHARED:
+        _shared.popitem(last=False)
+    return made
+
+
+def is_shared(label: str) -> bool:
+    """Whether it has been made already."""
+    return bool(label) and _shared_key(label) in _shared
+
+
+def forget_shared() -> None:
+    """As in a new process."""
+    _shared.clear()
+
+
+def _shared_key(label: str) -> tuple[Any, ...]:
+    return label, _folder, jax.default_backend(), str(_settings())
 
 
 def expect(label: str) -> None:

@@ -20,7 +20,7 @@ from dip_jax.fit.lane import Lane
 from dip_jax.fit.state import AVG, RUNNING, LaneState
 from dip_jax.lanes import figures, programs
 from dip_jax.lanes.jobs import LaneJob, Log, Restoration, Row, check_size, fingerprint
-from dip_jax.lanes.slots import Advance
+from dip_jax.lanes.slots import Advance, Shape
 
 
 class Schedule(NamedTuple):
@@ -52,13 +52,17 @@ class Programs(NamedTuple):
     ssims: figures.Ssims
 
 
-def programs_of(fit: Fit) -> Programs:
-    """Those of a fit."""
-    return Programs(
-        make_lane=jax.jit(fit.make_lane),
-        init=programs.kept(jax.jit(fit.init), fit.label and f"init {fit.label}"),
-        ssims=programs.kept(jax.jit(figures.ssims), "ssims"),
-    )
+def programs_of(fit: Fit, shape: Shape) -> Programs:
+    """Those of a fit, for lanes of a shape."""
+
+    def make() -> Programs:
+        return Programs(
+            make_lane=jax.jit(fit.make_lane),
+            init=programs.kept(jax.jit(fit.init), fit.label and f"init {fit.label}"),
+            ssims=programs.kept(jax.jit(figures.ssims), "ssims"),
+        )
+
+    return programs.shared(fit.label and f"lane {shape} {fit.label}", make)
 
 
 @dataclasses.dataclass

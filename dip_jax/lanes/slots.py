@@ -17,7 +17,8 @@ Devices are a mesh with one axis, and every device runs its own loop over its ow
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -68,56 +69,37 @@ class Slots:
         if form not in FORMS:
             raise ValueError(f"form is {form!r}, expected one of {', '.join(FORMS)}")
         devices = list(jax.local_devices() if devices is None else devices)
-        if form == "auto":
-            form = "loop" if devices[0].platform == "cpu" else "vmap"
+        going_on = _going_on(form, devices, per_device)
         self.count = per_device * len(devices)
         self._steps = np.zeros(self.count, np.int64)
-        mesh = Mesh(np.array(devices), (_AXIS,))
-        sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
-
-        def repeated(tree):
-            return jax.tree.map(lambda a: jnp.broadcast_to(a[None], (self.count, *a.shape)), tree)
-
-        def put(places, one, i):
-            update = jax.lax.dynamic_update_index_in_dim
-            return jax.tree.map(lambda a, b: update(a, b, i, 0), places, one)
-
-        def get(places, i):
-            pick = jax.lax.dynamic_index_in_dim
-            return jax.tree.map(lambda a: pick(a, i, 0, keepdims=False), places)
-
-        self._filled = jax.jit(repeated, out_shardings=sharding)
-        self._everywhere = NamedSharding(mesh, PartitionSpec())
-        lane, state = jax.device_put((lane, state), self._everywhere)
-        self._lanes: Lane = self._filled(lane)
-        self._states: LaneState = self._filled(state._replace(status=jnp.int32(STOPPED)))
-        self._put = jax.jit(put, donate_argnums=0, out_shardings=sharding)
-        self._get = jax.jit(get)
         self._home = devices[0]
-        going_on = _side_by_side if form == "vmap" and per_device > 1 else _one_after_another
-        program = _on_every_device(going_on(fit, length), mesh)
-        label = _label(going_on, fit, length) if mesh.size == 1 else ""
-        self._program = programs.kept(program, label)
+        self._made = programs.shared(
+            _key(going_on, fit, length, shape_of(lane), devices, per_device),
+            lambda: _programs(going_on, fit, length, devices, self.count),
+        )
+        lane, state = jax.device_put((lane, state), self._made.everywhere)
+        self._lanes: Lane = self._made.filled(lane)
+        self._states: LaneState = self._made.filled(state._replace(status=jnp.int32(STOPPED)))
 
     def put(self, i: int, lane: Lane, state: LaneState) -> None:
         """Gives place `i` to a lane, whoever had it before."""
         index = jnp.int32(i)
         self._steps[i] = int(state.step)
         # What comes from a checkpoint is bound to one device, and the places are on all of them.
-        lane, state = jax.device_put((lane, state), self._everywhere)
+        lane, state = jax.device_put((lane, state), self._made.everywhere)
         if self.count == 1:  # all places at once: one program less to trace before the first step
-            self._lanes, self._states = self._filled(lane), self._filled(state)
+            self._lanes, self._states = self._made.filled(lane), self._made.filled(state)
             return
-        self._lanes = self._put(self._lanes, lane, index)
-        self._states = self._put(self._states, state, index)
+        self._lanes = self._made.put(self._lanes, lane, index)
+        self._states = self._made.put(self._states, state, index)
 
     def get(self, i: int) -> LaneState:
         """The state of the lane in place `i`."""
-        return jax.device_put(self._get(self._states, jnp.int32(i)), self._home)
+        return jax.device_put(self._made.get(self._states, jnp.int32(i)), self._home)
 
     def lane(self, i: int) -> Lane:
         """The lane in place `i`."""
-        return jax.device_put(self._get(self._lanes, jnp.int32(i)), self._home)
+        return jax.device_put(self._made.get(self._lanes, jnp.int32(i)), self._home)
 
     def advance(self, until: np.ndarray) -> "Advance":
         """Goes on with every lane until its own step count reaches its `until`, or it stops.
@@ -130,7 +112,7 @@ class Slots:
         Returns:
             What has happened.
         """
-        states, history = self._program(self._states, self._lanes, jnp.asarray(until, jnp.int32))
+        states, history = self._made.steps(self._states, self._lanes, jnp.asarray(until, jnp.int32))
         self._states = states
         steps, before = np.asarray(states.step, np.int64), self._steps
         self._steps = steps
@@ -143,19 +125,89 @@ class Slots:
         )
 
 
-def expect(fit: Fit, length: int, form: str) -> None:
+Shape = tuple[tuple[int, int], int, int, bool]
+"""What lanes of one program have in common: the padded size, the channels of the picture and of
+what is known of it, and whether there is no clean image."""
+
+
+def shape_of(lane: Lane) -> Shape:
+    """The shape of a lane; with the settings of its fit it says those of its state too."""
+    h, w, channels = lane.y.shape
+    return (h, w), channels, lane.fit.shape[2], lane.true is None
+
+
+def expect(fit: Fit, length: int, form: str, shape: Shape) -> None:
     """Begins to load the program of the `Slots` that are soon made with the same arguments.
 
     It is most of what a second start waits for. Only that of the form "loop" on a single device,
-    whose number of places does not matter.
+    and of one place.
     """
     devices = jax.local_devices()
-    if len(devices) == 1 and (form == "loop" or (form == "auto" and devices[0].platform == "cpu")):
-        programs.expect(_label(_one_after_another, fit, length))
+    alone = form == "loop" or (form == "auto" and devices[0].platform == "cpu")
+    if len(devices) > 1 or not alone:
+        return
+    going_on = _one_after_another
+    if not programs.is_shared(_key(going_on, fit, length, shape, devices, 1)):
+        programs.expect(_label(going_on, fit, length))
+
+
+def _going_on(form: str, devices: Sequence[jax.Device], per_device: int):
+    if form == "auto":
+        form = "loop" if devices[0].platform == "cpu" else "vmap"
+    return _side_by_side if form == "vmap" and per_device > 1 else _one_after_another
 
 
 def _label(going_on, fit: Fit, length: int) -> str:
     return f"{going_on.__name__} {length} {fit.label}" if fit.label else ""
+
+
+def _key(going_on, fit: Fit, length: int, shape: Shape, devices, per_device: int) -> str:
+    """Of all programs of some slots; "" if not known."""
+    label, ids = _label(going_on, fit, length), [device.id for device in devices]
+    return f"{label} {shape} {ids} {per_device}" if label else ""
+
+
+class _Programs(NamedTuple):
+    """The compiled functions of some slots, and where they lie.
+
+    Attributes:
+        filled: one lane, or state, into all places.
+        put: one into a place.
+        get: the one in a place.
+        steps: goes on with all.
+        everywhere: the sharding of what all devices need whole.
+    """
+
+    filled: Callable
+    put: Callable
+    get: Callable
+    steps: Callable
+    everywhere: NamedSharding
+
+
+def _programs(going_on, fit: Fit, length: int, devices, count: int) -> _Programs:
+    mesh = Mesh(np.array(devices), (_AXIS,))
+    sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
+
+    def repeated(tree):
+        return jax.tree.map(lambda a: jnp.broadcast_to(a[None], (count, *a.shape)), tree)
+
+    def put(places, one, i):
+        update = jax.lax.dynamic_update_index_in_dim
+        return jax.tree.map(lambda a, b: update(a, b, i, 0), places, one)
+
+    def get(places, i):
+        pick = jax.lax.dynamic_index_in_dim
+        return jax.tree.map(lambda a: pick(a, i, 0, keepdims=False), places)
+
+    steps = _on_every_device(going_on(fit, length), mesh)
+    return _Programs(
+        filled=jax.jit(repeated, out_shardings=sharding),
+        put=jax.jit(put, donate_argnums=0, out_shardings=sharding),
+        get=jax.jit(get),
+        steps=programs.kept(steps, _label(going_on, fit, length) if mesh.size == 1 else ""),
+        everywhere=NamedSharding(mesh, PartitionSpec()),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -75,7 +75,7 @@ def test_huge_pages_are_asked_for_where_the_system_leaves_it_to_the_program(tmp_
 PROGRAM = """
 import os, sys
 from pathlib import Path
-from dip_jax import startup
+from dip_jax.cli import startup
 startup._HUGE_PAGES = Path(sys.argv[1])
 tunables = os.environ.get("GLIBC_TUNABLES") if "--keep" in sys.argv else None
 print(os.getpid(), [os.fsencode(a) for a in sys.argv[2:]], tunables, flush=True)

@@ -21,8 +21,10 @@ from dip_jax.settings import build, tasks
 @pytest.fixture
 def folder(tmp_path):
     programs.keep_in(tmp_path)
+    programs.forget_shared()
     yield tmp_path
     programs.keep_in(None)
+    programs.forget_shared()
 
 
 class Traced:
@@ -130,6 +132,9 @@ def test_a_second_fit_loads_its_step_beforehand_and_compiles_nothing(folder, mon
     )
     monkeypatch.setattr(programs._Kept, "_compiled", None)
     np.testing.assert_array_equal(fitted(), first)
+    assert not early  # in the same process the programs are still there
+    programs.forget_shared()
+    np.testing.assert_array_equal(fitted(), first)
     assert len(early) == 1
 
 
@@ -189,7 +194,7 @@ def test_a_kept_program_runs_where_there_are_more_devices_than_it_uses(tmp_path)
     program = """
 import sys
 import jax
-from dip_jax import programs
+from dip_jax.lanes import programs
 
 programs.keep_in(sys.argv[1])
 for device in jax.devices()[::-1]:
@@ -216,7 +221,7 @@ def test_what_jax_has_in_its_own_cache_is_kept_whole(tmp_path):
     program = """
 import sys
 import jax
-from dip_jax import programs
+from dip_jax.lanes import programs
 
 def drawn(key):
     return [jax.random.uniform(k, (3, 3, 4, 4)) for k in jax.random.split(key, 3)]
@@ -273,3 +278,43 @@ def test_a_kept_program_is_thrown_away_when_the_source_changes(folder, monkeypat
     finally:
         monkeypatch.undo()
         programs._surroundings.cache_clear()
+
+
+def test_what_is_shared_is_made_once_in_a_process_and_not_without_a_label():
+    made = []
+
+    def make():
+        made.append(len(made))
+        return made[-1] + 10
+
+    programs.forget_shared()
+    assert [programs.shared("a", make) for _ in range(3)] == [10, 10, 10]
+    assert programs.is_shared("a") and not programs.is_shared("b")
+    assert [programs.shared("", make) for _ in range(2)] == [11, 12]
+    with jax.numpy_rank_promotion("allow"):  # another setting of JAX, another program
+        assert programs.shared("a", make) == 13
+    for label in map(str, range(programs._MOST_SHARED)):
+        programs.shared(label, make)
+    assert not programs.is_shared("a")
+
+
+def test_a_second_fit_of_a_process_compiles_nothing():
+    config = tasks.defaults("reconstruct")
+    config["network"] |= {"scales": 1, "down": (4,), "up": (4,)}
+    y = np.random.default_rng(0).random((16, 12, 3), dtype=np.float32)
+
+    def fitted(seed):
+        how = dict(settings=build.fit_settings(config), criterion=build.criterion(config))
+        return restore(observe(y)[0], seeds=[seed], num_steps=3, **how)[0].x
+
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, seconds, **_: compiled.append(event) if "compile" in event else None
+    )
+    first = fitted(0)
+    assert compiled
+    compiled.clear()
+    again, other = fitted(0), fitted(1)
+    assert not compiled
+    np.testing.assert_array_equal(again, first)
+    assert (other != first).any()
