@@ -29,7 +29,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from dip_jax.networks.hourglass import Architecture, hourglass
+from dip_jax.networks.hourglass import Hourglass, hourglass
 
 STORED = Path(__file__).parents[1] / "tests" / "data" / "pytorch_reference.npz"
 STEPS = 20
@@ -57,7 +57,7 @@ class Case:
     """
 
     name: str
-    architecture: Architecture
+    architecture: Hourglass
     size: tuple[int, int]
     depth: int = 8
     channels: int = 3
@@ -102,9 +102,9 @@ class Results(NamedTuple):
 
 def _architecture(
     channels: tuple[int, ...], skip: int, upsampling: str, taps: int = 3, pointwise: bool = True
-) -> Architecture:
+) -> Hourglass:
     n = len(channels)
-    return Architecture(
+    return Hourglass(
         down=channels,
         up=channels,
         skip=(skip,) * n,
@@ -200,7 +200,7 @@ def _params(case: Case, rng: np.random.Generator, shape: tuple[int, ...]) -> Tre
     return params
 
 
-def parameter_shapes(architecture: Architecture, shape: tuple[int, ...], channels: int) -> Any:
+def parameter_shapes(architecture: Hourglass, shape: tuple[int, ...], channels: int) -> Any:
     """Shapes and dtypes of the JAX parameters for a `z` of that shape; allocates nothing."""
     z = jax.ShapeDtypeStruct(shape, jnp.float32)
     return jax.eval_shape(hourglass(architecture, channels).init, jax.random.key(0), z)

@@ -7,7 +7,7 @@ the same function can be compared: one that needs less arithmetic for it shows a
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from dip_jax.networks.hourglass import Architecture
+from dip_jax.networks.hourglass import Hourglass
 
 
 class Convolution(NamedTuple):
@@ -21,7 +21,7 @@ class Convolution(NamedTuple):
 
 
 def convolutions(
-    architecture: Architecture, depth: int, channels: int, h: int, w: int
+    architecture: Hourglass, depth: int, channels: int, h: int, w: int
 ) -> Iterator[Convolution]:
     """The convolutions of `architecture` for an input `(h, w, depth)`, padded to its size."""
     a = architecture
@@ -41,7 +41,7 @@ def convolutions(
     yield Convolution(h * w, a.up[0], h * w, channels, 1)
 
 
-def step_operations(architecture: Architecture, depth: int, channels: int, h: int, w: int) -> int:
+def step_operations(architecture: Hourglass, depth: int, channels: int, h: int, w: int) -> int:
     """Operations of the convolutions of one training step: three times those of the output.
 
     A multiplication and an addition are two operations. The gradients in the kernel and in the
@@ -54,7 +54,7 @@ def step_operations(architecture: Architecture, depth: int, channels: int, h: in
 
 
 def step_bytes(
-    architecture: Architecture, depth: int, channels: int, h: int, w: int, width: int = 4
+    architecture: Hourglass, depth: int, channels: int, h: int, w: int, width: int = 4
 ) -> int:
     """The least bytes that a step moves if every convolution and every norm is one pass.
 

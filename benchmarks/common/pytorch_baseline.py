@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dip_jax.networks.hourglass import Architecture
+from dip_jax.networks.hourglass import Hourglass
 
 Params = Mapping[str, Mapping[str, NDArray[np.float32]]]
 Callback = Callable[[int, Tensor, Tensor, Tensor], None]
@@ -43,7 +43,7 @@ class Hourglass(nn.Module):
     input must be those that `architecture.padded` gives.
     """
 
-    def __init__(self, architecture: Architecture, depth: int, channels: int) -> None:
+    def __init__(self, architecture: Hourglass, depth: int, channels: int) -> None:
         super().__init__()
         self.architecture = a = architecture
         self.layers = nn.ModuleDict()

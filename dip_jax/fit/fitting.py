@@ -19,7 +19,6 @@ from dip_jax.fit.lane import Lane
 from dip_jax.fit.state import RUNNING, Best, LaneState, Oracle, Snapshot, StepInfo
 from dip_jax.fit.step import train_step
 from dip_jax.forward.observation import Observation, hold_out, pad
-from dip_jax.networks.hourglass import hourglass
 from dip_jax.networks.inputs import network_input
 
 
@@ -44,14 +43,13 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
     dtype = jnp.float32
     if settings.precision in ("float16", "bfloat16"):
         dtype = jnp.dtype(settings.precision)
-    network = hourglass(
-        settings.architecture, channels, dtype=jnp.dtype(dtype), remat=settings.remat
-    )
+    architecture = settings.architecture
+    network = architecture.network(channels, dtype=jnp.dtype(dtype), remat=settings.remat)
     optimiser = _adam(settings.learning_rate)
 
     def make_lane(key: Array, observation: Observation, clean: Array | None = None) -> Lane:
         h, w, _ = observation.y.shape
-        size = settings.architecture.padded(h, w)
+        size = architecture.padded(h, w)
         input_key, split_key = jax.random.split(key)
         known = observation.known
         if settings.heldout_per_channel:
@@ -59,7 +57,11 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
         fit, held = hold_out(split_key, known, settings.heldout_share, settings.heldout_block)
         return Lane(
             z=network_input(
-                input_key, settings.input_kind, *size, settings.input_depth, settings.input_scale
+                input_key,
+                settings.input_kind,
+                *architecture.input_size(*size),
+                settings.input_depth,
+                settings.input_scale,
             ),
             y=pad(observation.y, *size),
             fit=pad(fit, *size, mode="zero"),

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from dip_jax.networks.hourglass import Architecture
+from dip_jax.networks.network import Architecture
 
 
 @dataclasses.dataclass(frozen=True)

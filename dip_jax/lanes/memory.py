@@ -15,25 +15,17 @@ from dip_jax.fit.lane import Lane
 def lane_bytes(settings: FitSettings, fit: Fit, lane: Lane) -> int:
     """About how many bytes of memory one lane takes while it is fitted.
 
-    The state, exactly, and the feature maps that the gradient needs, by a count of the network's.
+    The state, exactly, and the feature maps that the gradient needs, as the network counts them.
 
     Args:
-        settings: for the network's shape.
+        settings: for the network.
         fit: the fit.
         lane: the lane, or its shapes.
     """
     state = jax.eval_shape(fit.init, jax.random.key(0), lane)
     fixed = sum(_bytes(leaf) for leaf in jax.tree.leaves((state, lane)))
-    h, w = lane.y.shape[:2]
-    architecture, values, c_in = settings.architecture, 0, lane.z.shape[2]
-    for i in range(architecture.scales):
-        low = architecture.down[i]
-        deep = architecture.up[i + 1] if i + 1 < architecture.scales else low
-        # Per block: the padded input, the output, the normalised and the activated output.
-        fine = c_in + 4 * architecture.skip[i] + 3 * (architecture.skip[i] + deep)
-        fine += architecture.up[i] * (7 if architecture.pointwise else 4)
-        values += h * w // 4**i * fine + h * w // 4 ** (i + 1) * 8 * low
-        c_in = low
+    h, w, channels = lane.y.shape
+    values = settings.architecture.cost(h, w, lane.z.shape[2], channels).feature_values
     small = settings.precision in ("float16", "bfloat16") and jax.default_backend() != "cpu"
     size = 2 if small else 4  # a CPU computes in float32 what it is given in 16 bits
     return fixed + int(size * _WORKING_SPACE * values)

@@ -14,21 +14,21 @@ import functools
 import math
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
+from dip_jax.networks.cost import Cost
+from dip_jax.networks.fields import check_fields
 from dip_jax.networks.layers.convolution import CONVOLVED, conv, settle_gradient
 from dip_jax.networks.layers.normalisation import moments, norm_gain, normalise_activate
-from dip_jax.networks.layers.upsampling import UPSAMPLINGS, upsample_conv, upsampled_variance
-from dip_jax.networks.network import Network
-
-_FLOAT32 = jnp.dtype(jnp.float32)
+from dip_jax.networks.layers.parameters import ConvParams, NormParams
+from dip_jax.networks.layers.upsampling import upsample_conv, upsampled_variance
+from dip_jax.networks.network import FLOAT32, Network, norm_dtype, pure
 
 
 @dataclasses.dataclass(frozen=True)
-class Architecture:
+class Hourglass:
     """The shape of an hourglass; the tuples have one entry per scale, the finest scale first.
 
     Attributes:
@@ -52,34 +52,7 @@ class Architecture:
     pointwise: bool = True
 
     def __post_init__(self):
-        if not self.down:
-            raise ValueError("network: down is empty, expected channels for one scale or more")
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.name == "pointwise":
-                continue
-            kind = str if field.name == "upsampling" else int
-            if not isinstance(value, tuple) or any(type(v) is not kind for v in value):
-                raise ValueError(
-                    f"network: {field.name} is {value!r}, expected a tuple of {kind.__name__}"
-                )
-            if len(value) != self.scales:
-                raise ValueError(
-                    f"network: {field.name} has {len(value)} entries, expected {self.scales}, "
-                    "one for each entry of down"
-                )
-            if field.name == "upsampling":
-                bad = [v for v in value if v not in UPSAMPLINGS]
-                if bad:
-                    raise ValueError(
-                        f"network: upsampling {bad[0]!r} is unknown, "
-                        f"expected one of {', '.join(UPSAMPLINGS)}"
-                    )
-            elif field.name.endswith("_kernel"):
-                if any(v < 1 or v % 2 == 0 for v in value):
-                    raise ValueError(f"network: {field.name} is {value}, expected odd numbers")
-            elif any(v < (0 if field.name == "skip" else 1) for v in value):
-                raise ValueError(f"network: {field.name} is {value}, expected channel counts")
+        check_fields(self)
 
     @property
     def scales(self) -> int:
@@ -90,6 +63,11 @@ class Architecture:
     def min_side(self) -> int:
         """The smallest side, in pixels, of a picture that reaches the deepest scale: 2^S."""
         return 2**self.scales
+
+    @property
+    def width(self) -> float:
+        """The mean number of channels of a scale."""
+        return sum(self.down) / self.scales
 
     def padded(self, h: int, w: int) -> tuple[int, int]:
         """The smallest size from `(h, w)` up that the network can process.
@@ -107,90 +85,55 @@ class Architecture:
             least = max(least, math.ceil((k // 2 + 1) * 2**i / unit))
         return unit * max(least, math.ceil(h / unit)), unit * max(least, math.ceil(w / unit))
 
+    def input_size(self, h: int, w: int) -> tuple[int, int]:
+        """Rows and columns of `z` for a padded picture of `(h, w)`: the same."""
+        return h, w
+
+    def cost(self, h: int, w: int, depth: int, channels: int) -> Cost:
+        """See `network.Architecture`."""
+        rows, columns = self.padded(h, w)
+        pixels = rows * columns
+        adds, values, c_in = pixels * self.up[0] * channels, 0, depth
+        for i in range(self.scales):
+            fine, coarse = pixels // 4**i, pixels // 4 ** (i + 1)
+            low, skip, up = self.down[i], self.skip[i], self.up[i]
+            deep = self.up[i + 1] if i + 1 < self.scales else low
+            adds += coarse * self.down_kernel[i] ** 2 * (c_in + low) * low
+            adds += fine * self.skip_kernel[i] ** 2 * c_in * skip
+            adds += fine * self.up_kernel[i] ** 2 * (skip + deep) * up
+            adds += fine * up**2 * self.pointwise
+            # Per block: the padded input, the output, the normalised and the activated output.
+            maps = c_in + 4 * skip + 3 * (skip + deep) + up * (7 if self.pointwise else 4)
+            values += fine * maps + coarse * 8 * low
+            c_in = low
+        return Cost(adds, values)
+
+    def network(self, channels: int, *, dtype: jnp.dtype = FLOAT32, remat: bool = False) -> Network:
+        """See `network.Architecture`."""
+        return hourglass(self, channels, dtype=dtype, remat=remat)
+
 
 @functools.lru_cache(maxsize=16)
 def hourglass(
-    architecture: Architecture,
-    channels: int,
-    *,
-    dtype: jnp.dtype = _FLOAT32,
-    remat: bool = False,
+    architecture: Hourglass, channels: int, *, dtype: jnp.dtype = FLOAT32, remat: bool = False
 ) -> Network:
-    """The network of the published method with `channels` output channels.
-
-    Args:
-        architecture: its shape.
-        channels: c of its output.
-        dtype: of the convolutions and of what lies between them; norms and the output are float32
-            if it is narrower than that. Parameters are made in float32.
-        remat: whether the gradient keeps nothing but the convolutions' outputs and computes the
-            rest again: less memory, more time. On a CPU XLA undoes it: it finds what is computed
-            twice and keeps it.
-    """
-    module = Hourglass(architecture, channels, dtype)
-
-    def init(key, z):
-        return module.init(key, z)["params"]
-
-    def apply(params, z):
-        return module.apply({"params": params}, z)
-
-    if remat:
-        keep = jax.checkpoint_policies.save_only_these_names(CONVOLVED)
-        apply = jax.checkpoint(apply, policy=keep)
-    # Shapes, memory and the first state all ask for `init`: jitted, it is traced once for them.
-    return Network(jax.jit(init), apply)
+    """The network of the published method; see `network.Architecture` for the options."""
+    return pure(HourglassModule(architecture, channels, dtype), remat=remat)
 
 
-def _uniform(fan_in: int):
-    bound = 1 / math.sqrt(fan_in)
+class HourglassModule(nn.Module):
+    """The hourglass, one scale inside the other; see `Hourglass`."""
 
-    def init(key, shape):
-        return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
-
-    return init
-
-
-class ConvParams(nn.Module):
-    """Kernel and bias of a convolution, drawn from U(±1/√fan_in) as in the published baseline."""
-
-    features: int
-    taps: int = 1
-
-    @nn.compact
-    def __call__(self, c_in: int) -> tuple[Array, Array]:
-        init = _uniform(self.taps**2 * c_in)
-        kernel = self.param("kernel", init, (self.taps, self.taps, c_in, self.features))
-        return kernel, self.param("bias", init, (self.features,))
-
-
-class NormParams(nn.Module):
-    """Scale and offset of a normalisation: at first 1 and 0."""
-
-    @nn.compact
-    def __call__(self, channels: int) -> tuple[Array, Array]:
-        scale = self.param("scale", nn.initializers.ones, (channels,))
-        return scale, self.param("offset", nn.initializers.zeros, (channels,))
-
-
-class Hourglass(nn.Module):
-    """The hourglass, one scale inside the other; see `Architecture`."""
-
-    architecture: Architecture
+    architecture: Hourglass
     channels: int
-    dtype: jnp.dtype = _FLOAT32
-
-    @property
-    def norm_dtype(self) -> jnp.dtype:
-        """The precision of the norms and of the output: that of the convolutions, or float32."""
-        return max(self.dtype, _FLOAT32, key=lambda dtype: jnp.finfo(dtype).bits)
+    dtype: jnp.dtype = FLOAT32
 
     @nn.compact
     def __call__(self, z: Float[Array, "h w d"]) -> Float[Array, "h w channels"]:
         x = self._scale(z.astype(self.dtype), 0)
         kernel, bias = ConvParams(self.channels, name="out")(x.shape[2])
-        out = self._convolved(x, kernel, dtype=self.norm_dtype)
-        return nn.sigmoid(out + bias.astype(self.norm_dtype)[None, None])
+        out = self._convolved(x, kernel, dtype=norm_dtype(self.dtype))
+        return nn.sigmoid(out + bias.astype(norm_dtype(self.dtype))[None, None])
 
     def _convolved(self, x, kernel, stride: int = 1, dtype: jnp.dtype | None = None):
         if self.is_initializing():  # which needs shapes alone, and would trace all of it in vain
@@ -210,7 +153,7 @@ class Hourglass(nn.Module):
         scale, offset = NormParams(name=f"{name}_norm")(x.shape[2])
         if self.is_initializing():
             return x
-        norm = self.norm_dtype
+        norm = norm_dtype(self.dtype)
         return normalise_activate(x, scale.astype(norm), offset.astype(norm))
 
     def _scale(self, x, i: int):
@@ -238,9 +181,9 @@ class Hourglass(nn.Module):
         skip = self._block(x, f"skip{i}", n, a.skip_kernel[i]) if n else None
         if self.is_initializing():
             return self._activate(jnp.zeros((*x.shape[:2], a.up[i]), x.dtype), f"up{i}")
-        variance = upsampled_variance(deep.astype(self.norm_dtype), a.upsampling[i])
+        variance = upsampled_variance(deep.astype(norm_dtype(self.dtype)), a.upsampling[i])
         if skip is not None:
-            _, skip_variance = moments(skip.astype(self.norm_dtype))
+            _, skip_variance = moments(skip.astype(norm_dtype(self.dtype)))
             variance = jnp.concatenate([skip_variance, variance])
         gain = norm_gain(scale, variance)
         kernel = (kernel * gain[None, None, :, None]).astype(self.dtype)

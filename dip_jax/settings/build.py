@@ -6,7 +6,8 @@ from typing import Any
 from dip_jax.errors import InputError
 from dip_jax.fit.criteria import CRITERIA, Criterion
 from dip_jax.fit.hyperparameters import FitSettings
-from dip_jax.networks.hourglass import Architecture
+from dip_jax.networks.network import Architecture
+from dip_jax.networks.registry import KINDS, fields_of
 from dip_jax.settings.limits import check
 
 
@@ -17,24 +18,8 @@ def fit_settings(config: Mapping[str, Any]) -> FitSettings:
         InputError: if a value is out of its range.
     """
     check(config)
-    network = dict(config["network"])
-    scales = network.pop("scales")
-    shape = {}
-    for name, value in network.items():
-        if name != "pointwise":
-            value = tuple(value) * scales if len(value) == 1 else tuple(value)
-        shape[name] = value
-    try:
-        architecture = Architecture(**shape)
-    except ValueError as error:
-        raise InputError(str(error).replace("network: ", "config.network.", 1)) from error
-    if architecture.scales != scales:
-        raise InputError(
-            f"config.network.down has {architecture.scales} entries, expected "
-            f"{scales} (config.network.scales), or one that serves all scales"
-        )
     return FitSettings(
-        architecture=architecture,
+        architecture=architecture(config),
         input_kind=config["input"]["kind"],
         input_depth=config["input"]["depth"],
         input_scale=config["input"]["scale"],
@@ -49,6 +34,30 @@ def fit_settings(config: Mapping[str, Any]) -> FitSettings:
         remat=config["remat"],
         **config["stability"],
     )
+
+
+def architecture(config: Mapping[str, Any]) -> Architecture:
+    """The shape of the network that a configuration describes.
+
+    Raises:
+        InputError: if there is no such network.
+    """
+    network = config["network"]
+    kind, scales = network["kind"], network["scales"]
+    shape = {name: network[name] for name in fields_of(kind)}
+    for name, value in shape.items():
+        if isinstance(value, bool):
+            continue
+        shape[name] = tuple(value) * scales if len(value) == 1 else tuple(value)
+        if len(shape[name]) != scales:
+            raise InputError(
+                f"config.network.{name} has {len(value)} entries, expected {scales} "
+                "(config.network.scales), or one that serves all scales"
+            )
+    try:
+        return KINDS[kind](**shape)
+    except ValueError as error:
+        raise InputError(str(error).replace("network: ", "config.network.", 1)) from error
 
 
 def criterion(config: Mapping[str, Any]) -> Criterion:

@@ -20,7 +20,7 @@ from dip_jax.finish.correlated_noise import sign_of_correlation
 from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes.memory import device_bytes, lane_bytes
-from dip_jax.networks.hourglass import Architecture
+from dip_jax.networks.registry import fields_of
 from dip_jax.settings import build, tasks
 
 # Seconds of a step over those of its arithmetic at the speed of a matrix product. On two CPU cores,
@@ -32,31 +32,8 @@ _COMPILING = (10.0, 35.0)  # seconds, on two CPU cores
 _PROCESS_BYTES = 0.6e9  # Python and JAX
 _COMPILER_BYTES = 1.3e9  # where nothing is compiled yet: 1.1 to 1.7 in the four samples
 _SIDE_OF_PRODUCT = 512
+_WIDTHS = ("down", "up")  # fields that say how many channels there are
 _MEASURING = 0.15  # seconds
-
-
-def multiply_adds(architecture: Architecture, h: int, w: int, depth: int, channels: int) -> int:
-    """The multiply-adds of one pass through the network, forwards; a step is three of them.
-
-    Args:
-        architecture: of the network.
-        h: rows of the picture.
-        w: columns.
-        depth: channels of the network's input.
-        channels: of the picture.
-    """
-    a = architecture
-    rows, columns = a.padded(h, w)
-    total, c_in = rows * columns * a.up[0] * channels, depth
-    for i in range(a.scales):
-        fine, coarse = rows * columns // 4**i, rows * columns // 4 ** (i + 1)
-        deep = a.up[i + 1] if i + 1 < a.scales else a.down[i]
-        total += coarse * a.down_kernel[i] ** 2 * (c_in + a.down[i]) * a.down[i]
-        total += fine * a.skip_kernel[i] ** 2 * c_in * a.skip[i]
-        total += fine * a.up_kernel[i] ** 2 * (a.skip[i] + deep) * a.up[i]
-        total += fine * a.up[i] ** 2 * a.pointwise
-        c_in = a.down[i]
-    return total
 
 
 @functools.cache
@@ -87,10 +64,10 @@ def seconds_of(config: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[float
         return None
     settings = build.fit_settings(config)
     h, w, channels = shape
-    adds = 3 * multiply_adds(settings.architecture, h, w, settings.input_depth, channels)
+    cost = settings.architecture.cost(h, w, settings.input_depth, channels)
+    adds = 3 * cost.multiply_adds
     ideal = config["num_steps"] * config["seeds"] * adds / measured_speed()
-    width = sum(settings.architecture.down) / settings.architecture.scales
-    likely = (_SLOWNESS[0] + _SLOWNESS[1] / width) * ideal
+    likely = (_SLOWNESS[0] + _SLOWNESS[1] / settings.architecture.width) * ideal
     return _COMPILING[0] + _SPREAD[0] * likely, _COMPILING[1] + _SPREAD[1] * likely
 
 
@@ -160,9 +137,10 @@ def check_memory(
     advice = []
     if min(fits) >= least:
         advice.append(f"reduce or crop the picture to {fits[0]} x {fits[1]}")
-    channels = int(0.8 * share * max(architecture.down))  # some maps have a size of their own
+    channels = int(0.8 * share * architecture.width)  # some maps have a size of their own
     if channels >= 4:
-        advice.append(f"set network.down and network.up to {channels} channels")
+        widths = [f"network.{n}" for n in fields_of(config["network"]["kind"]) if n in _WIDTHS]
+        advice.append(f"set {' and '.join(widths)} to {channels} channels")
     raise InputError(
         f"a picture of {w} x {h} pixels takes about {_gigabytes(needed)} of memory with this "
         f"network, and {_gigabytes(available)} are free: "

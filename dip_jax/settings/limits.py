@@ -9,6 +9,7 @@ from dip_jax.errors import InputError
 from dip_jax.fit.criteria import CRITERIA
 from dip_jax.fit.hyperparameters import PRECISIONS
 from dip_jax.lanes.slots import FORMS
+from dip_jax.networks.registry import KINDS
 
 LAST_SEED = 2**32 - 1
 DEGRADATIONS = ("noise", "text", "holes", "missing", "none")
@@ -75,6 +76,7 @@ _CHOICES = {
     "degrade": DEGRADATIONS,
     "mask_polarity": ("fill", "keep"),
     "input.kind": ("noise", "meshgrid"),
+    "network.kind": tuple(KINDS),
     "stop.criterion": tuple(CRITERIA),
     "lanes.form": FORMS,
     "precision": PRECISIONS,

@@ -36,7 +36,8 @@ _BASE: dict[str, Any] = {
     "num_steps": 1000,
     "precision": "float32",
     "remat": False,
-    "network": {
+    "network": {  # a kind reads those of its fields alone: see `networks.registry`
+        "kind": "hourglass",
         "scales": 5,
         "down": (32,),
         "up": (32,),

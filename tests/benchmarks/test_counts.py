@@ -7,7 +7,7 @@ from benchmarks.common import arithmetic
 from benchmarks.common.tables import table
 from benchmarks.ensembles.figures import mean_over_groups, ranking, stopped_by_mean
 from benchmarks.speed import plan, report
-from dip_jax.networks.hourglass import Architecture
+from dip_jax.networks.hourglass import Hourglass
 from dip_jax.settings import build, tasks
 
 
@@ -18,7 +18,7 @@ def test_the_published_denoising_network_needs_464_gigaoperations_at_512():
 
 
 def test_the_operations_of_a_small_network_by_hand():
-    a = Architecture((2,), (3,), (1,), (3,), (3,), (1,), ("nearest",))
+    a = Hourglass((2,), (3,), (1,), (3,), (3,), (1,), ("nearest",))
     # Per coarse pixel: 9·5·2 down, 9·2·2 deep; per fine pixel: 5·1 skip, 9·(1 + 2)·3 up, 3·3, 3·1.
     by_hand = 3 * 2 * (16 * (90 + 36) + 64 * (5 + 81 + 9 + 3))
     assert arithmetic.step_operations(a, 5, 1, 8, 8) == by_hand

@@ -17,9 +17,9 @@ from dip_jax.fit.state import AVG, DIVERGED, RUNNING, STOPPED
 from dip_jax.fit.step import _average, _loss_scale, _select
 from dip_jax.forward.data_term import masked_mse
 from dip_jax.forward.observation import observe
-from dip_jax.networks.hourglass import Architecture, hourglass
+from dip_jax.networks.hourglass import Hourglass, hourglass
 
-SMALL = Architecture(
+SMALL = Hourglass(
     down=(4, 4),
     up=(4, 4),
     skip=(2, 2),

@@ -6,7 +6,7 @@ import numpy as np
 import plain
 import pytest
 
-from dip_jax.networks.hourglass import Architecture, hourglass
+from dip_jax.networks.hourglass import Hourglass, hourglass
 from dip_jax.networks.layers.convolution import conv
 from dip_jax.networks.layers.normalisation import moments_in_one_pass, normalise_activate
 from dip_jax.networks.layers.resampling import axis_taps, resample
@@ -144,7 +144,7 @@ def test_the_variance_of_an_upsampled_image_and_its_gradient(accelerator, method
 @pytest.mark.parametrize("skip", [2, 12])
 def test_a_network_has_the_output_and_gradient_that_it_has_on_a_cpu(monkeypatch, skip):
     network = hourglass(
-        Architecture((8, 9), (8, 9), (skip,) * 2, (3, 5), (3, 3), (1, 3), ("bilinear", "nearest")),
+        Hourglass((8, 9), (8, 9), (skip,) * 2, (3, 5), (3, 3), (1, 3), ("bilinear", "nearest")),
         3,
     )
     z = draw(16, 24, 4)

@@ -5,15 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
-from dip_jax.networks.inputs import network_input
 
-from dip_jax.networks.hourglass import Architecture, hourglass
+from dip_jax.networks.hourglass import Hourglass, hourglass
+from dip_jax.networks.inputs import network_input
 
 
 def same_everywhere(scales, channels, skip, upsampling="nearest", **others):
     sizes = {"down_kernel": 3, "up_kernel": 3, "skip_kernel": 1} | others
     kernels = {name: (size,) * scales for name, size in sizes.items() if name != "pointwise"}
-    return Architecture(
+    return Hourglass(
         down=(channels,) * scales,
         up=(channels,) * scales,
         skip=(skip,) * scales,
@@ -48,7 +48,7 @@ def test_without_the_pointwise_convolution_there_is_none():
 
 
 def test_options_may_differ_from_scale_to_scale():
-    architecture = Architecture(
+    architecture = Hourglass(
         down=(4, 6),
         up=(8, 2),
         skip=(0, 3),
@@ -150,7 +150,7 @@ def test_noise_input_is_uniform_up_to_its_scale():
 def test_an_impossible_architecture_is_refused(change, words):
     fine = same_everywhere(2, 4, 0)
     with pytest.raises(ValueError, match=words):
-        Architecture(**(fine.__dict__ | change))
+        Hourglass(**(fine.__dict__ | change))
 
 
 def test_with_remat_the_gradient_is_the_same_and_less_is_kept_for_it():

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import parity
 from benchmarks.parity import CASES, Case, Results
-from dip_jax.networks.hourglass import Architecture
+from dip_jax.networks.hourglass import Hourglass
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not installed")
@@ -54,7 +54,7 @@ def test_the_odd_sized_case_is_padded_with_unknown_pixels() -> None:
 @pytest.mark.parametrize("skip, count", [(0, 2_192_515), (4, 2_217_831), (128, 3_002_627)])
 def test_parameter_counts(skip: int, count: int) -> None:
     five = (128,) * 5
-    architecture = Architecture(
+    architecture = Hourglass(
         down=five,
         up=five,
         skip=(skip,) * 5,

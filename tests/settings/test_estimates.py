@@ -29,7 +29,7 @@ def test_the_arithmetic_is_what_the_compiler_counts(task, preset):
     # Of the plain form: the network's own leaves out a part of the arithmetic.
     plain_form = jax.jit(functools.partial(plain.hourglass, settings.architecture))
     flops = plain_form.lower(params, z).cost_analysis()["flops"]
-    adds = estimates.multiply_adds(settings.architecture, 90, 120, settings.input_depth, 3)
+    adds = settings.architecture.cost(90, 120, settings.input_depth, 3).multiply_adds
     # A multiply-add is two operations; normalisation and activation are not counted here.
     assert 0.7 * flops < 2 * adds < 1.02 * flops
 
