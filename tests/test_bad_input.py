@@ -83,7 +83,10 @@ ARRAYS = {
     "option out of range": (given(options={"average": 1.0}), "average is 1.0"),
     "an argument as option": (given(options={"image": "a.png"}), "'image'"),
     "options of words": (given(options="quick"), "options is 'quick'"),
-    "network of no shape": (given(options={"network.down": (8, 8)}), "network.down has 2 entries, expected 5"),
+    "network of no shape": (
+        given(options={"network.down": (8, 8)}),
+        "network.down has 2 entries, expected 5",
+    ),
     "nothing left to fit": (given(options={"heldout.block": 0}), "heldout.block is 0"),
     "callback of words": (given(callback="print"), "callback is 'print'"),
 }

@@ -214,7 +214,10 @@ def test_the_seam():
         ({"up_kernel": (1,)}, "up_kernel has 1 entries, expected 2"),
         ({"up_kernel": (1, 2)}, "up_kernel is .*odd"),
         ({"up_kernel": (1, 1.0)}, "up_kernel is .*int"),
-        ({"upsampling": ("nearest", "cubic")}, "upsampling 'cubic' is unknown, .*nearest, bilinear"),
+        (
+            {"upsampling": ("nearest", "cubic")},
+            "upsampling 'cubic' is .*nearest, bilinear",
+        ),
     ],
 )
 def test_an_impossible_architecture_is_refused(change, words):
