@@ -1,6 +1,69 @@
-"""The exception that means "what you gave me cannot be used", and words for its message."""
+"""The exception that means "what you gave me cannot be used", and words for its message.
+
+A person comes by one of three doors: a configuration (`python -m dip_jax.main`), the command
+`dip-jax`, or Python. What they give is called otherwise at each. So a message holds names, and the
+door at which it is told says what they are called there.
+"""
 
 import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Words(NamedTuple):
+    """What a door calls what a person gives.
+
+    Attributes:
+        field: a field of the configuration, by its dotted name.
+        setting: how it is asked for: by its dotted name, and the value that it is to have.
+        workdir: the folder that a run leaves its files in.
+    """
+
+    field: Callable[[str], str]
+    setting: Callable[[str, Any], str]
+    workdir: str
+
+
+CONFIGURATION = Words(
+    field=lambda name: f"config.{name}",
+    setting=lambda name, value: f"--config.{name}={value}",
+    workdir="--workdir",
+)
+PYTHON = Words(
+    field=lambda name: name,
+    setting=lambda name, value: f"{name.removeprefix('stop.')}={value!r}",
+    workdir="the folder",
+)
+
+
+class Name(NamedTuple):
+    """What a door has a word for.
+
+    Attributes:
+        told: its word, of a door's.
+    """
+
+    told: Callable[[Words], str]
+
+
+def field(name: str) -> Name:
+    """A field of the configuration, such as "stop.patience"."""
+    return Name(lambda words: words.field(name))
+
+
+def setting(name: str, value: Any) -> Name:
+    """That a field is to have a value: what a person is to say for it."""
+    return Name(lambda words: words.setting(name, value))
+
+
+WORKDIR = Name(lambda words: words.workdir)
+
+Part = str | Name
+
+
+def told(parts: tuple[Part, ...], words: Words) -> str:
+    """A message in a door's words."""
+    return "".join(part if isinstance(part, str) else part.told(words) for part in parts)
 
 
 class InputError(ValueError):
@@ -9,6 +72,23 @@ class InputError(ValueError):
     The message is one line and says what is wrong, what was expected and what to do. The command
     line prints it and exits with a non-zero status; from Python it is an ordinary `ValueError`.
     """
+
+    def __init__(self, *parts: Part) -> None:
+        """An error whose message is these parts, one after the other.
+
+        Args:
+            parts: text, and names that each door has its own word for.
+        """
+        self.parts = parts
+        super().__init__(told(parts, CONFIGURATION))
+
+    def told(self, words: Words) -> str:
+        """The message in a door's words."""
+        return told(self.parts, words)
+
+    def at(self, words: Words) -> "InputError":
+        """The same error, whose message is in a door's words."""
+        return type(self)(self.told(words))
 
 
 class FitError(InputError):

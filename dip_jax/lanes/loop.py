@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field
 from dip_jax.fit.criteria import Criterion
 from dip_jax.fit.fitting import Fit, make_fit
 from dip_jax.fit.hyperparameters import FitSettings
@@ -321,6 +321,10 @@ def _take_fewer(plan: _Plan, group: _Group, queue: _Queue, fail: _Fail) -> None:
             queue.popleft(),
             InputError(
                 "the memory is too small for this picture and network: use a smaller picture "
-                "or fewer channels (config.network.down and config.network.up)"
+                "or fewer channels (",
+                field("network.down"),
+                " and ",
+                field("network.up"),
+                ")",
             ),
         )

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field
 from dip_jax.fit.fitting import Fit
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.lane import Lane
@@ -129,8 +129,11 @@ def begun(
     lane = made.make_lane(lane_key, job.observation, job.clean)
     if not float(jnp.sum(lane.fit)):
         raise InputError(
-            "no known value is left to fit after holding some out: lower config.heldout.share "
-            "or config.heldout.block, or use a mask that fills less"
+            "no known value is left to fit after holding some out: lower ",
+            field("heldout.share"),
+            " or ",
+            field("heldout.block"),
+            ", or use a mask that fills less",
         )
     state = made.init(state_key, lane)
     seconds = 0.0
@@ -209,8 +212,9 @@ def result_of(
     best, (h, w) = figures.best_of(state), run.size
     if not int(best.step):
         raise InputError(
-            "the fit fell apart from its first step on, and there is nothing to show: lower "
-            "config.learning_rate, or check the picture"
+            "the fit fell apart from its first step on, and there is nothing to show: lower ",
+            field("learning_rate"),
+            ", or check the picture",
         )
     later = run.step - run.first_step - 1
     speed = float("nan")

@@ -54,7 +54,7 @@ class DeepDecoder:
         upsampling: "nearest" or "bilinear" (half-pixel centres, clamped edges).
 
     Raises:
-        ValueError: if there is no such network; the message names the field.
+        InputError: if there is no such network; the message names the field.
     """
 
     up: tuple[int, ...]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dip_jax.errors import InputError, field
 from dip_jax.networks.layers.upsampling import UPSAMPLINGS
 
 
@@ -16,30 +17,32 @@ def check_fields(architecture: Any) -> None:
         architecture: a dataclass, whose first field has one entry for every scale.
 
     Raises:
-        ValueError: naming the field.
+        InputError: naming the field.
     """
     fields = {k: v for k, v in vars(architecture).items() if not isinstance(v, bool)}
     first = next(iter(fields))
     for name, value in fields.items():
-        kind = str if name == "upsampling" else int
+        kind, said = str if name == "upsampling" else int, field(f"network.{name}")
         if not isinstance(value, tuple) or any(type(v) is not kind for v in value):
-            raise ValueError(f"network: {name} is {value!r}, expected a tuple of {kind.__name__}")
+            raise InputError(said, f" is {value!r}, expected a tuple of {kind.__name__}")
         if not fields[first]:
-            raise ValueError(f"network: {first} is empty, expected channels for one scale or more")
+            raise InputError(
+                field(f"network.{first}"), " is empty, expected channels for one scale or more"
+            )
         if len(value) != len(fields[first]):
-            raise ValueError(
-                f"network: {name} has {len(value)} entries, expected {len(fields[first])}, "
-                f"one for each entry of {first}"
+            raise InputError(
+                said,
+                f" has {len(value)} entries, expected {len(fields[first])}, one for each entry of "
+                f"{first}",
             )
         if name == "upsampling":
             bad = [v for v in value if v not in UPSAMPLINGS]
             if bad:
-                raise ValueError(
-                    f"network: upsampling {bad[0]!r} is unknown, "
-                    f"expected one of {', '.join(UPSAMPLINGS)}"
+                raise InputError(
+                    said, f" {bad[0]!r} is unknown, expected one of {', '.join(UPSAMPLINGS)}"
                 )
         elif name.endswith("_kernel"):
             if any(v < 1 or v % 2 == 0 for v in value):
-                raise ValueError(f"network: {name} is {value}, expected odd numbers")
+                raise InputError(said, f" is {value}, expected odd numbers")
         elif any(v < (0 if name == "skip" else 1) for v in value):
-            raise ValueError(f"network: {name} is {value}, expected channel counts")
+            raise InputError(said, f" is {value}, expected channel counts")

@@ -40,7 +40,7 @@ class UNet:
         down: channels of the convolutions at a scale, on both ways; the last is the bottom.
 
     Raises:
-        ValueError: if there is no such network; the message names the field.
+        InputError: if there is no such network; the message names the field.
     """
 
     down: tuple[int, ...]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field
 from dip_jax.fit.criteria import CRITERIA, Criterion
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.networks.network import Architecture
@@ -51,13 +51,12 @@ def architecture(config: Mapping[str, Any]) -> Architecture:
         shape[name] = tuple(value) * scales if len(value) == 1 else tuple(value)
         if len(shape[name]) != scales:
             raise InputError(
-                f"config.network.{name} has {len(value)} entries, expected {scales} "
-                "(config.network.scales), or one that serves all scales"
+                field(f"network.{name}"),
+                f" has {len(value)} entries, expected {scales} (",
+                field("network.scales"),
+                "), or one that serves all scales",
             )
-    try:
-        return KINDS[kind](**shape)
-    except ValueError as error:
-        raise InputError(str(error).replace("network: ", "config.network.", 1)) from error
+    return KINDS[kind](**shape)
 
 
 def criterion(config: Mapping[str, Any]) -> Criterion:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field
 from dip_jax.fit.criteria import CRITERIA
 from dip_jax.fit.hyperparameters import PRECISIONS
 from dip_jax.lanes.slots import FORMS
@@ -32,12 +32,12 @@ class _Range:
         low = value > self.low if self.open_low else value >= self.low
         high = value < self.high if self.open_high else value <= self.high
         if isinstance(value, int) and value > _LARGEST and not self.path.startswith("seed"):
-            raise InputError(f"config.{self.path} is too large, expected at most {_LARGEST}")
+            raise InputError(field(self.path), f" is too large, expected at most {_LARGEST}")
         if not (low and high and value < math.inf):
             words = f"{'above' if self.open_low else 'at least'} {self.low:g}"
             if self.high < float("inf"):
                 words += f" and {'below' if self.open_high else 'at most'} {self.high:g}"
-            raise InputError(f"config.{self.path} is {value}, expected a number {words}")
+            raise InputError(field(self.path), f" is {value}, expected a number {words}")
 
 
 _LARGEST = 2**31 - 1  # steps are counted in 32 bits
@@ -89,28 +89,32 @@ def check(config: Mapping[str, Any]) -> None:
     Raises:
         InputError: naming the first such field.
     """
-    for field in _RANGES:
-        field.check(config)
+    for span in _RANGES:
+        span.check(config)
     for path, choices in _CHOICES.items():
         value: Any = config
         for name in path.split("."):
             value = value[name]
         if value not in choices:
             raise InputError(
-                f"config.{path} is {value!r}, expected one of {', '.join(map(repr, choices))}"
+                field(path), f" is {value!r}, expected one of {', '.join(map(repr, choices))}"
             )
     last = config["seed"] + config["seeds"] - 1
     if last > LAST_SEED:
         raise InputError(
-            f"config.seeds is {config['seeds']} from seed {config['seed']} on, to {last}: "
-            f"seeds go up to {LAST_SEED}"
+            field("seeds"),
+            f" is {config['seeds']} from seed {config['seed']} on, to {last}: "
+            f"seeds go up to {LAST_SEED}",
         )
     if config["input"]["kind"] == "meshgrid" and config["input"]["depth"] != 2:
         raise InputError(
-            f"config.input.depth is {config['input']['depth']}, expected 2 with a meshgrid input"
+            field("input.depth"),
+            f" is {config['input']['depth']}, expected 2 with a meshgrid input",
         )
     if config["stop"]["criterion"] == "heldout" and config["heldout"]["share"] == 0:
         raise InputError(
-            "config.stop.criterion is 'heldout' and config.heldout.share is 0: hold out a share "
-            "(0.1), or choose another criterion"
+            field("stop.criterion"),
+            " is 'heldout' and ",
+            field("heldout.share"),
+            " is 0: hold out a share (0.1), or choose another criterion",
         )

@@ -222,7 +222,7 @@ def test_the_seam():
 )
 def test_an_impossible_architecture_is_refused(change, words):
     fine = same_everywhere(2, 4, 3)
-    with pytest.raises(ValueError, match=f"network: {words}"):
+    with pytest.raises(ValueError, match=rf"network\.{words}"):
         ConvDecoder(**(fine.__dict__ | change))
 
 

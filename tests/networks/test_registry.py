@@ -67,7 +67,5 @@ def test_a_field_that_the_network_reads_is_checked_and_no_other(kind):
 
 
 def test_an_unknown_network_is_refused_with_those_that_there_are():
-    with pytest.raises(
-        dip_jax.InputError, match="kind is 'resnet', expected one"
-    ):
+    with pytest.raises(dip_jax.InputError, match="kind is 'resnet', expected one"):
         build.fit_settings(config_of("resnet"))

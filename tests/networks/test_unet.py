@@ -180,7 +180,7 @@ def test_the_seam():
     [((), "empty"), ([4, 8], "tuple of int"), ((4, 8.0), "tuple of int"), ((4, 0), "channel")],
 )
 def test_an_impossible_architecture_is_refused(down, words):
-    with pytest.raises(ValueError, match=f"network: down is .*{words}"):
+    with pytest.raises(ValueError, match=rf"network\.down is .*{words}"):
         UNet(down)
 
 
