@@ -19,6 +19,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from dip_jax.report.durations import clock
+
 RECENT_SECONDS = 30.0
 BAR_CELLS = 8  # the narrowest bar that is still worth looking at
 
@@ -252,13 +254,7 @@ def _timing(pace: Pace) -> list[str]:
     if speed is None or left is None:
         return []
     figure = f"{speed:.0f}" if speed >= 100 else f"{speed:.1f}" if speed >= 1 else f"{speed:.2g}"
-    return [f"{figure} steps/s", *([f"{_duration(left)} left"] if left > 0 else [])]
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(math.ceil(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return [f"{figure} steps/s", *([f"{clock(left)} left"] if left > 0 else [])]
 
 
 def _psnrs(row: Mapping[str, Any]) -> list[str]:

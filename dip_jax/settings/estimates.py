@@ -21,6 +21,7 @@ from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes.memory import device_bytes, lane_bytes
 from dip_jax.networks.registry import fields_of
+from dip_jax.report.durations import between
 from dip_jax.settings import build, tasks
 
 # Seconds of a step over those of its arithmetic at the speed of a matrix product. On two CPU cores,
@@ -85,7 +86,7 @@ def time_of_all(config: Mapping[str, Any], shapes: Sequence[tuple[int, int, int]
     again = len(times) - len({(architecture.padded(h, w), c) for h, w, c in shapes})
     low, high = (sum(time[i] for time in times) - again * _COMPILING[i] for i in (0, 1))
     count = f"{len(times)} picture{'s' * (len(times) > 1)}"
-    return f"{_duration(low, high)} for all steps of {count}; a rough estimate"
+    return f"{between(low, high)} for all steps of {count}; a rough estimate"
 
 
 def memory_of(
@@ -185,7 +186,7 @@ def advice(
     line = f"about {_gigabytes(memory)} of memory"
     seconds = seconds_of(config, observation.y.shape)
     if seconds is not None:
-        line = f"{_duration(*seconds)} for all steps, and {line}; a rough estimate"
+        line = f"{between(*seconds)} for all steps, and {line}; a rough estimate"
     lines = [line]
     if (available := device_bytes(device)) is not None and memory > available:
         lines.append(
@@ -212,12 +213,3 @@ def _process_bytes() -> float:
 
 def _gigabytes(count: float) -> str:
     return f"{count / 1e9:.1f} GB"
-
-
-def _duration(low: float, high: float) -> str:
-    """A range of time, in the unit that suits its end."""
-    for seconds, unit in ((3600, "hours"), (60, "minutes")):
-        if high >= 2 * seconds:
-            ends = [f"{end / seconds:.{0 if end >= 10 * seconds else 1}f}" for end in (low, high)]
-            return f"{ends[0].removesuffix('.0')} to {ends[1].removesuffix('.0')} {unit}"
-    return f"{max(10, 10 * round(low / 10))} to {10 * math.ceil(high / 10)} seconds"

@@ -102,17 +102,3 @@ def test_the_hint_is_for_denoising_by_held_out_pixels():
     config["stop"]["criterion"] = "wmv"
     assert estimates.correlation_hint(config, blocks, "") is None
     assert estimates.correlation_hint(tasks.defaults("reconstruct"), blocks, "") is None
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "words"),
-    [
-        (3, 12, "10 to 20 seconds"),
-        (61, 119, "60 to 120 seconds"),
-        (61, 120, "1 to 2 minutes"),
-        (800, 1500, "13 to 25 minutes"),
-        (3600, 9000, "1 to 2.5 hours"),
-    ],
-)
-def test_a_range_of_time_in_words(low, high, words):
-    assert estimates._duration(low, high) == words

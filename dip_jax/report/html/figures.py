@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from dip_jax.report.durations import in_words
 from dip_jax.report.html.markup import tag
 
 _STOPPED = {
@@ -80,7 +81,7 @@ def seeds(summary: Mapping[str, Any]) -> list[Element]:
             _number(lane.get("chosen_step")),
             str(lane.get("chosen_image")),
             *(_figure(name, chosen_figures(lane).get(name)) for name in measures),
-            duration(lane["seconds"]) if lane.get("seconds") is not None else "–",
+            in_words(lane["seconds"]) if lane.get("seconds") is not None else "–",
             _why(str(lane.get("stop_reason"))),
         ]
         for lane in lanes
@@ -113,8 +114,8 @@ def run(summary: Mapping[str, Any]) -> list[Element]:
         "rollbacks": f"{rollbacks:,}: the fit fell apart and went back to its last good state"
         if rollbacks
         else None,
-        "time": None if seconds is None else duration(seconds),
-        "to the first step": None if first is None else f"{duration(first)}, with compilation",
+        "time": None if seconds is None else in_words(seconds),
+        "to the first step": None if first is None else f"{in_words(first)}, with compilation",
         "speed": None if speed is None else f"{speed:.3g} steps per second",
         "device": s.get("device"),
         "versions": ", ".join(f"{k} {v}" for k, v in (s.get("versions") or {}).items()),
@@ -132,17 +133,6 @@ def chosen_figures(summary: Mapping[str, Any]) -> Mapping[str, Any]:
 def count(number: int, noun: str) -> str:
     """`number` with its noun, in the plural unless it is 1."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """A time as a person says it: 7.3 s, 3 min 49 s, 1 h 2 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _why(reason: str) -> str:

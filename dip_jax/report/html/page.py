@@ -19,8 +19,9 @@ import numpy as np
 from dip_jax.errors import InputError
 from dip_jax.files import write_bytes
 from dip_jax.report import records
+from dip_jax.report.durations import in_words
 from dip_jax.report.html.curves import curves
-from dip_jax.report.html.figures import chosen_figures, count, duration, figures, run, seeds
+from dip_jax.report.html.figures import chosen_figures, count, figures, run, seeds
 from dip_jax.report.html.gallery import gallery, viewer
 from dip_jax.report.html.markup import Child, document, tag
 from dip_jax.report.style import ORACLE_COLOUR, REFERENCES
@@ -185,7 +186,7 @@ def _header(heading: str, summary: Mapping[str, Any], size: tuple[int, int]) -> 
     if summary.get("filled_share") is not None:
         facts.append((f"{100 * summary['filled_share']:.1f}%", "of the picture filled"))
     if summary.get("seconds") is not None:
-        facts.append((duration(summary["seconds"]), "of fitting"))
+        facts.append((in_words(summary["seconds"]), "of fitting"))
     return tag(
         "header",
         tag("h1", heading),
