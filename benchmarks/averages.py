@@ -23,13 +23,13 @@ if __name__ == "__main__":
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.common.beginning import begin
+from benchmarks.common.beginning import begin, make_chunk
 from benchmarks.common.tables import commit, kept, machine, table, write_report
 from benchmarks.ensembles.figures import stopped_by_mean
 from benchmarks.quality.fits import scoring
 from benchmarks.quality.plan import SUITES, Picture, digest, photographs
 from dip_jax.fit.criteria import Criterion, Judgement, View
-from dip_jax.fit.fitting import make_chunk, make_fit
+from dip_jax.fit.fitting import make_fit
 from dip_jax.fit.lane import Lane
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import observe

@@ -24,10 +24,10 @@ if __name__ == "__main__":
 import jax
 import jax.numpy as jnp
 
-from benchmarks.common.beginning import begin
+from benchmarks.common.beginning import begin, make_chunk
 from benchmarks.common.samples import damaged
 from benchmarks.common.tables import commit, machine, table, write_report
-from dip_jax.fit.fitting import make_chunk, make_fit
+from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import observe
 from dip_jax.settings import build, tasks
 

@@ -30,13 +30,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.common.beginning import begin
+from benchmarks.common.beginning import begin, make_chunk
 from benchmarks.common.samples import damaged
 from benchmarks.common.tables import header, kept, row, write_report
 from benchmarks.quality.plan import digest
 from dip_jax.finish import composite
 from dip_jax.fit.criteria import CRITERIA, Criterion, Judgement, View, heldout, wmv
-from dip_jax.fit.fitting import make_chunk, make_fit
+from dip_jax.fit.fitting import make_fit
 from dip_jax.fit.state import RUNNING
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import observe

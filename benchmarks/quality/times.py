@@ -12,9 +12,9 @@ from typing import Any
 
 import jax
 
-from benchmarks.common.beginning import begin
+from benchmarks.common.beginning import begin, make_chunk
 from benchmarks.quality.plan import Config, Picture
-from dip_jax.fit.fitting import make_chunk, make_fit
+from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import observe
 from dip_jax.settings import build
 

@@ -159,13 +159,3 @@ def make_steps(
         return state, history
 
     return steps
-
-
-def make_chunk(
-    step: Callable[[LaneState, Lane], tuple[LaneState, StepInfo]], length: int
-) -> Callable[[LaneState, Lane, Array], tuple[LaneState, StepInfo]]:
-    """`make_steps` as one jitted program that does not come back to Python in between.
-
-    The given state's buffers are reused and must not be used again.
-    """
-    return jax.jit(make_steps(step, length), donate_argnums=0)

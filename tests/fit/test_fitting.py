@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from dip_jax.fit import criteria
-from dip_jax.fit.fitting import make_chunk, make_fit
+from dip_jax.fit.fitting import make_fit, make_steps
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.state import AVG, DIVERGED, RUNNING, STOPPED
 from dip_jax.fit.step import _average, _loss_scale, _select
@@ -61,7 +61,7 @@ def a_fit(patience=0, **changes):
     observation, _ = observe(noisy.clip(0, 1))
     lane = jax.jit(fit.make_lane)(jax.random.key(1), observation, clean)
     state = jax.jit(fit.init)(jax.random.key(2), lane)
-    return jax.jit(fit.step), lane, state, make_chunk(fit.step, 20)
+    return jax.jit(fit.step), lane, state, jax.jit(make_steps(fit.step, 20), donate_argnums=0)
 
 
 def fresh(state):
@@ -147,7 +147,7 @@ def test_the_step_is_compiled_once():
     counted = chex.assert_max_traces(
         step.__wrapped__, n=2
     )  # the shapes of its report, and the loop's body
-    chunk = make_chunk(counted, 5)
+    chunk = jax.jit(make_steps(counted, 5), donate_argnums=0)
     state = fresh(state)
     for until in (1, 4, 9, 14):
         state, _ = chunk(state, lane, jnp.int32(until))
