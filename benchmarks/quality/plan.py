@@ -178,7 +178,7 @@ def suite_pictures(
         InputError: if the folder has no pictures, or one of them cannot be used.
     """
     if folder is None:
-        return samples(suite, suite.samples[:count], config, side)
+        return photographs(suite, suite.samples[:count], config, side)
     paths = [
         path
         for path in sorted(folder.iterdir() if folder.is_dir() else ())
