@@ -127,8 +127,15 @@ class _Plan(NamedTuple):
 
     @property
     def length(self) -> int:
-        """Of a chunk of steps."""
-        return min(self.schedule.log_every, self.schedule.num_steps)
+        """The most steps of a chunk: as many as from one log to the next, or more.
+
+        A power of 2, so that other intervals mostly do with the program that there is.
+        """
+        wanted = min(self.schedule.log_every, self.schedule.num_steps)
+        return max(_SHORTEST, 1 << (wanted - 1).bit_length())
+
+
+_SHORTEST = 16  # steps
 
 
 @dataclasses.dataclass

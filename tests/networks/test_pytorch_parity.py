@@ -8,8 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import parity
-from benchmarks.parity import CASES, Case, Results
+from benchmarks.parity import cases, compare
+from benchmarks.parity.cases import CASES, Case, Results
 from dip_jax.networks.hourglass import Hourglass
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -18,11 +18,11 @@ needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not installed
 TOLERANCES = {"output": 1e-4, "gradients": 1e-4, "losses": 1e-3, "losses_float32": 1e-3}
 
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-live = cache(parity.computed_by_pytorch)
+live = cache(compare.computed_by_pytorch)
 
 
 def check(ours: Results, theirs: Results) -> None:
-    found = parity.deviations(ours, theirs)
+    found = compare.deviations(ours, theirs)
     assert len(found) == 3 + len(jax.tree.leaves(theirs.gradients))
     too_far = {k: v for k, v in found.items() if not v <= TOLERANCES[k.split("/")[0]]}
     assert not too_far
@@ -30,20 +30,20 @@ def check(ours: Results, theirs: Results) -> None:
 
 @by_name
 def test_output_gradients_and_loss_curve_are_those_of_pytorch(case: Case) -> None:
-    theirs = live(case) if HAS_TORCH else parity.stored(case)
+    theirs = live(case) if HAS_TORCH else compare.stored(case)
     assert theirs.losses[-1] < 0.95 * theirs.losses[0]  # there is a curve to agree on
-    check(parity.computed_by_jax(case), theirs)
+    check(compare.computed_by_jax(case), theirs)
 
 
 @needs_torch
 @by_name
 def test_the_stored_arrays_are_what_pytorch_computes(case: Case) -> None:
-    check(parity.stored(case), live(case))
+    check(compare.stored(case), live(case))
 
 
 def test_the_odd_sized_case_is_padded_with_unknown_pixels() -> None:
     (case,) = (case for case in CASES if case.name == "odd_size")
-    given = parity.inputs(case)
+    given = cases.inputs(case)
     assert case.size == (45, 67) and given.y.shape == (48, 72, 3)
     assert given.known.sum() == 45 * 67 and given.known[:45, :67].all()
 
@@ -63,7 +63,7 @@ def test_parameter_counts(skip: int, count: int) -> None:
         skip_kernel=(1,) * 5,
         upsampling=("bilinear",) * 5,
     )
-    shapes = parity.parameter_shapes(architecture, (64, 64, 32), 3)
+    shapes = cases.parameter_shapes(architecture, (64, 64, 32), 3)
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == count
     if HAS_TORCH:
         import torch
@@ -93,7 +93,7 @@ def test_baseline_reads_back_the_layout_that_it_loads() -> None:
     from benchmarks.common import pytorch_baseline
 
     case = CASES[0]
-    params = parity.inputs(case).params
+    params = cases.inputs(case).params
     model = pytorch_baseline.Hourglass(case.architecture, case.depth, case.channels)
     pytorch_baseline.load(model, params)
     # The gradient of half the sum of squares is the parameters themselves.
@@ -115,7 +115,7 @@ def test_baseline_average_and_noise(channels_last: bool, one_thread: None) -> No
     from benchmarks.common import pytorch_baseline
 
     case = CASES[1]
-    given = parity.inputs(case)
+    given = cases.inputs(case)
     z, y, known = (pytorch_baseline.to_nchw(x) for x in given[1:])
 
     def fit(seed: int, input_noise: float) -> tuple[pytorch_baseline.Fit, list[np.ndarray]]:

@@ -1,0 +1,1 @@
+"""How near to the best point a fit stops by itself."""
