@@ -27,6 +27,7 @@ from dip_jax.forward.observation import Observation, hold_out, observe
 from dip_jax.lanes.seeds import restore
 from dip_jax.lanes.slots import Slots
 from dip_jax.settings import build, tasks
+from dip_jax.settings.ending import ending
 
 COUNTS = (1, 2, 4, 8)
 
@@ -68,8 +69,8 @@ class Problem:
         """What a person gets, but for refinement, of images of the network, `(n, h, w, c)`."""
         if self.fill is None:
             return members
-        seamless = self.config["seamless"]
-        filled = np.stack([shown(x, self.observation, seamless=seamless) for x in members])
+        how = ending(self.config)
+        filled = np.stack([shown(x, self.observation, how) for x in members])
         return np.where(self.fill[..., None], filled, self.y)
 
 

@@ -24,7 +24,8 @@ from dip_jax.forward import metrics
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.lanes.jobs import LaneJob, Restoration
 from dip_jax.lanes.loop import fit_lanes
-from dip_jax.settings import build, tasks
+from dip_jax.settings import build
+from dip_jax.settings.ending import ending
 
 OUT, AVG, RESULT = "output", "average", "result"
 
@@ -93,12 +94,13 @@ def scoring(config: Config, size: tuple[int, int]) -> Score:
         size: `(h, w)` of the picture, which only a composite without seams needs to know.
     """
     h, w = size
+    how = ending(config)
 
     def given(x: jax.Array, lane: Lane) -> jax.Array:
         known = lane.fit + lane.held
-        if not tasks.task_of(config).fills:
+        if not how.keep_known:
             return x
-        if not config["seamless"] or jax.default_backend() != "cpu":
+        if not how.seamless or jax.default_backend() != "cpu":
             return jnp.where(known > 0, lane.y, x)
         inner = composite.seamless(x[:h, :w], Observation(lane.y[:h, :w], known[:h, :w]))
         return x.at[:h, :w].set(inner)
@@ -195,23 +197,23 @@ def _members(
 ) -> Members:
     h, w, _ = picture.clean.shape
     best = [(watch.out, watch.avg) for watch in watched]
-    refine = is_refined(config, observation)
-    seamless = picture.fill is not None and config["seamless"]
+    how = ending(config)
+    refined = is_refined(how, observation)
 
-    def given(images: list[Pixels], refine: bool = False) -> Pixels:
+    def given(images: list[Pixels], refined: bool = False) -> Pixels:
         made = [
-            shown(x[:h, :w], observation, seamless=seamless, refine=refine, held=r.held)
+            shown(x[:h, :w], observation, how, refined=refined, held=r.held)
             for x, r in zip(images, found, strict=True)
         ]
         return picture.given(np.stack(made))
 
     stopped = {
-        RESULT: given([r.x for r in found], refine),
+        RESULT: given([r.x for r in found], refined),
         OUT: given([r.x_out for r in found]),
         AVG: given([r.x_avg for r in found]),
     }
     oracle = {
-        RESULT: given([max(pair, key=lambda kept: kept.psnr).x for pair in best], refine),
+        RESULT: given([max(pair, key=lambda kept: kept.psnr).x for pair in best], refined),
         OUT: given([out.x for out, _ in best]),
         AVG: given([avg.x for _, avg in best]),
     }

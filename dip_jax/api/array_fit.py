@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
 from numpy.typing import ArrayLike
 
 from dip_jax.api.info import Callback, FitInfo, FitStep, Pixels
 from dip_jax.api.options import OF_FILES, OF_MASKS, changes_of, seeds_of
 from dip_jax.errors import FitError, InputError
-from dip_jax.finish.ensemble import figures_of_means, is_refined, members, uncertainty
+from dip_jax.finish.ensemble import Ending, composited, ended
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.lanes.jobs import Log, check_size
 from dip_jax.lanes.seeds import restore
@@ -23,6 +22,7 @@ from dip_jax.pictures.masks import check_mask
 from dip_jax.pictures.values import DataRange
 from dip_jax.report.progress import Progress
 from dip_jax.settings import build, estimates, tasks
+from dip_jax.settings.ending import ending
 from dip_jax.settings.fields import override
 
 
@@ -35,8 +35,7 @@ class ArrayFit:
         before: the picture as it was given.
         layout: of it.
         observation: what is known of it.
-        known: which of its values are known, `(h, w, c)`.
-        keep_known: whether those come back as they are.
+        how: results become the restored array.
         config: the whole configuration.
         seeds: to fit with.
     """
@@ -45,8 +44,7 @@ class ArrayFit:
     before: Pixels
     layout: Layout
     observation: Observation
-    known: Bool[np.ndarray, "h w c"]
-    keep_known: bool
+    how: Ending
     config: dict[str, Any]
     seeds: list[int]
 
@@ -101,23 +99,14 @@ class ArrayFit:
                 progress.stop()
         if not results:
             raise FitError(next(iter(failed.values())))
-        refine = is_refined(config, self.observation)
-        given = members(results, self.observation, seamless=config["seamless"], refine=refine)
-        restored = layout.pixels(given.mean(axis=0))
-        judged = None
-        if self.keep_known:
-            restored = np.where(layout.like_array(self.known), self.before, restored)
-            judged = np.logical_not(self.known.all(axis=-1))
-        spread, figures = None, results[0].figures
-        if len(results) > 1:
-            spread = uncertainty(given, judged) * layout.width
-            figures = figures_of_means(results, self.observation, None)
+        given = ended(results, self.observation, self.how)
+        restored = composited(given.image, self.observation, self.how, self.before, layout)
         asked = any(result.stop_reason == "asked" for result in results)
         longest = max(results, key=lambda result: result.steps)
         return restored, FitInfo(
-            figures=figures,
+            figures=given.figures,
             chosen_steps={result.seed: result.chosen_step for result in results},
-            uncertainty=spread,
+            uncertainty=None if given.spread is None else given.spread * layout.width,
             history=watching.history,
             steps=sum(result.steps for result in results),
             seconds=sum(result.seconds for result in results),
@@ -125,7 +114,7 @@ class ArrayFit:
             rollbacks=sum(result.rollbacks for result in results),
             failed=failed,
             results=tuple(results),
-            config=self._options() | {"refine": refine},
+            config=self._options() | {"refine": given.refined},
         )
 
 
@@ -164,8 +153,8 @@ def prepare(
     config["data_range"] = layout.data_range or ()
     if mask is not None:
         config |= {"mask_polarity": mask_polarity, "keep_known": keep_known}
-    keep_known = keep_known and mask is not None
-    config["seamless"] = keep_known and config["seamless"]
+    how = ending(config)
+    config["seamless"] = how.seamless
     y = layout.image(before)
     finite = np.isfinite(y)
     fill = np.zeros(y.shape[:2], bool)
@@ -173,8 +162,7 @@ def prepare(
         fill = read_mask_array(mask, layout, mask_polarity)
         if finite.all():
             check_mask(fill)
-    known = finite & ~(fill if fill.ndim == 3 else fill[..., None])
-    _check_known(known)
+    _check_known(finite & ~(fill if fill.ndim == 3 else fill[..., None]))
     try:
         settings = build.fit_settings(config)
         check_size(y.shape[0], y.shape[1], settings)
@@ -187,8 +175,7 @@ def prepare(
         before=before,
         layout=layout,
         observation=observation,
-        known=known,
-        keep_known=keep_known,
+        how=how,
         config=config,
         seeds=chosen,
     )

@@ -1,12 +1,17 @@
 """What the results of one or more seeds amount to: the picture given, its figures, its spread.
 
-Images are `(h, w, c)` float32 in [0, 1]. The mean over seeds is the ensemble's result, and their
-standard deviation says where not to trust it.
+    of each seed its member: the network's image, with the known values put in, refined
+    -> the mean of the members -> pixels as they were given, the known ones as they came
+
+The one ending of arrays and of files. Images are `(h, w, c)` float32 in [0, 1]. The mean over seeds
+is the ensemble's result, and their standard deviation says where not to trust it.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
@@ -19,86 +24,145 @@ from dip_jax.finish.filling import filled
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes.jobs import Restoration
-from dip_jax.pictures.values import DataRange, from_float
+from dip_jax.pictures.arrays import Layout
 
 Image = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]
 Images = Float[np.ndarray, "n h w c"]
 
 
-def is_refined(config: Mapping[str, Any], observation: Observation) -> bool:
-    """Whether the result is refined, by `denoising` or `filling`: not where that would do harm.
+@dataclasses.dataclass(frozen=True)
+class Ending:
+    """How results become the picture given; `settings.ending` makes it of a configuration.
+
+    Attributes:
+        keep_known: whether known values come back exactly as they were given. Else, as always in
+            denoising, all of the picture comes from the network.
+        seamless: whether what is filled is corrected to meet the known values, as
+            `composite.seamless` does; only where they are kept.
+        refine: whether the result is refined: what is filled by `filling`, where it is seamless;
+            else by `denoising`, unless that would do harm (`is_refined`).
+    """
+
+    keep_known: bool
+    seamless: bool
+    refine: bool
+
+
+class Ended(NamedTuple):
+    """What results amount to.
+
+    Attributes:
+        members: what each seed gives, `(n, h, w, c)`.
+        image: their mean, the result, as the network and the refinement give it: with the known
+            values as float32, which `composited` puts in exactly.
+        judged: where the picture comes from the network, `(h, w)`; elsewhere all channels are kept.
+        spread: the standard deviation over seeds, `(h, w)` in [0, 1], 0 where all is kept; None if
+            there is one member.
+        refined: whether the members are refined.
+        figures: PSNRs in dB and SSIMs of the network's images: of the output ("out") and the moving
+            average ("avg") of one seed at its chosen step, or of the means of these over seeds, and
+            of that of the images that the seeds chose ("mean").
+    """
+
+    members: Images
+    image: Image
+    judged: Mask
+    spread: Float[np.ndarray, "h w"] | None
+    refined: bool
+    figures: dict[str, dict[str, float]]
+
+
+def ended(
+    results: Sequence[Restoration],
+    observation: Observation,
+    how: Ending,
+    clean: Image | None = None,
+    *,
+    of_means: bool | None = None,
+) -> Ended:
+    """What the results of the seeds of one picture amount to.
+
+    Args:
+        results: one or more.
+        observation: what they were fitted to.
+        how: they become the picture.
+        clean: the clean picture of an experiment, for the figures of means.
+        of_means: whether the figures are those of means over seeds, be it over a single one; by
+            default if there are several.
+    """
+    observation = jax.tree.map(jnp.asarray, observation)
+    refined = is_refined(how, observation)
+    members = np.stack(
+        [shown(r.x, observation, how, refined=refined, held=r.held) for r in results]
+    )
+    judged: Mask = np.ones(members.shape[1:3], bool)
+    if how.keep_known:
+        judged = np.logical_not((np.asarray(observation.known) > 0).all(axis=-1))
+    if of_means is None:
+        of_means = len(results) > 1
+    return Ended(
+        members,
+        members.mean(axis=0),
+        judged,
+        uncertainty(members, judged) if len(results) > 1 else None,
+        refined,
+        figures_of_means(results, observation, clean) if of_means else results[0].figures,
+    )
+
+
+def is_refined(how: Ending, observation: Observation) -> bool:
+    """Whether the result of a picture is refined: not where that would do harm.
 
     Denoisers would take noise that is correlated from pixel to pixel for the picture, and keep it.
-    So there are none where the picture has a sign of it, nor with ES-WMV, which is the criterion
-    for such noise. What is filled is refined by the known pixels around it; not where these are
-    not kept, or are not trusted so far as to be met without a seam.
+    So there are none where the picture has a sign of it.
 
     Args:
-        config: of the run; its `refine` otherwise.
+        how: results become the picture.
         observation: the picture.
     """
-    if not config["refine"]:
-        return False
-    if config["task"] != "denoise":
-        return config["keep_known"] and config["seamless"]
-    if config["stop"]["criterion"] == "wmv":
-        return False
-    return not sign_of_correlation(with_gaps(observation))
-
-
-def members(
-    results: Sequence[Restoration], observation: Observation, *, seamless: bool, refine: bool
-) -> Images:
-    """What each seed gives, whose mean is the result.
-
-    Args:
-        results: of the seeds.
-        observation: what they were fitted to.
-        seamless: whether known values are put in, and what is filled is corrected to meet them, as
-            `composite.seamless` does; else it is the network's image.
-        refine: whether it is refined: as what is filled if it is seamless, else as in denoising.
-    """
-    how = {"seamless": seamless, "refine": refine}
-    return np.stack([shown(r.x, observation, held=r.held, **how) for r in results])
+    return how.refine and (how.seamless or not sign_of_correlation(with_gaps(observation)))
 
 
 def shown(
     x: Image,
     observation: Observation,
+    how: Ending,
     *,
-    seamless: bool,
-    refine: bool = False,
+    refined: bool = False,
     held: NDArray[np.bool_] | None = None,
 ) -> Image:
-    """A network's image as `members` gives it; `held`: which values were held out of its fit."""
-    if refine and seamless:
-        return filled(x, observation, held)
-    if refine:
-        return denoised(x, observation)
-    return np.asarray(composite.seamless(jnp.asarray(x), observation)) if seamless else x
+    """A network's image as the picture shows it, which is a member if it is refined as they are.
+
+    Args:
+        x: the network's image, in [0, 1].
+        observation: what it was fitted to.
+        how: it becomes the picture.
+        refined: whether it is refined, which takes a while; see `is_refined`.
+        held: which values were held out of its fit; None if none, or if that is not known.
+    """
+    if refined:
+        return filled(x, observation, held) if how.seamless else denoised(x, observation)
+    return np.asarray(composite.seamless(jnp.asarray(x), observation)) if how.seamless else x
 
 
 def composited(
-    x: Image,
-    before: NDArray[Any],
-    fill: Mask | None,
-    data_range: DataRange | None = None,
+    x: Image, observation: Observation, how: Ending, before: NDArray[Any], layout: Layout
 ) -> NDArray[Any]:
-    """An image as pixels like those before it, whose known pixels are kept exactly as they came.
+    """An image as pixels like those before it, whose known values may be kept as they came.
 
     Args:
         x: the restored image.
-        before: the degraded picture in its own dtype, `(h, w)` or `(h, w, c)`.
-        fill: True where a pixel is filled from `x`, as are values that are not finite; None takes
-            all of `x`.
-        data_range: the values of black and white in `before`; None as in `values.to_float`.
+        observation: what of the picture is known.
+        how: it becomes the picture: whether known values are kept.
+        before: the degraded picture, as it was given.
+        layout: of it.
     """
-    pixels = from_float(x, before.dtype, before.ndim, data_range)
-    if fill is None:
+    pixels = layout.pixels(x)
+    if not how.keep_known:
         return pixels
-    fill = fill if before.ndim == 2 else fill[..., None]
-    return np.where(fill | ~np.isfinite(before), pixels, before)
+    known = np.broadcast_to(np.asarray(observation.known) > 0, x.shape)
+    return np.where(layout.like_array(known), before, pixels)
 
 
 def figures_of_means(
@@ -121,17 +185,17 @@ def figures_of_means(
     return figures
 
 
-def uncertainty(members: Images, judged: Mask | None = None) -> Float[np.ndarray, "h w"]:
+def uncertainty(members: Images, judged: Mask) -> Float[np.ndarray, "h w"]:
     """The standard deviation over seeds, root mean square over channels, in [0, 1].
 
     Args:
         members: what two seeds or more give. Of what the refinement of denoising takes from
             the noisy picture for all seeds alike it tells nothing.
         judged: where the picture comes from the network; known pixels that are kept are certain,
-            so elsewhere it is 0. None for everywhere.
+            so elsewhere it is 0.
     """
     spread = np.sqrt(np.mean(np.var(members, axis=0), axis=-1))
-    return spread if judged is None else np.where(judged, spread, 0.0)
+    return np.where(judged, spread, 0.0)
 
 
 def against_clean(x: Image, clean: Image) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from dip_jax.pictures.arrays import Layout
 from dip_jax.pictures.values import DataRange
 
 
@@ -50,6 +51,12 @@ class Picture:
     file_format: str = "PNG"
     data_range: DataRange | None = None
     premultiplied: bool = False
+
+    @property
+    def layout(self) -> Layout:
+        """How `pixels` hold the picture."""
+        axis = None if self.pixels.ndim == 2 else -1
+        return Layout(self.pixels.shape, self.pixels.dtype, axis, self.data_range)
 
     @property
     def dpi(self) -> tuple[float, float] | None:

@@ -9,14 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dip_jax.finish.ensemble import (
-    against_clean,
-    composited,
-    figures_of_means,
-    is_refined,
-    members,
-    uncertainty,
-)
+from dip_jax.finish.ensemble import against_clean, composited, ended
 from dip_jax.forward.observation import observe
 from dip_jax.lanes.jobs import Restoration
 from dip_jax.pictures import writing
@@ -24,6 +17,7 @@ from dip_jax.pictures.values import to_float
 from dip_jax.report import records
 from dip_jax.report.comparison import comparison, write_picture
 from dip_jax.run.inputs import Job
+from dip_jax.settings.ending import ending
 from dip_jax.settings.tasks import Config, task_of
 
 
@@ -52,17 +46,16 @@ def write_results(
     Returns:
         The summary, as it is in `summary.json`.
     """
-    ended = [result for result in results if result is not None]
-    interrupted = len(ended) + len(failed) < len(results)
-    interrupted |= any(result.stop_reason == "asked" for result in ended)
-    only = ended[0] if len(results) == 1 else None
-    kept = job.fill if config["keep_known"] else None  # else nothing is kept, all is given
+    there = [result for result in results if result is not None]
+    interrupted = len(there) + len(failed) < len(results)
+    interrupted |= any(result.stop_reason == "asked" for result in there)
+    only = there[0] if len(results) == 1 else None
     observation, _ = observe(job.y, job.fill)
-    refine = is_refined(config, observation)
-    seamless = kept is not None and config["seamless"]
-    given = members(ended, observation, seamless=seamless, refine=refine)
+    how = ending(config)
+    given = ended(there, observation, how, job.clean, of_means=only is None)
     data_range = job.degraded.data_range
-    pixels = composited(given.mean(axis=0), job.degraded.pixels, kept, data_range)
+    before, layout = job.degraded.pixels, job.degraded.layout
+    pixels = composited(given.image, observation, how, before, layout)
     # Without loss, so that known pixels stay what they were; PNG holds these two types alone.
     tiff = job.degraded.file_format == "TIFF" or pixels.dtype not in (np.uint8, np.uint16)
     suffix = ".tif" if tiff else ".png"
@@ -75,10 +68,10 @@ def write_results(
         writing.write(folder / f"degraded{suffix}", job.degraded.pixels, job.degraded)
 
     restored = to_float(pixels, data_range)
-    figures = dict(only.figures) if only else figures_of_means(ended, observation, job.clean)
+    figures = dict(given.figures)
     chosen = figures[only.chosen_image] if only else figures.pop("mean")
     # The network's image is not the result where that is refined or has known pixels in it.
-    figures["restored"] = dict(chosen) if kept is None and not refine else {}
+    figures["restored"] = dict(chosen) if not (how.keep_known or given.refined) else {}
     degraded = {}
     if job.clean is not None:
         figures["restored"] |= against_clean(restored, job.clean)
@@ -90,21 +83,18 @@ def write_results(
     if job.clean is not None:
         panels.append(("clean", job.clean))
     spread_figures = None
-    if len(ended) > 1:
-        judged = np.ones(job.y.shape[:2], bool)
-        if kept is not None:
-            judged = kept | ~np.isfinite(job.y).all(axis=-1)
-        spread = uncertainty(given, judged)
+    if given.spread is not None:
+        judged = given.spread[given.judged]
         # White is the 99.5th percentile over the pixels that were not kept.
-        white = float(np.percentile(spread[judged], 99.5))
-        spread_figures = {"white": white, "mean": float(spread[judged].mean())}
-        shown = np.clip(spread / max(white, 1e-12), 0, 1)
+        white = float(np.percentile(judged, 99.5))
+        spread_figures = {"white": white, "mean": float(judged.mean())}
+        shown = np.clip(given.spread / max(white, 1e-12), 0, 1)
         writing.write(folder / "uncertainty.png", np.round(shown * 65535).astype(np.uint16))
         label = f"uncertainty (white: {255 * white:.1f} of 255)"
         panels.append((label, shown[..., None]))
     write_picture(folder / "comparison.png", comparison(panels))
     name = config["stop"]["criterion"]
-    whose = f"seed {config['seed']}" if only else f"{len(ended)} seeds"
+    whose = f"seed {config['seed']}" if only else f"{len(there)} seeds"
     chosen_step = only.chosen_step if only else None
     write_picture(
         folder / "curves.png",
@@ -116,23 +106,23 @@ def write_results(
             only.oracle if only else None,
         ),
     )
-    first = [r.seconds_to_first_step for r in ended if r.seconds_to_first_step is not None]
-    speeds = [r.steps_per_second for r in ended if np.isfinite(r.steps_per_second)]
+    first = [r.seconds_to_first_step for r in there if r.seconds_to_first_step is not None]
+    speeds = [r.steps_per_second for r in there if np.isfinite(r.steps_per_second)]
     summary = {
         "task": config["task"],
         "image": config["image"] or job.name,
         "page": config["page"] or None,
         "shape": list(job.y.shape),
-        "seeds": [result.seed for result in ended],
-        "steps": sum(result.steps for result in ended),
+        "seeds": [result.seed for result in there],
+        "steps": sum(result.steps for result in there),
         "chosen_step": chosen_step,
         "chosen_image": only.chosen_image if only else "mean",
         "criterion": name,
-        "stop_reason": "interrupted" if interrupted else _common_reason(ended),
-        "rollbacks": sum(result.rollbacks for result in ended),
+        "stop_reason": "interrupted" if interrupted else _common_reason(there),
+        "rollbacks": sum(result.rollbacks for result in there),
         "filled_share": None if job.fill is None else float(job.fill.mean()),
-        "refined": refine,
-        "seconds": sum(result.seconds for result in ended),
+        "refined": given.refined,
+        "seconds": sum(result.seconds for result in there),
         "seconds_to_first_step": first[0] if first else None,  # later ones find it compiled
         "steps_per_second": float(np.mean(speeds)) if speeds else None,
         "device": jax.local_devices()[0].device_kind,
@@ -141,7 +131,7 @@ def write_results(
         "oracle": only.oracle if only else {},
         "metrics": figures,
         "uncertainty": spread_figures,
-        "lanes": [_lane_summary(result) for result in ended],
+        "lanes": [_lane_summary(result) for result in there],
         "failed": failed,
         "restored": f"restored{suffix}",
         "fingerprint": mark,

@@ -21,6 +21,7 @@ from dip_jax.report import records
 from dip_jax.report.progress import Progress
 from dip_jax.run.inputs import Job
 from dip_jax.run.seed_files import read_result, rows_so_far, write_result
+from dip_jax.settings.ending import ending
 from dip_jax.settings.tasks import Config
 
 
@@ -106,9 +107,7 @@ class LaneFolder:
             InputError: if that cannot be used, or nothing can be written.
         """
         self._previewed, self._mark = (job, observation), mark
-        self._kept_around = job.fill if config["keep_known"] else None
-        self._seamless = self._kept_around is not None and config["seamless"]
-        self._should_stop = should_stop
+        self._how, self._should_stop = ending(config), should_stop
         if self.is_finished:
             self.read(mark)
             return
@@ -151,12 +150,12 @@ class LaneFolder:
     def on_preview(self, step: int, x_avg: np.ndarray) -> None:
         assert self._previewed is not None
         job, observation = self._previewed
-        data_range = job.degraded.data_range
-        x = shown(x_avg, observation, seamless=self._seamless)
-        pixels = composited(x, job.degraded.pixels, self._kept_around, data_range)
+        before, layout = job.degraded.pixels, job.degraded.layout
+        x = shown(x_avg, observation, self._how)
+        pixels = composited(x, observation, self._how, before, layout)
         path = self._folder / "preview" / f"step_{step:06d}.png"
         if pixels.dtype not in (np.uint8, np.uint16):  # PNG holds no other values
-            x = to_float(pixels, data_range)
+            x = to_float(pixels, job.degraded.data_range)
             pixels = from_float(x, np.uint8, pixels.ndim)
             writing.write(path, pixels)
         else:

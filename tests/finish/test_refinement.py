@@ -14,6 +14,7 @@ from dip_jax.forward.observation import observe
 from dip_jax.pictures import samples
 from dip_jax.pictures.values import to_float
 from dip_jax.settings import tasks
+from dip_jax.settings.ending import ending
 
 SIGMA = 25 / 255
 
@@ -209,20 +210,20 @@ def test_noise_in_common_where_values_are_unknown(clean):
 def test_none_where_the_noise_is_correlated():
     flat, white, blurred = white_and_blurred()
     config = tasks.defaults("denoise")
-    assert is_refined(config, observe(flat + white)[0])
-    assert not is_refined(config, observe(flat + blurred)[0])
+    assert is_refined(ending(config), observe(flat + white)[0])
+    assert not is_refined(ending(config), observe(flat + blurred)[0])
     config["stop"]["criterion"] = "wmv"  # for those who know that it is
-    assert not is_refined(config, observe(flat + white)[0])
+    assert not is_refined(ending(config), observe(flat + white)[0])
 
 
 @pytest.mark.parametrize("changed", [{"refine": False}, {"seamless": False}, {"keep_known": False}])
 def test_what_is_filled_is_refined_unless_the_known_values_are_not_met(clean, changed):
     config = tasks.defaults("hole_fill")
     observation, _ = observe(clean)
-    assert is_refined(config, observation)
-    assert not is_refined(config | changed, observation)
+    assert is_refined(ending(config), observation)
+    assert not is_refined(ending(config | changed), observation)
 
 
 def test_the_published_settings_refine_nothing(clean):
     for task in tasks.TASKS:
-        assert not is_refined(tasks.defaults(task, "paper"), observe(clean)[0])
+        assert not is_refined(ending(tasks.defaults(task, "paper")), observe(clean)[0])
