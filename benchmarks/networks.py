@@ -24,11 +24,12 @@ import numpy as np
 
 from benchmarks.common.samples import damaged
 from benchmarks.common.tables import header, kept, table, write_report
-from dip_jax.finish.ensemble import against_clean, shown
+from dip_jax.finish.ensemble import against_clean, is_refined, shown
 from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import observe
 from dip_jax.lanes.seeds import restore
 from dip_jax.settings import build, tasks
+from dip_jax.settings.ending import ending
 from dip_jax.settings.fields import override
 
 PICTURES = ("astronaut", "chelsea", "coffee")
@@ -84,11 +85,11 @@ def fitted(kind: str, picture: str, args: argparse.Namespace) -> dict[str, Any]:
     fit = make_fit(settings, criterion, y.shape[2])
     lane = jax.eval_shape(fit.make_lane, jax.random.key(0), observation)
     params = jax.eval_shape(fit.init, jax.random.key(0), lane).params
-    fills = fill is not None
+    how = ending(config)
 
-    def psnr(refine: bool) -> float:
-        x = shown(result.x, observation, seamless=fills, refine=refine, held=result.held)
-        return against_clean(np.where(fill[..., None], x, y) if fills else x, clean)["psnr_true"]
+    def psnr(refined: bool) -> float:
+        x = shown(result.x, observation, how, refined=refined, held=result.held)
+        return against_clean(x, clean)["psnr_true"]
 
     return {
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
@@ -97,7 +98,7 @@ def fitted(kind: str, picture: str, args: argparse.Namespace) -> dict[str, Any]:
         "reason": {"asked": "time", "num_steps": "limit"}.get(result.stop_reason, "itself"),
         "ms": 1000 / result.steps_per_second,
         "network": psnr(False),
-        "refined": psnr(True),
+        "refined": psnr(is_refined(how, observation)),
     }
 
 

@@ -176,7 +176,7 @@ def figures_of_means(
     for name, field in (("out", "x_out"), ("avg", "x_avg"), ("mean", "x")):
         x = np.mean([getattr(result, field) for result in results], axis=0)
         values = {
-            "psnr_observed": float(metrics.psnr(jnp.asarray(x), *observation)),
+            "psnr_observed": float(metrics.psnr_observed(jnp.asarray(x), *observation)),
             "ssim_observed": float(metrics.ssim_observed(jnp.asarray(x), *observation)),
         }
         if clean is not None:
