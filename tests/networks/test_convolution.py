@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dip_jax.networks.layers.convolution import conv, reflect_pad
 from plain import conv as plain
+
+from dip_jax.networks.layers.convolution import conv, reflect_pad
 
 CASES = [  # h, w, k, stride
     (8, 10, 3, 1),

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dip_jax.networks.layers.correlation import correlate
 
 from dip_jax.networks.layers import correlation
+from dip_jax.networks.layers.correlation import correlate
 
 FORMS = {
     "patches, stride 1": (correlation._patches(1), 1, 3, (9, 8)),

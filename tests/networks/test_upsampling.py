@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
+
 from dip_jax.networks.layers.upsampling import (
     UPSAMPLINGS,
     upsample,
