@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from dip_jax.api.info import Callback, FitInfo, FitStep, Pixels
 from dip_jax.api.options import OF_FILES, OF_MASKS, changes_of, seeds_of
-from dip_jax.errors import FitError, InputError
+from dip_jax.errors import PYTHON, FitError, InputError, Words
 from dip_jax.finish.ensemble import Ending, composited, ended
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.lanes.jobs import Log, check_size
@@ -48,11 +48,11 @@ class ArrayFit:
     config: dict[str, Any]
     seeds: list[int]
 
-    def advice(self, how: str = "criterion='wmv', num_steps=3000") -> list[str]:
-        """What a person should know before: time, memory, a better criterion and how to ask so."""
+    def advice(self, words: Words = PYTHON) -> list[str]:
+        """What a person should know before: time, memory, a better criterion, in a door's words."""
         unknown = int((~np.isfinite(self.before)).sum())
         lines = [f"{unknown} values are NaN or infinite: taken as unknown"] if unknown else []
-        return lines + estimates.advice(self.config, self.observation, how=how)
+        return lines + estimates.advice(self.config, self.observation, words=words)
 
     def _options(self) -> dict[str, Any]:
         """What of the configuration an array has."""
@@ -60,9 +60,17 @@ class ArrayFit:
         return {name: value for name, value in self.config.items() if name not in without}
 
     def run(
-        self, callback: Callback | None = None, progress: Progress | None = None
+        self,
+        callback: Callback | None = None,
+        progress: Progress | None = None,
+        words: Words = PYTHON,
     ) -> tuple[Pixels, FitInfo]:
         """Fits every seed, and gives the mean as an array like the one before.
+
+        Args:
+            callback: sees every logged step, and may end the fit.
+            progress: shows how far it is.
+            words: of the door at which failures are told.
 
         Raises:
             FitError: if no seed has a result.
@@ -72,7 +80,7 @@ class ArrayFit:
         failed: dict[int, str] = {}
 
         def on_failed(seed: int, error: InputError) -> None:
-            failed[seed] = tasks.as_options(str(error))
+            failed[seed] = error.told(words)
             if len(self.seeds) > 1:
                 watching.say(f"seed {seed} failed: {failed[seed]}")
 
@@ -92,8 +100,6 @@ class ArrayFit:
                 on_log=watching,
                 on_failed=on_failed,
             )
-        except InputError as error:
-            raise InputError(tasks.as_options(str(error))) from None
         finally:
             if progress is not None:
                 progress.stop()
@@ -163,11 +169,7 @@ def prepare(
         if finite.all():
             check_mask(fill)
     _check_known(finite & ~(fill if fill.ndim == 3 else fill[..., None]))
-    try:
-        settings = build.fit_settings(config)
-        check_size(y.shape[0], y.shape[1], settings)
-    except InputError as error:
-        raise InputError(tasks.as_options(str(error))) from None
+    check_size(y.shape[0], y.shape[1], build.fit_settings(config))
     observation, _ = observe(y, fill)
     estimates.check_memory(config, observation)
     return ArrayFit(

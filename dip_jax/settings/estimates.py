@@ -7,7 +7,7 @@ short matrix product, times how far from that speed a fit has been found to be: 
 import functools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from dip_jax.errors import InputError
+from dip_jax.errors import CONFIGURATION, InputError, Part, Words, field, setting, told
 from dip_jax.finish.correlated_noise import sign_of_correlation
 from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, with_gaps
@@ -23,6 +23,7 @@ from dip_jax.lanes.memory import device_bytes, lane_bytes
 from dip_jax.networks.registry import fields_of
 from dip_jax.report.durations import between
 from dip_jax.settings import build, tasks
+from dip_jax.settings.tasks import Config
 
 # Seconds of a step over those of its arithmetic at the speed of a matrix product. On two CPU cores,
 # the four task networks took 2.3 to 3.2 with 32 channels (once 6.5), and 0.8 to 1.2 with 128, whose
@@ -33,7 +34,6 @@ _COMPILING = (10.0, 35.0)  # seconds, on two CPU cores
 _PROCESS_BYTES = 0.6e9  # Python and JAX
 _COMPILER_BYTES = 1.3e9  # where nothing is compiled yet: 1.1 to 1.7 in the four samples
 _SIDE_OF_PRODUCT = 512
-_WIDTHS = ("down", "up")  # fields that say how many channels there are
 _MEASURING = 0.15  # seconds
 
 
@@ -54,7 +54,7 @@ def measured_speed() -> float:
     return n**3 / best
 
 
-def seconds_of(config: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[float, float] | None:
+def seconds_of(config: Config, shape: tuple[int, ...]) -> tuple[float, float] | None:
     """How long all steps of all seeds take on this machine, from and to; None if not on a CPU.
 
     Args:
@@ -72,7 +72,7 @@ def seconds_of(config: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[float
     return _COMPILING[0] + _SPREAD[0] * likely, _COMPILING[1] + _SPREAD[1] * likely
 
 
-def time_of_all(config: Mapping[str, Any], shapes: Sequence[tuple[int, int, int]]) -> str | None:
+def time_of_all(config: Config, shapes: Sequence[tuple[int, int, int]]) -> str | None:
     """How long all steps of several pictures take here, in words; None if it is not known.
 
     Args:
@@ -90,7 +90,7 @@ def time_of_all(config: Mapping[str, Any], shapes: Sequence[tuple[int, int, int]
 
 
 def memory_of(
-    config: Mapping[str, Any], observation: Observation, clean: Float[np.ndarray, "h w c"] | None
+    config: Config, observation: Observation, clean: Float[np.ndarray, "h w c"] | None
 ) -> float:
     """About how many bytes the fits that go on at the same time take on a device.
 
@@ -108,7 +108,7 @@ def memory_of(
 
 
 def check_memory(
-    config: Mapping[str, Any],
+    config: Config,
     observation: Observation,
     clean: Float[np.ndarray, "h w c"] | None = None,
     available: float | None = None,
@@ -135,23 +135,28 @@ def check_memory(
     share = max(0.0, 0.9 * (available - _process_bytes()) / (needed - _process_bytes()))
     least = architecture.min_side
     fits = [int(math.sqrt(share) * side) // least * least for side in (w, h)]
-    advice = []
+    advice: list[Part] = []
     if min(fits) >= least:
         advice.append(f"reduce or crop the picture to {fits[0]} x {fits[1]}")
     channels = int(0.8 * share * architecture.width)  # some maps have a size of their own
     if channels >= 4:
-        widths = [f"network.{n}" for n in fields_of(config["network"]["kind"]) if n in _WIDTHS]
-        advice.append(f"set {' and '.join(widths)} to {channels} channels")
+        advice.append(", or set " if advice else "set ")
+        for n, name in enumerate(_widths(config)):
+            advice += [" and "] * (n > 0) + [field(f"network.{name}")]
+        advice.append(f" to {channels} channels")
     raise InputError(
         f"a picture of {w} x {h} pixels takes about {_gigabytes(needed)} of memory with this "
-        f"network, and {_gigabytes(available)} are free: "
-        + (", or ".join(advice) or "use a machine with more")
+        f"network, and {_gigabytes(available)} are free: ",
+        *(advice or ["use a machine with more"]),
     )
 
 
-def check_memory_of_shape(
-    config: Mapping[str, Any], shape: tuple[int, int, int], with_clean: bool
-) -> None:
+def _widths(config: Config) -> list[str]:
+    """The fields of `config.network` that say how many channels there are."""
+    return [name for name in fields_of(config["network"]["kind"]) if name in ("down", "up")]
+
+
+def check_memory_of_shape(config: Config, shape: tuple[int, int, int], with_clean: bool) -> None:
     """`check_memory` of a picture of which only the shape is known, `(h, w, c)`."""
     h, w, c = shape
     known = c if config["heldout"]["per_channel"] else 1
@@ -161,12 +166,12 @@ def check_memory_of_shape(
 
 
 def advice(
-    config: Mapping[str, Any],
+    config: Config,
     observation: Observation,
     clean: Float[np.ndarray, "h w c"] | None = None,
     *,
     memory: float | None = None,
-    how: str = "--config.stop.criterion=wmv --config.num_steps=3000",
+    words: Words = CONFIGURATION,
 ) -> list[str]:
     """What a person should know before the fits start, in lines: time, memory, and a hint.
 
@@ -176,7 +181,7 @@ def advice(
         clean: the clean image of an experiment, or None.
         memory: bytes that the fits take, where `memory_of` is known. The line names more on a CPU:
             the compiler's as well, which a second start does not need.
-        how: how the criterion that the hint is about is asked for.
+        words: of the door at which they are told.
     """
     if memory is None:
         memory = memory_of(config, observation, clean)
@@ -192,19 +197,28 @@ def advice(
         lines.append(
             f"{_gigabytes(available)} of memory are free: the first start, which compiles, may fail"
         )
-    hint = correlation_hint(config, observation, how)
+    hint = correlation_hint(config, observation, words)
     return lines if hint is None else [*lines, hint]
 
 
-def correlation_hint(config: Mapping[str, Any], observation: Observation, how: str) -> str | None:
+def correlation_hint(
+    config: Config, observation: Observation, words: Words = CONFIGURATION
+) -> str | None:
     """A word on the other criterion, where the noise to be removed seems to be correlated."""
     if tasks.task_of(config).fills or config["stop"]["criterion"] != "heldout":
         return None
     sign = sign_of_correlation(with_gaps(observation))
-    return sign and (
-        f"the picture {sign}: held-out pixels say too little there of when to stop; {how} may fit "
-        "better" + (", and the result is not refined" if config["refine"] else "")
+    if sign is None:
+        return None
+    parts = (
+        f"the picture {sign}: held-out pixels say too little there of when to stop; ",
+        setting("stop.criterion", "wmv"),
+        " with ",
+        setting("num_steps", 3000),
+        " may fit better",
+        ", and the result is not refined" if config["refine"] else "",
     )
+    return told(parts, words)
 
 
 def _process_bytes() -> float:
