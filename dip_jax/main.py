@@ -45,9 +45,8 @@ def main(argv: list[str]) -> int:
     from dip_jax.errors import FitError, InputError
     from dip_jax.report.progress import make_progress
     from dip_jax.run import joining, processes
-    from dip_jax.run.listing import is_many
-    from dip_jax.run.many import run_folder
-    from dip_jax.run.one import run
+    from dip_jax.run.start import start
+    from dip_jax.run.words import last_words
 
     startup.keep_compiled_programs()
     # Orbax, JAX and Matplotlib log in lines that would tear up the progress display.
@@ -59,7 +58,6 @@ def main(argv: list[str]) -> int:
         return _refuse(f"no configuration: say which, for example --config={_EXAMPLE}")
     config = _CONFIG.value.to_dict()
     workdir = _WORKDIR.value or _default_workdir(config)
-    many = is_many(config["image"], config["page"])
     progress = make_progress(config["task"])
     try:
         with joining.join(
@@ -70,9 +68,8 @@ def main(argv: list[str]) -> int:
             _LOST_AFTER.value,
         ) as mates:
             with Stopping("stopping at the next logged step, and saving") as stopping, progress:
-                go = run_folder if many else run
                 command = ["python", "-m", "dip_jax.main", *sys.argv[1:]]
-                summary = go(config, workdir, progress, mates.stopping(stopping), mates, command)
+                summary = start(config, workdir, progress, mates.stopping(stopping), mates, command)
     except InputError as error:
         return _refuse(str(error), 1 if isinstance(error, FitError) else 2)
     except OSError as error:  # a full disk, a file system that is gone
@@ -84,7 +81,7 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         print("ended at once; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130
-    print(_last_words_of_many(summary, workdir) if many else _last_words(summary, workdir))
+    print(last_words(summary, workdir))
     if summary["stop_reason"] == "interrupted":
         return 130
     return 1 if summary["failed"] else 0
@@ -99,44 +96,6 @@ def _default_workdir(config: dict) -> Path:
     seeds = f"{config['seeds']}seeds" if config["seeds"] > 1 else ""
     parts = [config["task"], config["preset"], name, f"seed{config['seed']}", seeds]
     return Path("runs") / "-".join(part for part in parts if part)
-
-
-def _last_words(summary: dict, workdir) -> str:
-    figures = summary["metrics"]["restored"]
-    psnr = f", {figures['psnr_true']:.2f} dB" if "psnr_true" in figures else ""
-    if "psnr_true" in summary["degraded"]:
-        psnr += f" (degraded {summary['degraded']['psnr_true']:.2f} dB)"
-    words = {
-        "num_steps": "finished",
-        "criterion": "stopped by itself",
-        "diverged": "ended early because the fit kept falling apart; the best image so far is kept",
-        "interrupted": "interrupted; the same command goes on",
-    }[summary["stop_reason"]]
-    seeds = len(summary["seeds"])
-    chosen = f"step {summary['chosen_step']} chosen"
-    if summary["chosen_step"] is None:
-        chosen = f"mean of {seeds} seed{'s' * (seeds > 1)}"
-    if summary["failed"]:
-        chosen += f", {len(summary['failed'])} failed"
-    return (
-        f"{words}: {summary['steps']} steps, {chosen}{psnr}\n{Path(workdir) / summary['restored']}"
-    )
-
-
-def _last_words_of_many(summary: dict, workdir) -> str:
-    words = f"{summary['restored']} of {len(summary['pictures'])} pictures restored"
-    if summary["failed"]:
-        words += f", {summary['failed']} failed"
-    if summary["left"]:
-        words += f", {summary['left']} left: interrupted; the same command goes on"
-    made = [words]
-    for stack in summary["stacks"]:
-        name = Path(stack["picture"]).name
-        if stack["restored"] is None:
-            made.append(f"no file with all pages of {name}: {stack['reason']}")
-        else:
-            made.append(f"{Path(workdir) / stack['restored']}")
-    return "\n".join([*made, f"{Path(workdir) / 'summary.md'}"])
 
 
 def _refuse(message: str, status: int = 2) -> int:

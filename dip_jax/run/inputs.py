@@ -10,14 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from dip_jax.errors import InputError
-from dip_jax.forward.observation import observe
 from dip_jax.pictures import reading, samples
 from dip_jax.pictures.damage import damaged
 from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import count_pages
 from dip_jax.pictures.values import from_float, to_float
-from dip_jax.settings import estimates
 from dip_jax.settings.tasks import Config, task_of
 
 
@@ -175,25 +173,3 @@ def _already_damaged(config: Config, name: str, picture: Picture, y, masked: boo
 
 def _size(x: np.ndarray) -> str:
     return f"{x.shape[1]} x {x.shape[0]} pixels with {x.shape[2]} channels"
-
-
-def remarks(job: Job, config: Config, not_finite: int) -> list[str]:
-    """What a person should know before the fit starts.
-
-    Raises:
-        InputError: if the memory is too small for it.
-    """
-    h, w, c = job.y.shape
-    lines = [f"{config['task']}: {job.name}, {w} x {h} pixels, {c} channel{'s' * (c > 1)}"]
-    if job.damaged_here and config["image"]:
-        lines.append(
-            f"{job.name} is taken for a clean picture and damaged ({config['degrade']}) for an "
-            "experiment; if it is damaged already, say --config.degrade=none or give a mask"
-        )
-    if job.fill is not None:
-        lines.append(f"the mask fills {100 * job.fill.mean():.1f}% of the picture")
-    if not_finite:
-        lines.append(f"{not_finite} values are NaN or infinite: taken as unknown")
-    observation, _ = observe(job.y, job.fill)
-    memory = estimates.check_memory(config, observation, job.clean)
-    return lines + estimates.advice(config, observation, memory=memory)

@@ -127,7 +127,7 @@ def _check_any_page(found: Sequence[Found], pictures: Sequence[PictureRun]) -> N
         try:
             if one.failure:
                 raise InputError(one.failure)
-            picture.read()
+            picture.load()
         except InputError as error:
             first = first or str(error)
         else:
@@ -191,7 +191,6 @@ def _state(one: Found, picture: PictureRun) -> dict[str, Any]:
     if not failure and (picture.folder / "summary.json").exists():
         try:
             check_workdir(picture.folder, picture.config)
-            picture.read()
             finished = picture.finished_summary() is not None
         except InputError as error:
             failure = str(error)

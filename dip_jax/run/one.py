@@ -45,7 +45,7 @@ def run(
     """
     overall = Overall(progress)
     picture = PictureRun(config, Path(workdir), overall, should_stop, command=command)
-    picture.read()
+    loaded = picture.load()
     begun = check_workdir(picture.folder, config)
     finished = processes.share("finished", picture.finished_summary)
     if finished:
@@ -53,7 +53,7 @@ def run(
             f"{picture.folder} holds this run, finished ({finished['stop_reason']}): nothing to do"
         )
         return finished
-    for line in picture.remarks():
+    for line in loaded.remarks(config):
         progress.message(line)
     if processes.index == 0:
         make_workdir(picture.folder, config)

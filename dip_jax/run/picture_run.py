@@ -1,4 +1,4 @@
-"""The run of one picture: it is read when its turn comes, fitted with every seed, and reported."""
+"""The run of one picture: loaded when its turn comes, fitted with every seed, and reported."""
 
 import functools
 import json
@@ -6,23 +6,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
 from dip_jax.errors import InputError
-from dip_jax.forward.observation import Observation, observe
-from dip_jax.lanes.jobs import LaneJob, LaterJob, Restoration, check_size, fingerprint
+from dip_jax.lanes.jobs import LaneJob, LaterJob, Restoration
 from dip_jax.report import records
-from dip_jax.run.inputs import Job, prepare, remarks
+from dip_jax.run.loaded import Loaded, load
 from dip_jax.run.results import write_results
 from dip_jax.run.seed_folder import Overall, lane_folders
 from dip_jax.run.workdir import check_workdir, finished_summary, make_workdir
-from dip_jax.settings import build
 from dip_jax.settings.tasks import Config
 
 
 class PictureRun:
-    """The run of one picture: what is read, its seeds' folders, its report.
+    """The run of one picture: its folder and those of its seeds, its report, its outcome.
 
     Attributes:
         folder: its work directory.
@@ -39,7 +34,6 @@ class PictureRun:
         overall: Overall,
         should_stop: Callable[[], bool],
         name: str = "",
-        load: Callable[[], Job] | None = None,
         shape: tuple[int, int, int] | None = None,
         on_end: Callable[["PictureRun"], None] = lambda picture: None,
         command: Sequence[str] = (),
@@ -52,49 +46,39 @@ class PictureRun:
             overall: told of every step.
             should_stop: asked at every logged step.
             name: what messages begin with; "" for the only picture.
-            load: gives what it works on; by default, what `config` names.
             shape: `(h, w, c)`, as far as it is known without reading the picture.
             on_end: called when it has a summary, or has failed.
             command: what was run, as its words; for the report.
         """
         self.config, self.folder, self._shape = config, folder, shape
-        self._load = load or (lambda: prepare(config))
         self._name, self._should_stop, self._on_end = name, should_stop, on_end
         self._command = command
         self.lanes = lane_folders(folder, config, name, overall)
         self.owned = True
         self.summary: dict[str, Any] | None = None
         self.failure = ""
-        self._job: Job | None = None
-        self._observation: Observation | None = None
+        self._loaded: Loaded | None = None
         self._waiting: set[int] = set()
 
-    def read(self) -> None:
-        """Reads the picture, unless it has been read.
+    def load(self) -> Loaded:
+        """The picture, which is read unless it has been.
 
         Raises:
             InputError: if it cannot be used.
         """
-        if self._job is not None:
-            return
-        settings = build.fit_settings(self.config)
-        job = self._load()
-        h, w, _ = job.y.shape
-        check_size(h, w, settings)
-        observation, self._not_finite = observe(job.y, job.fill)
-        # Not on a device, where only the lanes in their places are to be.
-        self._observation = jax.tree.map(np.asarray, observation)
-        self._mark = fingerprint(self._observation, job.clean)
-        self._shape, self._job = (h, w, job.y.shape[2]), job
+        if self._loaded is None:
+            self._loaded = load(self.config)
+            h, w, c = self._loaded.job.y.shape
+            self._shape = (h, w, c)
+        return self._loaded
 
     def finished_summary(self) -> dict[str, Any] | None:
-        """Its summary, if an earlier session has finished it."""
-        return finished_summary(self.folder, self._mark)
+        """Its summary, if an earlier session has finished it.
 
-    def remarks(self) -> list[str]:
-        """What a person should know before it is fitted."""
-        assert self._job is not None
-        return remarks(self._job, self.config, self._not_finite)
+        Raises:
+            InputError: if the picture cannot be used, or that was another one.
+        """
+        return finished_summary(self.folder, self.load().mark)
 
     def look(self) -> None:
         """Finds out how far an earlier session has come."""
@@ -150,18 +134,17 @@ class PictureRun:
             raise InputError(self.failure)
         lane = self.lanes[i]
         try:
-            self.read()
+            loaded = self.load()
             check_workdir(self.folder, self.config)
             make_workdir(self.folder, self.config)
         except InputError as error:
             self.failure = str(error)
             raise
-        assert self._job is not None and self._observation is not None
-        lane.open(self._job, self._observation, self.config, self._mark, self._should_stop)
+        lane.open(loaded, self.config, self._should_stop)
         return LaneJob(
-            self._observation,
+            loaded.observation,
             lane.seed,
-            self._job.clean,
+            loaded.job.clean,
             checkpoints=lane.checkpoints,
             on_log=lane.on_log,
             on_preview=lane.on_preview,
@@ -199,7 +182,7 @@ class PictureRun:
 
     def forget(self) -> None:
         """Drops the picture and its results, which are on disk."""
-        self._job = self._observation = None
+        self._loaded = None
         for lane in self.lanes:
             lane.forget()
 
@@ -211,12 +194,11 @@ class PictureRun:
     def _report(self) -> None:
         if not any(lane.result or lane.failure or lane.is_finished for lane in self.lanes):
             return  # its turn has not come
-        self.read()
-        assert self._job is not None
+        loaded = self.load()
         for lane in self.lanes:
             if lane.result is None and not lane.failure and lane.is_finished:
                 try:
-                    lane.read(self._mark)
+                    lane.read(loaded.mark)
                 except InputError as error:
                     lane.on_failed(error)
         failed = [
@@ -231,7 +213,7 @@ class PictureRun:
             rows = [{"seed": lane.seed} | row for lane in self.lanes for row in lane.rows]
             records.write_metrics(self.folder / "metrics.jsonl", rows)
         self.summary = write_results(
-            self.folder, self.config, self._job, results, rows, self._mark, failed, self._command
+            self.folder, self.config, loaded, results, rows, failed, self._command
         )
 
     def outcome(self) -> dict[str, Any]:

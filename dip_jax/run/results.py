@@ -10,13 +10,12 @@ import jax
 import numpy as np
 
 from dip_jax.finish.ensemble import against_clean, composited, ended
-from dip_jax.forward.observation import observe
 from dip_jax.lanes.jobs import Restoration
 from dip_jax.pictures import writing
 from dip_jax.pictures.values import to_float
 from dip_jax.report import records
 from dip_jax.report.comparison import comparison, write_picture
-from dip_jax.run.inputs import Job
+from dip_jax.run.loaded import Loaded
 from dip_jax.settings.ending import ending
 from dip_jax.settings.tasks import Config, task_of
 
@@ -24,10 +23,9 @@ from dip_jax.settings.tasks import Config, task_of
 def write_results(
     folder: Path,
     config: Config,
-    job: Job,
+    loaded: Loaded,
     results: list[Restoration | None],
     rows: list[dict[str, Any]],
-    mark: str,
     failed: list[dict[str, Any]],
     command: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -36,10 +34,9 @@ def write_results(
     Args:
         folder: the work directory.
         config: of the run.
-        job: what it worked on.
+        loaded: the picture.
         results: of every seed, None where there is none.
         rows: the logged rows, with their `seed` where there are several.
-        mark: the fingerprint of the picture.
         failed: the seeds that failed, and why.
         command: what was run, as its words; for the report.
 
@@ -50,7 +47,7 @@ def write_results(
     interrupted = len(there) + len(failed) < len(results)
     interrupted |= any(result.stop_reason == "asked" for result in there)
     only = there[0] if len(results) == 1 else None
-    observation, _ = observe(job.y, job.fill)
+    job, observation = loaded.job, loaded.observation
     how = ending(config)
     given = ended(there, observation, how, job.clean, of_means=only is None)
     data_range = job.degraded.data_range
@@ -134,7 +131,7 @@ def write_results(
         "lanes": [_lane_summary(result) for result in there],
         "failed": failed,
         "restored": f"restored{suffix}",
-        "fingerprint": mark,
+        "fingerprint": loaded.mark,
     }
     write_report(
         folder / "report.html",

@@ -12,14 +12,13 @@ import numpy as np
 
 from dip_jax.errors import InputError
 from dip_jax.finish.ensemble import composited, shown
-from dip_jax.forward.observation import Observation
 from dip_jax.lanes.checkpoints import Checkpoints
 from dip_jax.lanes.jobs import Log, Restoration
 from dip_jax.pictures import writing
 from dip_jax.pictures.values import from_float, to_float
 from dip_jax.report import records
 from dip_jax.report.progress import Progress
-from dip_jax.run.inputs import Job
+from dip_jax.run.loaded import Loaded
 from dip_jax.run.seed_files import read_result, rows_so_far, write_result
 from dip_jax.settings.ending import ending
 from dip_jax.settings.tasks import Config
@@ -72,7 +71,7 @@ class LaneFolder:
         self.rows: list[dict[str, Any]] = []
         self.failure = ""
         self.steps = 0
-        self._previewed: tuple[Job, Observation] | None = None
+        self._loaded: Loaded | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -93,23 +92,16 @@ class LaneFolder:
     def _result_path(self) -> Path:
         return self._folder / "result.npz"
 
-    def open(
-        self,
-        job: Job,
-        observation: Observation,
-        config: Config,
-        mark: str,
-        should_stop: Callable[[], bool],
-    ) -> None:
+    def open(self, loaded: Loaded, config: Config, should_stop: Callable[[], bool]) -> None:
         """Makes its folder, and reads what an earlier session has left.
 
         Raises:
             InputError: if that cannot be used, or nothing can be written.
         """
-        self._previewed, self._mark = (job, observation), mark
+        self._loaded, self._mark = loaded, loaded.mark
         self._how, self._should_stop = ending(config), should_stop
         if self.is_finished:
-            self.read(mark)
+            self.read(loaded.mark)
             return
         try:
             (self._folder / "preview").mkdir(parents=True, exist_ok=True)
@@ -148,8 +140,8 @@ class LaneFolder:
         return self._should_stop()
 
     def on_preview(self, step: int, x_avg: np.ndarray) -> None:
-        assert self._previewed is not None
-        job, observation = self._previewed
+        assert self._loaded is not None
+        job, observation = self._loaded.job, self._loaded.observation
         before, layout = job.degraded.pixels, job.degraded.layout
         x = shown(x_avg, observation, self._how)
         pixels = composited(x, observation, self._how, before, layout)
@@ -195,7 +187,7 @@ class LaneFolder:
 
     def forget(self) -> None:
         """Drops its images and rows, which are on disk, and the picture."""
-        self.result, self.rows, self._previewed = None, [], None
+        self.result, self.rows, self._loaded = None, [], None
 
     def close(self) -> None:
         """Lets go of its checkpoints."""

@@ -1,0 +1,66 @@
+"""A picture of a run, loaded: what is read of it, and what is made of that for all its seeds."""
+
+import dataclasses
+
+import jax
+import numpy as np
+
+from dip_jax.forward.observation import Observation, observe
+from dip_jax.lanes.jobs import check_size, fingerprint
+from dip_jax.run.inputs import Job, prepare
+from dip_jax.settings import build, estimates
+from dip_jax.settings.tasks import Config
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Loaded:
+    """A picture that can be fitted.
+
+    Attributes:
+        job: what is read.
+        observation: of it, in arrays of NumPy: on a device only the lanes in their places are to
+            be.
+        mark: its fingerprint, by which a work directory is known to be of this picture.
+        not_finite: how many of its values are NaN or infinite, and so unknown.
+    """
+
+    job: Job
+    observation: Observation
+    mark: str
+    not_finite: int
+
+    def remarks(self, config: Config) -> list[str]:
+        """What a person should know before the fit starts.
+
+        Raises:
+            InputError: if the memory is too small for it.
+        """
+        job = self.job
+        h, w, c = job.y.shape
+        lines = [f"{config['task']}: {job.name}, {w} x {h} pixels, {c} channel{'s' * (c > 1)}"]
+        if job.damaged_here and config["image"]:
+            lines.append(
+                f"{job.name} is taken for a clean picture and damaged ({config['degrade']}) for an "
+                "experiment; if it is damaged already, say --config.degrade=none or give a mask"
+            )
+        if job.fill is not None:
+            lines.append(f"the mask fills {100 * job.fill.mean():.1f}% of the picture")
+        if self.not_finite:
+            lines.append(f"{self.not_finite} values are NaN or infinite: taken as unknown")
+        memory = estimates.check_memory(config, self.observation, job.clean)
+        return lines + estimates.advice(config, self.observation, memory=memory)
+
+
+def load(config: Config) -> Loaded:
+    """Reads the picture that a configuration names.
+
+    Raises:
+        InputError: if it cannot be used, or the configuration cannot.
+    """
+    settings = build.fit_settings(config)
+    job = prepare(config)
+    h, w, _ = job.y.shape
+    check_size(h, w, settings)
+    on_device, not_finite = observe(job.y, job.fill)
+    observation = jax.tree.map(np.asarray, on_device)
+    return Loaded(job, observation, fingerprint(observation, job.clean), not_finite)
