@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field, setting
 from dip_jax.pictures import reading, samples
 from dip_jax.pictures.damage import damaged
 from dip_jax.pictures.masks import read_mask
@@ -51,20 +51,28 @@ def check_files(config: Config) -> None:
             config[option].encode()
         except UnicodeEncodeError:
             raise InputError(
-                f"config.{option} is {config[option]!r}, which is not UTF-8; expected a name that "
-                "a report can hold: rename the file"
+                field(option),
+                f" is {config[option]!r}, which is not UTF-8; expected a name that "
+                "a report can hold: rename the file",
             ) from None
     if config["mask"] and not task_of(config).fills:
         raise InputError(
-            "config.mask is given, but denoising takes none: use text_inpaint, hole_fill or "
-            "reconstruct, or leave it out"
+            field("mask"),
+            " is given, but denoising takes none: use text_inpaint, hole_fill or "
+            "reconstruct, or leave it out",
         )
     if config["mask"] and not config["image"]:
-        raise InputError("config.mask is given without config.image: give the picture as well")
+        raise InputError(
+            field("mask"), " is given without ", field("image"), ": give the picture as well"
+        )
     if config["clean"] and not config["image"]:
-        raise InputError("config.clean is given without config.image: give the degraded picture")
+        raise InputError(
+            field("clean"), " is given without ", field("image"), ": give the degraded picture"
+        )
     if config["page"] and not config["image"]:
-        raise InputError("config.page is given without config.image: give the multi-page TIFF")
+        raise InputError(
+            field("page"), " is given without ", field("image"), ": give the multi-page TIFF"
+        )
 
 
 def prepare(config: Config) -> Job:
@@ -79,7 +87,7 @@ def prepare(config: Config) -> Job:
     data_range = config["data_range"] or None
     if data_range and not own:
         raise InputError(
-            "config.data_range is given without config.image: give the picture as well"
+            field("data_range"), " is given without ", field("image"), ": give the picture as well"
         )
     picture = (
         reading.read(config["image"], data_range, page=config["page"])
@@ -96,20 +104,25 @@ def prepare(config: Config) -> Job:
     if not np.isfinite(x).all():
         raise InputError(
             f"{name} has NaN or infinite values and cannot serve as the clean picture of an "
-            "experiment: say --config.degrade=none, or give a mask"
+            "experiment: say ",
+            setting("degrade", "none"),
+            ", or give a mask",
         )
     how = config["damage"]
     rng = np.random.default_rng(how["seed"])
     y, fill = damaged(x, config["degrade"], rng, sigma=how["sigma"], share=how["share"])
     if masked and fill is None:
         raise InputError(
-            f"config.degrade is 'noise', but {config['task']} fills unknown pixels: use text, "
-            "holes or missing, or give config.mask"
+            field("degrade"),
+            f" is 'noise', but {config['task']} fills unknown pixels: use text, "
+            "holes or missing, or give ",
+            field("mask"),
         )
     if not masked and fill is not None:
         raise InputError(
-            f"config.degrade is {config['degrade']!r}, but denoising takes no mask: use noise, "
-            "or one of the other tasks"
+            field("degrade"),
+            f" is {config['degrade']!r}, but denoising takes no mask: use noise, "
+            "or one of the other tasks",
         )
     degraded = from_float(y, picture.pixels.dtype, picture.pixels.ndim, data_range)
     return Job(name, dataclasses.replace(picture, pixels=degraded), y, fill, x, True)
@@ -144,8 +157,9 @@ def page_beside(option: str, path: str, page: int, pages: int) -> int:
 def _already_damaged(config: Config, name: str, picture: Picture, y, masked: bool) -> Job:
     if masked and not config["mask"]:
         raise InputError(
-            f"{config['task']} needs to know which pixels to fill: give config.mask, a picture of "
-            "the same size that is white where the picture is to be filled"
+            f"{config['task']} needs to know which pixels to fill: give ",
+            field("mask"),
+            ", a picture of the same size that is white where the picture is to be filled",
         )
     fill, clean = None, None
     pages = count_pages(config["image"])
@@ -159,14 +173,16 @@ def _already_damaged(config: Config, name: str, picture: Picture, y, masked: boo
         clean = to_float(clean, data_range)
         if clean.shape != y.shape:
             raise InputError(
-                f"config.clean is {_size(clean)}, expected {_size(y)} like the degraded picture"
+                field("clean"), f" is {_size(clean)}, expected {_size(y)} like the degraded picture"
             )
         if not np.isfinite(clean).all():
-            raise InputError("config.clean has NaN or infinite values: give one without")
+            raise InputError(field("clean"), " has NaN or infinite values: give one without")
     elif config["stop"]["criterion"] == "oracle":
         raise InputError(
-            "config.stop.criterion is 'oracle', which needs the clean picture: give config.clean, "
-            "or choose heldout or wmv"
+            field("stop.criterion"),
+            " is 'oracle', which needs the clean picture: give ",
+            field("clean"),
+            ", or choose heldout or wmv",
         )
     return Job(name, picture, y, fill, clean, False)
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field
 from dip_jax.pictures.reading import count_pages, page_shapes
 from dip_jax.run.inputs import page_beside
 from dip_jax.settings.tasks import Config
@@ -83,13 +83,17 @@ def find_pictures(config: Config) -> list[Found]:
     paths = _files(image) if group else [Path(image)]
     if not paths:
         raise InputError(
-            f"config.image {image!r} stands for no picture: expected a folder with pictures in it, "
-            "or a pattern such as 'photos/*.png' (in quotes)"
+            field("image"),
+            f" {image!r} stands for no picture: expected a folder with pictures in it, "
+            "or a pattern such as 'photos/*.png' (in quotes)",
         )
     if config["page"]:
         raise InputError(
-            f"config.page is {config['page']}, and config.image {image!r} stands for several "
-            "pictures; expected a single file, or 0 for all pages of all files"
+            field("page"),
+            f" is {config['page']}, and ",
+            field("image"),
+            f" {image!r} stands for several "
+            "pictures; expected a single file, or 0 for all pages of all files",
         )
     shapes: list[Sequence[tuple[int, int, int] | None]] = [
         page_shapes(path) or [None] for path in paths
@@ -148,11 +152,12 @@ class _Partners:
         if candidates:
             names = ", ".join(path.name for path in candidates)
             raise InputError(
-                f"config.{self._option} has several files for {picture.name} ({names}): leave one"
+                field(self._option), f" has several files for {picture.name} ({names}): leave one"
             )
         raise InputError(
-            f"config.{self._option} has no file for {picture.name} in {self._path}: expected "
-            f"one named {picture.stem}, with the suffix of a picture"
+            field(self._option),
+            f" has no file for {picture.name} in {self._path}: expected "
+            f"one named {picture.stem}, with the suffix of a picture",
         )
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from dip_jax.errors import InputError
+from dip_jax.errors import WORKDIR, InputError
 
 T = TypeVar("T")
 
@@ -138,8 +138,9 @@ class Jobmates(Processes):
         if missing:
             raise InputError(
                 f"{folder.absolute()} is not the same folder in all processes: what process 0 "
-                f"writes there, process {missing[0]} does not see. Give a --workdir on a file "
-                "system that all of them share"
+                f"writes there, process {missing[0]} does not see. Give a ",
+                WORKDIR,
+                " on a file system that all of them share",
             )
 
     def stopping(self, asked: Callable[[], bool]) -> Callable[[], bool]:

@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from dip_jax.errors import InputError
+from dip_jax.errors import WORKDIR, InputError
 from dip_jax.files import write_atomically
 from dip_jax.lanes.jobs import Restoration
 from dip_jax.report import records
@@ -51,7 +51,8 @@ def read_result(path: Path, mark: str) -> Restoration:
     if found != mark:
         raise InputError(
             f"{path} belongs to another picture or mask under the same name: choose another "
-            "work directory with --workdir"
+            "work directory with ",
+            WORKDIR,
         )
     return result
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax.errors import InputError
+from dip_jax.errors import WORKDIR, InputError
 from dip_jax.finish.ensemble import composited, shown
 from dip_jax.lanes.checkpoints import Checkpoints
 from dip_jax.lanes.jobs import Log, Restoration
@@ -112,7 +112,8 @@ class LaneFolder:
         except OSError as error:
             raise InputError(
                 f"{self._folder} cannot be written ({error.strerror}): choose another work "
-                "directory with --workdir"
+                "directory with ",
+                WORKDIR,
             ) from error
         self._rollbacks: int | None = None if step else 0
         self._count(step or 0)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dip_jax.errors import InputError
+from dip_jax.errors import WORKDIR, InputError
 from dip_jax.files import is_temporary
 from dip_jax.report import records
 from dip_jax.settings.tasks import Config
@@ -30,7 +30,8 @@ def check_workdir(folder: Path, config: Config) -> bool:
     if "config.json" not in inside:
         raise InputError(
             f"the work directory {folder} holds other files ({', '.join(sorted(inside)[:3])}), "
-            "expected a new or an empty folder: choose another with --workdir"
+            "expected a new or an empty folder: choose another with ",
+            WORKDIR,
         )
     try:
         before = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -42,7 +43,9 @@ def check_workdir(folder: Path, config: Config) -> bool:
     if changes:
         raise InputError(
             f"the work directory {folder} holds another run: {'; '.join(changes)}. Choose another "
-            "with --workdir, or give the same configuration to go on with that run"
+            "with ",
+            WORKDIR,
+            ", or give the same configuration to go on with that run",
         )
     return True
 
@@ -66,7 +69,8 @@ def finished_summary(folder: Path, mark: str) -> dict[str, Any] | None:
     if summary.get("fingerprint") != mark:
         raise InputError(
             f"the work directory {folder} holds the finished run of another picture or mask under "
-            "the same name: choose another with --workdir"
+            "the same name: choose another with ",
+            WORKDIR,
         )
     return summary
 
@@ -102,5 +106,6 @@ def make_workdir(folder: Path, config: Config) -> None:
     except OSError as error:
         raise InputError(
             f"the work directory {folder} cannot be written ({error.strerror}): choose "
-            "another with --workdir"
+            "another with ",
+            WORKDIR,
         ) from error
