@@ -5,8 +5,10 @@ A person comes by one of three doors: a configuration (`python -m dip_jax.main`)
 door at which it is told says what they are called there.
 """
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 
@@ -61,8 +63,22 @@ WORKDIR = Name(lambda words: words.workdir)
 Part = str | Name
 
 
-def told(parts: tuple[Part, ...], words: Words) -> str:
-    """A message in a door's words."""
+_words: ContextVar[Words] = ContextVar("words", default=CONFIGURATION)
+
+
+@contextlib.contextmanager
+def speaking(words: Words) -> Iterator[None]:
+    """Within it, messages are told in these words: what a door does once, around all its work."""
+    before = _words.set(words)
+    try:
+        yield
+    finally:
+        _words.reset(before)
+
+
+def told(*parts: Part) -> str:
+    """A message in the words of the door that is spoken at; a configuration's by default."""
+    words = _words.get()
     return "".join(part if isinstance(part, str) else part.told(words) for part in parts)
 
 
@@ -79,16 +95,14 @@ class InputError(ValueError):
         Args:
             parts: text, and names that each door has its own word for.
         """
-        self.parts = parts
-        super().__init__(told(parts, CONFIGURATION))
+        super().__init__(*parts)
 
-    def told(self, words: Words) -> str:
-        """The message in a door's words."""
-        return told(self.parts, words)
+    def __str__(self) -> str:
+        return told(*self.args)
 
-    def at(self, words: Words) -> "InputError":
-        """The same error, whose message is in a door's words."""
-        return type(self)(self.told(words))
+    def spoken(self) -> "InputError":
+        """The same error, whose message stays in the words that are spoken now."""
+        return type(self)(str(self))
 
 
 class FitError(InputError):

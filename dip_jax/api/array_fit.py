@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from dip_jax.api.info import Callback, FitInfo, FitStep, Pixels
 from dip_jax.api.options import OF_FILES, OF_MASKS, changes_of, seeds_of
-from dip_jax.errors import PYTHON, FitError, InputError, Words
+from dip_jax.errors import FitError, InputError
 from dip_jax.finish.ensemble import Ending, composited, ended
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.lanes.jobs import Log, check_size
@@ -48,11 +48,11 @@ class ArrayFit:
     config: dict[str, Any]
     seeds: list[int]
 
-    def advice(self, words: Words = PYTHON) -> list[str]:
-        """What a person should know before: time, memory, a better criterion, in a door's words."""
+    def advice(self) -> list[str]:
+        """What a person should know before: time, memory, a better criterion and how to ask so."""
         unknown = int((~np.isfinite(self.before)).sum())
         lines = [f"{unknown} values are NaN or infinite: taken as unknown"] if unknown else []
-        return lines + estimates.advice(self.config, self.observation, words=words)
+        return lines + estimates.advice(self.config, self.observation)
 
     def _options(self) -> dict[str, Any]:
         """What of the configuration an array has."""
@@ -63,14 +63,12 @@ class ArrayFit:
         self,
         callback: Callback | None = None,
         progress: Progress | None = None,
-        words: Words = PYTHON,
     ) -> tuple[Pixels, FitInfo]:
         """Fits every seed, and gives the mean as an array like the one before.
 
         Args:
             callback: sees every logged step, and may end the fit.
             progress: shows how far it is.
-            words: of the door at which failures are told.
 
         Raises:
             FitError: if no seed has a result.
@@ -80,7 +78,7 @@ class ArrayFit:
         failed: dict[int, str] = {}
 
         def on_failed(seed: int, error: InputError) -> None:
-            failed[seed] = error.told(words)
+            failed[seed] = str(error)
             if len(self.seeds) > 1:
                 watching.say(f"seed {seed} failed: {failed[seed]}")
 

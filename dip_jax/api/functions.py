@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from dip_jax.api.array_fit import prepare
 from dip_jax.api.info import Callback, FitInfo, Pixels
-from dip_jax.errors import PYTHON, InputError
+from dip_jax.errors import PYTHON, InputError, speaking
 from dip_jax.pictures.values import DataRange
 from dip_jax.report.progress import Progress, make_progress
 
@@ -346,14 +346,15 @@ def _restored(
     if not (progress is None or isinstance(progress, bool) or hasattr(progress, "message")):
         raise InputError(f"progress is {progress!r}; expected True, False or a Progress")
     shown = make_progress(task) if progress is True else progress or None
-    try:
-        fit = prepare(task, image, mask, **options)
-        if shown is not None:
-            for line in fit.advice():
-                shown.message(line)
-        restored, info = fit.run(callback, shown)
-    except InputError as error:
-        raise error.at(PYTHON) from None
+    with speaking(PYTHON):
+        try:
+            fit = prepare(task, image, mask, **options)
+            if shown is not None:
+                for line in fit.advice():
+                    shown.message(line)
+            restored, info = fit.run(callback, shown)
+        except InputError as error:
+            raise error.spoken() from None
     if info.failed and shown is None:  # else it has been told
         seeds = "; ".join(f"seed {seed}: {why}" for seed, why in info.failed.items())
         warnings.warn(

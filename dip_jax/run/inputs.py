@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dip_jax.errors import InputError, field, setting
+from dip_jax.errors import InputError, Part, field, setting
 from dip_jax.pictures import reading, samples
 from dip_jax.pictures.damage import damaged
 from dip_jax.pictures.masks import read_mask
@@ -128,11 +128,11 @@ def prepare(config: Config) -> Job:
     return Job(name, dataclasses.replace(picture, pixels=degraded), y, fill, x, True)
 
 
-def page_beside(option: str, path: str, page: int, pages: int) -> int:
+def page_beside(option: Part, path: str, page: int, pages: int) -> int:
     """Which page of a mask or a clean picture belongs to a page of the picture.
 
     Args:
-        option: what the message calls it, such as "config.mask".
+        option: what the message calls it, such as `field("mask")`.
         path: of its file.
         page: of the picture, counted from 1; 0 for the only one.
         pages: of the picture.
@@ -150,7 +150,7 @@ def page_beside(option: str, path: str, page: int, pages: int) -> int:
         expected = "1, as the picture has"
         if pages > 1:
             expected = f"1, which serves all pages of the picture, or {pages}, one for each"
-        raise InputError(f"{option} has {count} pages; expected {expected}")
+        raise InputError(option, f" has {count} pages; expected {expected}")
     return page
 
 
@@ -164,11 +164,11 @@ def _already_damaged(config: Config, name: str, picture: Picture, y, masked: boo
     fill, clean = None, None
     pages = count_pages(config["image"])
     if config["mask"]:
-        page = page_beside("config.mask", config["mask"], config["page"], pages)
+        page = page_beside(field("mask"), config["mask"], config["page"], pages)
         fill = read_mask(config["mask"], y.shape[:2], config["mask_polarity"], page=page)
     if config["clean"]:
         data_range = picture.data_range
-        page = page_beside("config.clean", config["clean"], config["page"], pages)
+        page = page_beside(field("clean"), config["clean"], config["page"], pages)
         clean = reading.read(config["clean"], data_range, page=page).pixels
         clean = to_float(clean, data_range)
         if clean.shape != y.shape:

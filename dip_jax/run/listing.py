@@ -139,7 +139,7 @@ class _Partners:
     def of(self, picture: Path, pages: int) -> str:
         path = self._path_of(picture)
         if path:
-            page_beside(f"config.{self._option}", path, 1, pages)
+            page_beside(field(self._option), path, 1, pages)
         return path
 
     def _path_of(self, picture: Path) -> str:

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 
+from dip_jax.errors import setting, told
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.lanes.jobs import check_size, fingerprint
 from dip_jax.run.inputs import Job, prepare
@@ -40,8 +41,12 @@ class Loaded:
         lines = [f"{config['task']}: {job.name}, {w} x {h} pixels, {c} channel{'s' * (c > 1)}"]
         if job.damaged_here and config["image"]:
             lines.append(
-                f"{job.name} is taken for a clean picture and damaged ({config['degrade']}) for an "
-                "experiment; if it is damaged already, say --config.degrade=none or give a mask"
+                told(
+                    f"{job.name} is taken for a clean picture and damaged ({config['degrade']}) ",
+                    "for an experiment; if it is damaged already, say ",
+                    setting("degrade", "none"),
+                    " or give a mask",
+                )
             )
         if job.fill is not None:
             lines.append(f"the mask fills {100 * job.fill.mean():.1f}% of the picture")

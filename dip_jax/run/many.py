@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, setting, told
 from dip_jax.report.progress import Progress
 from dip_jax.run.inputs import check_files
 from dip_jax.run.listing import Found, find_pictures
@@ -82,8 +82,12 @@ def run_folder(
 
     if config["degrade"] != "none" and not config["mask"] and not config["clean"]:
         progress.message(
-            f"the pictures are taken for clean ones and damaged ({config['degrade']}) for an "
-            "experiment; if they are damaged already, say --config.degrade=none or give masks"
+            told(
+                f"the pictures are taken for clean ones and damaged ({config['degrade']}) for an "
+                "experiment; if they are damaged already, say ",
+                setting("degrade", "none"),
+                " or give masks",
+            )
         )
 
     def states() -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from dip_jax.errors import CONFIGURATION, InputError, Part, Words, field, setting, told
+from dip_jax.errors import InputError, Part, field, setting, told
 from dip_jax.finish.correlated_noise import sign_of_correlation
 from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, with_gaps
@@ -171,7 +171,6 @@ def advice(
     clean: Float[np.ndarray, "h w c"] | None = None,
     *,
     memory: float | None = None,
-    words: Words = CONFIGURATION,
 ) -> list[str]:
     """What a person should know before the fits start, in lines: time, memory, and a hint.
 
@@ -181,7 +180,6 @@ def advice(
         clean: the clean image of an experiment, or None.
         memory: bytes that the fits take, where `memory_of` is known. The line names more on a CPU:
             the compiler's as well, which a second start does not need.
-        words: of the door at which they are told.
     """
     if memory is None:
         memory = memory_of(config, observation, clean)
@@ -197,20 +195,18 @@ def advice(
         lines.append(
             f"{_gigabytes(available)} of memory are free: the first start, which compiles, may fail"
         )
-    hint = correlation_hint(config, observation, words)
+    hint = correlation_hint(config, observation)
     return lines if hint is None else [*lines, hint]
 
 
-def correlation_hint(
-    config: Config, observation: Observation, words: Words = CONFIGURATION
-) -> str | None:
+def correlation_hint(config: Config, observation: Observation) -> str | None:
     """A word on the other criterion, where the noise to be removed seems to be correlated."""
     if tasks.task_of(config).fills or config["stop"]["criterion"] != "heldout":
         return None
     sign = sign_of_correlation(with_gaps(observation))
     if sign is None:
         return None
-    parts = (
+    return told(
         f"the picture {sign}: held-out pixels say too little there of when to stop; ",
         setting("stop.criterion", "wmv"),
         " with ",
@@ -218,7 +214,6 @@ def correlation_hint(
         " may fit better",
         ", and the result is not refined" if config["refine"] else "",
     )
-    return told(parts, words)
 
 
 def _process_bytes() -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import plain
 import pytest
 
-from dip_jax.errors import PYTHON, InputError
+from dip_jax.errors import PYTHON, InputError, speaking
 from dip_jax.forward.observation import observe
 from dip_jax.networks.hourglass import hourglass
 from dip_jax.settings import build, estimates, tasks
@@ -96,11 +96,13 @@ def test_the_hint_is_for_denoising_by_held_out_pixels():
     blocks = np.repeat(np.repeat(x[::8, ::8], 8, axis=0), 8, axis=1) + 0.01 * x
     blocks = observe(blocks)[0]
     config = tasks.defaults("denoise")
-    assert "JPEG" in (hint := estimates.correlation_hint(config, blocks, PYTHON))
-    assert "criterion='wmv' with num_steps=3000 may fit better" in hint
-    assert hint in estimates.advice(config, blocks, words=PYTHON)
-    told = estimates.correlation_hint(config, blocks)
-    assert "--config.stop.criterion=wmv with --config.num_steps=3000" in told
+    assert "JPEG" in (hint := estimates.correlation_hint(config, blocks))
+    assert "--config.stop.criterion=wmv with --config.num_steps=3000 may fit better" in hint
+    assert hint in estimates.advice(config, blocks)
+    with speaking(PYTHON):
+        hint = estimates.correlation_hint(config, blocks)
+        assert "criterion='wmv' with num_steps=3000 may fit better" in hint
+        assert hint in estimates.advice(config, blocks)
     assert estimates.correlation_hint(config, noisy(160, 160)) is None
     config["stop"]["criterion"] = "wmv"
     assert estimates.correlation_hint(config, blocks) is None
