@@ -55,9 +55,11 @@ class ArrayFit:
         return lines + estimates.advice(self.config, self.observation)
 
     def _options(self) -> dict[str, Any]:
-        """What of the configuration an array has."""
+        """What of the configuration an array has; of the seeds all, as they need not count up."""
         without = OF_FILES if tasks.TASKS[self.task].fills else (*OF_FILES, *OF_MASKS, "seamless")
-        return {name: value for name, value in self.config.items() if name not in without}
+        without = (*without, "seed")
+        options = {name: value for name, value in self.config.items() if name not in without}
+        return options | {"seeds": list(self.seeds)}
 
     def run(
         self,

@@ -21,6 +21,4 @@ def _setting(name: str, value: Any) -> str:
     return f"{_OPTIONS[name]} {value}" if name in _OPTIONS else f"--set {name}={value}"
 
 
-COMMAND = Words(
-    field=lambda name: _OPTIONS.get(name, name), setting=_setting, workdir="--report"
-)
+COMMAND = Words(field=lambda name: _OPTIONS.get(name, name), setting=_setting, workdir="--report")

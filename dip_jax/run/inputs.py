@@ -40,6 +40,19 @@ class Job:
     damaged_here: bool
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Given:
+    """A picture that was read before the run, so that it is not read again.
+
+    Attributes:
+        picture: as its file has it; it is damaged already.
+        fill: True where a pixel is to be filled, `(h, w)`; None where all are known.
+    """
+
+    picture: Picture
+    fill: np.ndarray | None
+
+
 def check_files(config: Config) -> None:
     """Refuses a combination of files that no picture could make good.
 
@@ -75,8 +88,12 @@ def check_files(config: Config) -> None:
         )
 
 
-def prepare(config: Config) -> Job:
+def prepare(config: Config, given: Given | None = None) -> Job:
     """Reads the files that a configuration names, and damages its sample if it says so.
+
+    Args:
+        config: as `tasks.defaults` gives it.
+        given: what of it has been read: `config.image` and `config.mask`.
 
     Raises:
         InputError: if a file or a combination of options cannot be used.
@@ -89,17 +106,18 @@ def prepare(config: Config) -> Job:
         raise InputError(
             field("data_range"), " is given without ", field("image"), ": give the picture as well"
         )
-    picture = (
-        reading.read(config["image"], data_range, page=config["page"])
-        if own
-        else samples.sample(config["sample"]["name"], config["sample"]["side"])
-    )
+    if given is not None:
+        picture = given.picture
+    elif own:
+        picture = reading.read(config["image"], data_range, page=config["page"])
+    else:
+        picture = samples.sample(config["sample"]["name"], config["sample"]["side"])
     name = Path(config["image"]).name if own else config["sample"]["name"]
     if config["page"]:
         name += f", page {config['page']}"
     x = to_float(picture.pixels, data_range)
     if config["mask"] or config["clean"] or config["degrade"] == "none":
-        return _already_damaged(config, name, picture, x, masked)
+        return _already_damaged(config, name, picture, x, masked, given)
 
     if not np.isfinite(x).all():
         raise InputError(
@@ -154,16 +172,18 @@ def page_beside(option: Part, path: str, page: int, pages: int) -> int:
     return page
 
 
-def _already_damaged(config: Config, name: str, picture: Picture, y, masked: bool) -> Job:
+def _already_damaged(
+    config: Config, name: str, picture: Picture, y: np.ndarray, masked: bool, given: Given | None
+) -> Job:
     if masked and not config["mask"]:
         raise InputError(
             f"{config['task']} needs to know which pixels to fill: give ",
             field("mask"),
             ", a picture of the same size that is white where the picture is to be filled",
         )
-    fill, clean = None, None
+    fill, clean = None if given is None else given.fill, None
     pages = count_pages(config["image"])
-    if config["mask"]:
+    if config["mask"] and given is None:
         page = page_beside(field("mask"), config["mask"], config["page"], pages)
         fill = read_mask(config["mask"], y.shape[:2], config["mask_polarity"], page=page)
     if config["clean"]:

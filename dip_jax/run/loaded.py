@@ -8,7 +8,7 @@ import numpy as np
 from dip_jax.errors import setting, told
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.lanes.jobs import check_size, fingerprint
-from dip_jax.run.inputs import Job, prepare
+from dip_jax.run.inputs import Given, Job, prepare
 from dip_jax.settings import build, estimates
 from dip_jax.settings.tasks import Config
 
@@ -56,14 +56,18 @@ class Loaded:
         return lines + estimates.advice(config, self.observation, memory=memory)
 
 
-def load(config: Config) -> Loaded:
+def load(config: Config, given: Given | None = None) -> Loaded:
     """Reads the picture that a configuration names.
+
+    Args:
+        config: as `tasks.defaults` gives it.
+        given: what of it has been read.
 
     Raises:
         InputError: if it cannot be used, or the configuration cannot.
     """
     settings = build.fit_settings(config)
-    job = prepare(config)
+    job = prepare(config, given)
     h, w, _ = job.y.shape
     check_size(h, w, settings)
     on_device, not_finite = observe(job.y, job.fill)

@@ -11,15 +11,18 @@ until then only the sizes in their headers are known.
 """
 
 import dataclasses
+import itertools
 import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from dip_jax.errors import InputError, setting, told
 from dip_jax.report.progress import Progress
-from dip_jax.run.inputs import check_files
+from dip_jax.run.inputs import Given, check_files
 from dip_jax.run.listing import Found, find_pictures
 from dip_jax.run.picture_run import PictureRun
 from dip_jax.run.processes import ALONE, Processes
@@ -39,6 +42,8 @@ def run_folder(
     should_stop: Callable[[], bool] = lambda: False,
     processes: Processes = ALONE,
     command: Sequence[str] = (),
+    given: Sequence[Given] = (),
+    on_restored: Callable[[int, NDArray[Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Restores many pictures, or goes on with them, and gives the table as a dict.
 
@@ -49,6 +54,9 @@ def run_folder(
         should_stop: asked at every logged step; True saves what there is and ends the run.
         processes: those that share the work; all are given the same configuration and folder.
         command: what was run, as its words; the reports show it.
+        given: the pictures, where they have been read; one for each.
+        on_restored: called at the end with the place and the restored pixels of each picture that
+            has some, one after the other.
 
     Returns:
         What `summary.json` holds: `pictures`, a list of one dict for each; the numbers of them that
@@ -70,7 +78,19 @@ def run_folder(
     table = Telling(progress, len(found))
     found = _that_fit(found, config)
     pictures = [
-        _picture_run(one, config, folder, overall, should_stop, table, command) for one in found
+        PictureRun(
+            _config_of(one, config),
+            folder / one.name,
+            overall,
+            should_stop,
+            name=f"{one.name}: ",
+            shape=one.shape,
+            on_end=table.end,
+            command=command,
+            given=read,
+            keep=on_restored is not None,
+        )
+        for one, read in zip(found, given or itertools.repeat(None, len(found)), strict=True)
     ]
     if one_file and not begun:
         _check_any_page(found, pictures)
@@ -121,7 +141,12 @@ def run_folder(
         stacks = put_together(folder, config, found, pictures, set(todo))
         return write_table(folder, config, rows, stacks, time.perf_counter() - begin)
 
-    return processes.share("summary", write)
+    summary = processes.share("summary", write)
+    if on_restored is not None:
+        for place, picture in enumerate(pictures):
+            if (pixels := picture.restored()) is not None:
+                on_restored(place, pixels)
+    return summary
 
 
 def _check_any_page(found: Sequence[Found], pictures: Sequence[PictureRun]) -> None:
@@ -161,27 +186,6 @@ def _that_fit(found: list[Found], config: Config) -> list[Found]:
                 verdicts[shape] = str(error)
         checked.append(dataclasses.replace(one, failure=verdicts[shape]))
     return checked
-
-
-def _picture_run(
-    one: Found,
-    config: Config,
-    folder: Path,
-    overall: Overall,
-    should_stop: Callable[[], bool],
-    table: Telling,
-    command: Sequence[str],
-) -> PictureRun:
-    return PictureRun(
-        _config_of(one, config),
-        folder / one.name,
-        overall,
-        should_stop,
-        name=f"{one.name}: ",
-        shape=one.shape,
-        on_end=table.end,
-        command=command,
-    )
 
 
 def _config_of(one: Found, config: Config) -> Config:

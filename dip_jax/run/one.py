@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from dip_jax.errors import FitError
 from dip_jax.report.progress import Progress
+from dip_jax.run.inputs import Given
 from dip_jax.run.picture_run import PictureRun
 from dip_jax.run.processes import ALONE, Processes
 from dip_jax.run.seed_folder import Overall
@@ -28,6 +31,8 @@ def run(
     should_stop: Callable[[], bool] = lambda: False,
     processes: Processes = ALONE,
     command: Sequence[str] = (),
+    given: Sequence[Given] = (),
+    on_restored: Callable[[int, NDArray[Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Runs one restoration, or goes on with it, and gives its summary.
 
@@ -38,29 +43,40 @@ def run(
         should_stop: asked at every logged step; True saves what there is and ends the run.
         processes: those that share the work; all are given the same configuration and folder.
         command: what was run, as its words; the report shows it.
+        given: the picture, where it has been read.
+        on_restored: called at the end with the picture's place, 0, and its restored pixels.
 
     Raises:
         InputError: if something given cannot be used, and nothing has been written then.
         FitError: if every seed failed.
     """
     overall = Overall(progress)
-    picture = PictureRun(config, Path(workdir), overall, should_stop, command=command)
+    picture = PictureRun(
+        config,
+        Path(workdir),
+        overall,
+        should_stop,
+        command=command,
+        given=given[0] if given else None,
+        keep=on_restored is not None,
+    )
     loaded = picture.load()
     begun = check_workdir(picture.folder, config)
-    finished = processes.share("finished", picture.finished_summary)
-    if finished:
-        progress.message(
-            f"{picture.folder} holds this run, finished ({finished['stop_reason']}): nothing to do"
-        )
-        return finished
-    for line in loaded.remarks(config):
-        progress.message(line)
-    if processes.index == 0:
-        make_workdir(picture.folder, config)
-    processes.meet("config.json", picture.folder)
-    if begun:
-        progress.message(picture.what_is_there())
-    restore_pictures([picture], config, overall, processes)
+    picture.summary = processes.share("finished", picture.finished_summary)
+    if picture.summary:
+        reason = picture.summary["stop_reason"]
+        progress.message(f"{picture.folder} holds this run, finished ({reason}): nothing to do")
+    else:
+        for line in loaded.remarks(config):
+            progress.message(line)
+        if processes.index == 0:
+            make_workdir(picture.folder, config)
+        processes.meet("config.json", picture.folder)
+        if begun:
+            progress.message(picture.what_is_there())
+        restore_pictures([picture], config, overall, processes)
     if picture.summary is None:
         raise FitError(picture.failure or "no seed has a result yet: the same command goes on")
+    if on_restored is not None and (pixels := picture.restored()) is not None:
+        on_restored(0, pixels)
     return picture.summary

@@ -6,9 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from dip_jax.errors import InputError
 from dip_jax.lanes.jobs import LaneJob, LaterJob, Restoration
+from dip_jax.pictures import reading
 from dip_jax.report import records
+from dip_jax.run.inputs import Given
 from dip_jax.run.loaded import Loaded, load
 from dip_jax.run.results import write_results
 from dip_jax.run.seed_folder import Overall, lane_folders
@@ -37,6 +41,8 @@ class PictureRun:
         shape: tuple[int, int, int] | None = None,
         on_end: Callable[["PictureRun"], None] = lambda picture: None,
         command: Sequence[str] = (),
+        given: Given | None = None,
+        keep: bool = False,
     ) -> None:
         """A run that has not begun: nothing is read or written.
 
@@ -49,10 +55,14 @@ class PictureRun:
             shape: `(h, w, c)`, as far as it is known without reading the picture.
             on_end: called when it has a summary, or has failed.
             command: what was run, as its words; for the report.
+            given: what has been read of it.
+            keep: whether the restored pixels are kept in memory, for `restored`.
         """
         self.config, self.folder, self._shape = config, folder, shape
         self._name, self._should_stop, self._on_end = name, should_stop, on_end
-        self._command = command
+        self._command, self._given = command, given
+        self._keep = keep
+        self._restored: NDArray[Any] | None = None
         self.lanes = lane_folders(folder, config, name, overall)
         self.owned = True
         self.summary: dict[str, Any] | None = None
@@ -67,7 +77,7 @@ class PictureRun:
             InputError: if it cannot be used.
         """
         if self._loaded is None:
-            self._loaded = load(self.config)
+            self._loaded = load(self.config, self._given)
             h, w, c = self._loaded.job.y.shape
             self._shape = (h, w, c)
         return self._loaded
@@ -212,9 +222,22 @@ class PictureRun:
         if len(self.lanes) > 1:
             rows = [{"seed": lane.seed} | row for lane in self.lanes for row in lane.rows]
             records.write_metrics(self.folder / "metrics.jsonl", rows)
-        self.summary = write_results(
+        self.summary, pixels = write_results(
             self.folder, self.config, loaded, results, rows, failed, self._command
         )
+
+        self._restored = pixels if self._keep else None
+
+    def restored(self) -> NDArray[Any] | None:
+        """The restored pixels, from the disk unless this session has kept them; None without any.
+
+        Raises:
+            InputError: if their file cannot be read.
+        """
+        if self._restored is not None or self.summary is None:
+            return self._restored
+        data_range = self.config["data_range"] or None
+        return reading.read(self.folder / self.summary["restored"], data_range).pixels
 
     def outcome(self) -> dict[str, Any]:
         """What other processes should know of it."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 from dip_jax.finish.ensemble import against_clean, composited, ended
 from dip_jax.lanes.jobs import Restoration
@@ -28,7 +29,7 @@ def write_results(
     rows: list[dict[str, Any]],
     failed: list[dict[str, Any]],
     command: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], NDArray[Any]]:
     """Writes the result of one seed, or the mean of several, and all that shows how it came about.
 
     Args:
@@ -41,7 +42,7 @@ def write_results(
         command: what was run, as its words; for the report.
 
     Returns:
-        The summary, as it is in `summary.json`.
+        The summary, as it is in `summary.json`, and the restored pixels, as they are in their file.
     """
     there = [result for result in results if result is not None]
     interrupted = len(there) + len(failed) < len(results)
@@ -142,7 +143,7 @@ def write_results(
         done=task_of(config).done,
     )
     records.write_json(folder / "summary.json", summary)  # last: it says that all is there
-    return summary
+    return summary, pixels
 
 
 def _common_reason(results: list[Restoration]) -> str:

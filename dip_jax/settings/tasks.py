@@ -8,7 +8,6 @@ tuples with one entry for every scale, or a single entry that serves all of them
 
 import copy
 import dataclasses
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -194,11 +193,6 @@ def defaults(task: str, preset: str = "") -> dict[str, Any]:
     config = _merge(copy.deepcopy(_BASE), {"task": task, "preset": preset})
     config = _merge(config, TASKS[task].settings[""])
     return _merge(config, TASKS[task].settings[preset]) if preset else config
-
-
-def as_options(message: str) -> str:
-    """A message about a configuration for those who gave options: `config.seeds` is `seeds`."""
-    return re.sub(rf"\bconfig\.({'|'.join(_BASE)})\b", r"\1", message)
 
 
 def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -214,6 +214,14 @@ def test_denoising_keeps_no_pixels_that_could_be_met():
         dip_jax.denoise(np.zeros((40, 40)), options={"seamless": False})
 
 
+@pytest.mark.parametrize("seeds, fitted", [([3, 17], [3, 17]), (2, [0, 1])])
+def test_the_seeds_that_were_fitted_are_recorded(seeds, fitted):
+    how = dict(seeds=seeds, num_steps=2, options=TINY, return_info=True)
+    _, info = dip_jax.denoise(picture((12, 10)), **how)
+    assert [result.seed for result in info.results] == fitted == info.config["seeds"]
+    assert "seed" not in info.config
+
+
 def test_all_comes_from_the_network_if_asked(two_seeds):
     before, mask, after, info = two_seeds
     how = dict(seeds=[5, 6], data_range=(-1, 3), num_steps=6, return_info=True)

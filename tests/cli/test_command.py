@@ -115,6 +115,29 @@ def test_a_report_keeps_the_work_directory_and_gives_the_same_picture(folder, ca
     assert "work" in capsys.readouterr().out
 
 
+@pytest.fixture
+def reads(monkeypatch):
+    """The names of the pictures that are read, masks included, in turn."""
+    seen, read = [], reading._read
+
+    def seeing(path, *how):
+        seen.append(os.fspath(path))
+        return read(path, *how)
+
+    monkeypatch.setattr(reading, "_read", seeing)
+    return seen
+
+
+def test_with_a_report_each_picture_is_read_once_and_no_result_is_read_back(folder, reads):
+    arguments = ("inpaint", "photo.png", "--mask", "mask.png", "--steps", "2", "--report", "work")
+    assert here(*arguments, "-o", "out.png") == 0
+    assert reads == ["photo.png", "mask.png"]
+    # But for what an earlier session has restored.
+    assert here(*arguments, "-o", "again.png") == 0
+    assert reads[2:] == ["photo.png", "mask.png", os.path.join("work", "restored.png")]
+    assert (folder / "out.png").read_bytes() == (folder / "again.png").read_bytes()
+
+
 @pytest.mark.slow
 def test_every_page_of_a_tiff_is_a_picture_of_its_own(folder):
     pages = [waves(40, 36, 1), 3 * waves(33, 50, 1).astype(np.uint16), waves(32, 32)]

@@ -234,6 +234,22 @@ def test_a_report_of_all_pages_gives_the_same_file(folder, capsys):
     assert count_pages(folder / "work" / "restored.tif") == 3
 
 
+@pytest.mark.slow
+def test_with_a_report_every_page_is_read_once(folder, monkeypatch):
+    seen, read = [], reading._read
+
+    def seeing(path, *how):
+        seen.append(os.fspath(path))
+        return read(path, *how)
+
+    monkeypatch.setattr(reading, "_read", seeing)
+    arguments = ("inpaint", "stack.tif", "--mask", "masks.tif", "-o", "out.tif", "--report", "work")
+    assert dip_jax(*arguments) == 0
+    assert seen[:4] == ["stack.tif", *["masks.tif"] * 3]  # a mask for each page
+    # Then only for the work directory's own file with all pages.
+    assert [Path(path).name for path in seen[4:]] == ["restored.png"] * 3
+
+
 def hardly_known():
     """A mask that leaves two pixels, which are held out together with `BLOCKS`: the fit fails."""
     mask = np.full((12, 10), 255, np.uint8)

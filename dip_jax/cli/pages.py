@@ -1,0 +1,216 @@
+"""The pages of a file, fitted: one after the other, as from Python, or by a run with a report."""
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dip_jax.api.array_fit import ArrayFit, prepare
+from dip_jax.api.info import FitInfo
+from dip_jax.api.options import changes_of
+from dip_jax.errors import InputError
+from dip_jax.pictures.masks import read_mask
+from dip_jax.pictures.picture import Picture
+from dip_jax.report.progress import Progress
+from dip_jax.run.inputs import Given, page_beside
+from dip_jax.settings import fields, tasks
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """What has become of the pages.
+
+    Attributes:
+        pixels: of each page that is restored, by its place, from 0.
+        failed: the pages that are not and will not be, counted from 1.
+        failures: what failed, pages and seeds, in words.
+        steps: made for the restored pages.
+        interrupted: whether it is less than was asked for.
+        ended: how it has ended, in words.
+        chosen: which step or mean the result is, in words, after a comma; "" where that is not
+            told.
+    """
+
+    pixels: dict[int, np.ndarray]
+    failed: list[int]
+    failures: list[str]
+    steps: int
+    interrupted: bool
+    ended: str
+    chosen: str = ""
+
+
+def with_masks(arguments: argparse.Namespace, pages: Sequence[Picture]) -> list[Given]:
+    """The pages, each with what is to be filled in it.
+
+    Args:
+        arguments: as `command.make_parser` gives them.
+        pages: as they were read.
+
+    Raises:
+        InputError: if a mask cannot be used.
+    """
+    if not tasks.TASKS[arguments.task].fills:
+        return [Given(page, None) for page in pages]
+    given = []
+    for number, page in enumerate(pages, 1):
+        with _naming(number, len(pages)):
+            which = page_beside("the mask", arguments.mask, number, len(pages))
+            size = page.pixels.shape[:2]
+            fill = read_mask(arguments.mask, size, arguments.mask_polarity, page=which)
+        given.append(Given(page, fill))
+    return given
+
+
+@contextlib.contextmanager
+def _naming(number: int, pages: int) -> Iterator[None]:
+    """Says of which page an error is, where there are several."""
+    try:
+        yield
+    except InputError as error:
+        where = f"page {number}: " if pages > 1 else ""
+        raise InputError(f"{where}{error}") from None
+
+
+def _prepared(
+    arguments: argparse.Namespace, changes: Mapping[str, Any], given: Sequence[Given]
+) -> list[ArrayFit]:
+    fits = []
+    for number, one in enumerate(given, 1):
+        with _naming(number, len(given)):
+            fit = prepare(
+                arguments.task,
+                one.picture.pixels,
+                one.fill,
+                keep_known=getattr(arguments, "keep_known", True),
+                num_steps=arguments.steps,
+                criterion=arguments.criterion,
+                seeds=arguments.seeds,
+                rng=arguments.seed,
+                data_range=one.picture.data_range,
+                preset="quick" if arguments.quick else "",
+                options=changes,
+            )
+        fits.append(fit)
+    return fits
+
+
+def fit_in_turn(
+    arguments: argparse.Namespace,
+    changes: Mapping[str, Any],
+    given: Sequence[Given],
+    progress: Progress,
+    stopping: Callable[[], bool],
+) -> Fitted:
+    """One page after the other, as from Python.
+
+    Raises:
+        InputError: if none is restored.
+    """
+    pixels: dict[int, np.ndarray] = {}
+    infos: list[FitInfo] = []
+    failures: list[str] = []
+    failed: list[int] = []
+    for number, fit in enumerate(_prepared(arguments, changes, given), 1):
+        if number > 1 and stopping():
+            break
+        where = f"page {number}: " if len(given) > 1 else ""
+        if where:
+            progress.message(f"page {number} of {len(given)}")
+        for line in fit.advice():
+            progress.message(line)
+        try:
+            pixels[number - 1], info = fit.run(lambda step: stopping(), progress)
+        except InputError as error:
+            if len(given) == 1:
+                raise
+            failed.append(number)
+            failures.append(f"page {number} failed, and is left as it was: {error}")
+            progress.message(failures[-1])
+            continue
+        infos.append(info)
+        failures += [f"{where}seed {seed} failed: {why}" for seed, why in info.failed.items()]
+    if not infos:
+        raise InputError(f"no page was restored, and nothing was written; {failures[0]}")
+    interrupted = any(info.stop_reason == "asked" for info in infos)
+    interrupted |= len(infos) + len(failed) < len(given)
+    steps = sum(info.steps for info in infos)
+    chosen = _chosen(infos[0]) if len(given) == 1 else ""
+    ended = _how_ended(infos, interrupted)
+    return Fitted(pixels, failed, failures, steps, interrupted, ended, chosen)
+
+
+def fit_with_report(
+    arguments: argparse.Namespace,
+    changes: Mapping[str, Any],
+    given: Sequence[Given],
+    progress: Progress,
+    stopping: Callable[[], bool],
+) -> Fitted:
+    """By a run with a work directory, which is kept.
+
+    Raises:
+        InputError: if none is restored.
+    """
+    from dip_jax.run.start import start  # here, because it imports much
+
+    if len(given) > 1:
+        _prepared(arguments, changes, given)  # nothing is written if one of them cannot be used
+    config = tasks.defaults(arguments.task, "quick" if arguments.quick else "")
+    set_here: dict[str, Any] = {
+        "image": os.fspath(arguments.image),
+        "degrade": "none",
+        "seed": arguments.seed,
+        "seeds": arguments.seeds,
+    }
+    if tasks.TASKS[arguments.task].fills:
+        set_here |= {
+            "mask": os.fspath(arguments.mask),
+            "mask_polarity": arguments.mask_polarity,
+            "keep_known": arguments.keep_known,
+        }
+    if arguments.data_range is not None:
+        set_here["data_range"] = tuple(arguments.data_range)
+    set_here |= changes_of(arguments.steps, arguments.criterion, changes)
+    pixels: dict[int, np.ndarray] = {}
+    summary = start(
+        fields.override(config, set_here),
+        arguments.report,
+        progress,
+        stopping,
+        command=["dip-jax", *sys.argv[1:]],
+        given=given,
+        on_restored=pixels.__setitem__,
+    )
+    rows = summary.get("pictures", [summary])
+    if len(given) == 1:
+        failures = [f"seed {lane['seed']} failed: {lane['reason']}" for lane in summary["failed"]]
+    else:
+        failures = [f"page {row['page']}: {row['reason']}" for row in rows if row["reason"]]
+    if not pixels:
+        raise InputError(failures[0] if failures else "no page has a result yet")
+    interrupted = summary["stop_reason"] == "interrupted"
+    ended = "interrupted; the same command with --force goes on" if interrupted else "finished"
+    failed = [row["page"] for row in rows if row.get("status") == "failed"]
+    steps = sum(rows[place]["steps"] for place in pixels)
+    return Fitted(pixels, failed, failures, steps, interrupted, ended)
+
+
+def _how_ended(infos: Sequence[FitInfo], interrupted: bool) -> str:
+    reasons = {info.stop_reason for info in infos}
+    if interrupted:
+        return "interrupted; the best so far was written"
+    if "diverged" in reasons:
+        return "ended early because the fit kept falling apart; the best image so far was taken"
+    return "stopped by itself" if reasons == {"criterion"} else "finished"
+
+
+def _chosen(info: FitInfo) -> str:
+    steps = list(info.chosen_steps.values())
+    words = f", mean of {len(steps)} seeds" if len(steps) > 1 else f", step {steps[0]} chosen"
+    return words + (f", {len(info.failed)} failed" if info.failed else "")
