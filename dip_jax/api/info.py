@@ -62,7 +62,7 @@ class FitInfo:
         failed: the seeds that have no result, and why; the picture is the mean of the others.
         results: of each seed that has one, in [0, 1], of the network alone.
         config: every option that was in force, those of `tasks.defaults` that an array has; its
-            `seeds` is the list of all that were fitted, the failed ones too, and there is no `seed`.
+            `seeds` is the list of all that were fitted, failed ones too, and there is no `seed`.
     """
 
     figures: dict[str, dict[str, float]]
