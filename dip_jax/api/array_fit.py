@@ -155,7 +155,8 @@ def prepare(
     before, layout = read_array(image, channel_axis, data_range)
     chosen = seeds_of(seeds, rng)
     config = override(tasks.defaults(task, preset), changes_of(num_steps, criterion, options))
-    config |= {"degrade": "none", "seed": chosen[0], "seeds": len(chosen)}
+    # The seeds themselves are handed on beside it: they need not count up from the first.
+    config |= {"degrade": "none", "seed": 0, "seeds": len(chosen)}
     config["data_range"] = layout.data_range or ()
     if mask is not None:
         config |= {"mask_polarity": mask_polarity, "keep_known": keep_known}

@@ -60,14 +60,14 @@ def run(
         given=given[0] if given else None,
         keep=on_restored is not None,
     )
-    loaded = picture.load()
+    picture.load()
     begun = check_workdir(picture.folder, config)
     picture.summary = processes.share("finished", picture.finished_summary)
     if picture.summary:
         reason = picture.summary["stop_reason"]
         progress.message(f"{picture.folder} holds this run, finished ({reason}): nothing to do")
     else:
-        for line in loaded.remarks(config):
+        for line in picture.load().remarks(config):
             progress.message(line)
         if processes.index == 0:
             make_workdir(picture.folder, config)

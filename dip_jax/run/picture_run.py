@@ -225,7 +225,6 @@ class PictureRun:
         self.summary, pixels = write_results(
             self.folder, self.config, loaded, results, rows, failed, self._command
         )
-
         self._restored = pixels if self._keep else None
 
     def restored(self) -> NDArray[Any] | None:

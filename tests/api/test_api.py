@@ -214,7 +214,9 @@ def test_denoising_keeps_no_pixels_that_could_be_met():
         dip_jax.denoise(np.zeros((40, 40)), options={"seamless": False})
 
 
-@pytest.mark.parametrize("seeds, fitted", [([3, 17], [3, 17]), (2, [0, 1])])
+@pytest.mark.parametrize(
+    "seeds, fitted", [([3, 17], [3, 17]), (2, [0, 1]), ([2**32 - 1, 0], [2**32 - 1, 0])]
+)
 def test_the_seeds_that_were_fitted_are_recorded(seeds, fitted):
     how = dict(seeds=seeds, num_steps=2, options=TINY, return_info=True)
     _, info = dip_jax.denoise(picture((12, 10)), **how)

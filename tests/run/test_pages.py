@@ -247,7 +247,7 @@ def test_with_a_report_every_page_is_read_once(folder, monkeypatch):
     assert dip_jax(*arguments) == 0
     assert seen[:4] == ["stack.tif", *["masks.tif"] * 3]  # a mask for each page
     # Then only for the work directory's own file with all pages.
-    assert [Path(path).name for path in seen[4:]] == ["restored.png"] * 3
+    assert [Path(path).name for path in seen[4:]] == ["restored.tif"] * 3
 
 
 def hardly_known():
