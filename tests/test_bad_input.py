@@ -65,7 +65,7 @@ ARRAYS = {
         "channel 0",
     ),
     "polarity": (given(mask_polarity="white"), "mask_polarity is 'white'"),
-    "no steps": (given(num_steps=0), "--steps is 0"),
+    "no steps": (given(num_steps=0), "num_steps is 0"),
     "half a step": (given(num_steps=1.5), "num_steps is 1.5"),
     "no seeds": (given(seeds=0), "seeds is 0"),
     "no seeds listed": (given(seeds=[]), "seeds"),
