@@ -31,36 +31,43 @@ CONFIGURATION = Words(
     setting=lambda name, value: f"--config.{name}={value}",
     workdir="--workdir",
 )
+_ARGUMENTS = {"seed": "rng", "stop.criterion": "criterion"}  # of the Python interface
 PYTHON = Words(
-    field=lambda name: name,
-    setting=lambda name, value: f"{name.removeprefix('stop.')}={value!r}",
+    field=lambda name: _ARGUMENTS.get(name, name),
+    setting=lambda name, value: f"{_ARGUMENTS.get(name, name)}={value!r}",
     workdir="the folder",
 )
 
 
-class Name(NamedTuple):
-    """What a door has a word for.
+class Field(NamedTuple):
+    """A field of the configuration, by its dotted name."""
 
-    Attributes:
-        told: its word, of a door's.
-    """
+    name: str
 
-    told: Callable[[Words], str]
-
-
-def field(name: str) -> Name:
-    """A field of the configuration, such as "stop.patience"."""
-    return Name(lambda words: words.field(name))
+    def told(self, words: Words) -> str:
+        return words.field(self.name)
 
 
-def setting(name: str, value: Any) -> Name:
+class Setting(NamedTuple):
     """That a field is to have a value: what a person is to say for it."""
-    return Name(lambda words: words.setting(name, value))
+
+    name: str
+    value: Any
+
+    def told(self, words: Words) -> str:
+        return words.setting(self.name, self.value)
 
 
-WORKDIR = Name(lambda words: words.workdir)
+class Workdir(NamedTuple):
+    """The folder that a run leaves its files in."""
 
-Part = str | Name
+    def told(self, words: Words) -> str:
+        return words.workdir
+
+
+field, setting, WORKDIR = Field, Setting, Workdir()
+
+Part = str | Field | Setting | Workdir
 
 
 _words: ContextVar[Words] = ContextVar("words", default=CONFIGURATION)
@@ -100,9 +107,9 @@ class InputError(ValueError):
     def __str__(self) -> str:
         return told(*self.args)
 
-    def spoken(self) -> "InputError":
-        """The same error, whose message stays in the words that are spoken now."""
-        return type(self)(str(self))
+    def settle(self) -> None:
+        """Keeps the message in the words that are spoken now, wherever it is shown."""
+        self.args = (str(self),)
 
 
 class FitError(InputError):

@@ -1,5 +1,6 @@
 """A message is told in the words of the door that a person came by."""
 
+import pickle
 import threading
 
 import numpy as np
@@ -29,16 +30,19 @@ def test_each_door_has_its_words():
         assert told(*PARTS) == "stop.patience is -1 in the folder: say criterion='none'"
         with speaking(CONFIGURATION):
             assert told(field("seed")) == "config.seed"
-        assert told(field("seed")) == "seed"
+        assert told(field("seed")) == "rng"
     assert told(field("seed")) == "config.seed"
 
 
 def test_an_error_is_told_where_it_is_shown_or_stays_as_it_was_spoken():
     with speaking(PYTHON):
-        error = FitError(*PARTS)
-        spoken = error.spoken()
+        error, settled = FitError(*PARTS), FitError(*PARTS)
+        settled.settle()
     assert str(error).startswith("config.stop.patience")
-    assert str(spoken).startswith("stop.patience") and type(spoken) is FitError
+    assert str(settled).startswith("stop.patience")
+    for one in (error, settled):
+        again = pickle.loads(pickle.dumps(one))
+        assert str(again) == str(one) and type(again) is FitError
     with pytest.raises(ValueError, match="of that kind"):
         raise InputError("no picture of that kind {braces} stay")
 

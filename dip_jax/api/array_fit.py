@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from dip_jax.api.info import Callback, FitInfo, FitStep, Pixels
 from dip_jax.api.options import OF_FILES, OF_MASKS, changes_of, seeds_of
-from dip_jax.errors import FitError, InputError
+from dip_jax.errors import FitError, InputError, field
 from dip_jax.finish.ensemble import Ending, composited, ended
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.lanes.jobs import Log, check_size
@@ -191,7 +191,8 @@ def _check_known(known: np.ndarray) -> None:
     if not channels.any():
         raise InputError(
             "no value of the image is known: the mask fills all that is finite. Mark only what is "
-            "to be filled, or try the other mask_polarity"
+            "to be filled, or try the other ",
+            field("mask_polarity"),
         )
     raise InputError(
         f"no value of channel {int(np.argmin(channels))} is known; expected some in every channel: "

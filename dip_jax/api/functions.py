@@ -354,7 +354,8 @@ def _restored(
                     shown.message(line)
             restored, info = fit.run(callback, shown)
         except InputError as error:
-            raise error.spoken() from None
+            error.settle()
+            raise
     if info.failed and shown is None:  # else it has been told
         seeds = "; ".join(f"seed {seed}: {why}" for seed, why in info.failed.items())
         warnings.warn(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field
 from dip_jax.settings import limits
 
 # Fields that only a run with files knows, those of a mask, and the rest that arguments stand for.
@@ -31,7 +31,8 @@ def changes_of(
         changes["stop.criterion"] = criterion
     if changes.get("stop.criterion") == "oracle":
         raise InputError(
-            "criterion is 'oracle', which needs the clean picture; expected heldout, wmv or none"
+            field("stop.criterion"),
+            " is 'oracle', which needs the clean picture; expected heldout, wmv or none",
         )
     return changes
 
@@ -44,7 +45,9 @@ def seeds_of(seeds: int | Sequence[int], rng: int | np.random.Generator | None) 
     """
     if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
         if seeds < 1:
-            raise InputError(f"seeds is {seeds}; expected 1 or more, or the seeds themselves")
+            raise InputError(
+                field("seeds"), f" is {seeds}; expected 1 or more, or the seeds themselves"
+            )
         last = limits.LAST_SEED - int(seeds) + 1
         if isinstance(rng, np.random.Generator):
             first = int(rng.integers(last, endpoint=True))
@@ -54,10 +57,11 @@ def seeds_of(seeds: int | Sequence[int], rng: int | np.random.Generator | None) 
             first = int(rng)
         else:
             raise InputError(
-                f"rng is {rng!r}; expected a whole number, a numpy.random.Generator or None"
+                field("seed"),
+                f" is {rng!r}; expected a whole number, a numpy.random.Generator or None",
             )
         if not 0 <= first <= last:
-            raise InputError(f"rng is {rng}; expected a number from 0 to {last}")
+            raise InputError(field("seed"), f" is {rng}; expected a number from 0 to {last}")
         return list(range(first, first + int(seeds)))
     if rng is not None:
         raise InputError("rng and a list of seeds are given; expected one of them")

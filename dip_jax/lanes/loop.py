@@ -169,8 +169,8 @@ def _shape_of(job: LaneJob | LaterJob, settings: FitSettings) -> Shape:
         known = channels if settings.heldout_per_channel else 1
         return settings.architecture.padded(h, w), channels, known, not job.with_clean
     h, w, channels = job.observation.y.shape
-    size = settings.architecture.padded(h, w)
-    return size, channels, job.observation.known.shape[2], job.clean is None
+    known = channels if settings.heldout_per_channel else job.observation.known.shape[2]
+    return settings.architecture.padded(h, w), channels, known, job.clean is None
 
 
 def _group(plan: _Plan, shape: Shape) -> _Group:
@@ -323,15 +323,13 @@ def _take_fewer(plan: _Plan, group: _Group, queue: _Queue, fail: _Fail) -> None:
         group.at_once //= 2
         plan.say(f"the memory is too small: going on with {group.at_once} lanes on each device")
         return
+    widths = [name for name in ("down", "up") if hasattr(plan.settings.architecture, name)]
+    named = [part for name in widths for part in (" and ", field(f"network.{name}"))][1:]
+    error = InputError(
+        "the memory is too small for this picture and network: use a smaller picture or fewer "
+        "channels (",
+        *named,
+        ")",
+    )
     while queue:  # all of one size
-        fail(
-            queue.popleft(),
-            InputError(
-                "the memory is too small for this picture and network: use a smaller picture "
-                "or fewer channels (",
-                field("network.down"),
-                " and ",
-                field("network.up"),
-                ")",
-            ),
-        )
+        fail(queue.popleft(), error)

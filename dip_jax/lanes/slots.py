@@ -1,6 +1,6 @@
 """Many independent fits as one program: lanes in slots, over all devices of a process.
 
-A lane is one picture with one seed; its step is written in `fitting` for itself alone. `Slots` is a
+A lane is one picture with one seed; its step (`fit.step`) is written for itself alone. `Slots` is a
 fixed number of places for lanes of one shape. A lane that has stopped gives up its place to the
 next one, and lanes never talk to each other, so a lane's result does not depend on what it is
 batched with.

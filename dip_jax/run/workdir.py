@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dip_jax.errors import WORKDIR, InputError
+from dip_jax.errors import WORKDIR, InputError, Part, field
 from dip_jax.files import is_temporary
 from dip_jax.report import records
 from dip_jax.settings.tasks import Config
@@ -42,8 +42,10 @@ def check_workdir(folder: Path, config: Config) -> bool:
     changes = _differences(before, records.plain(config))
     if changes:
         raise InputError(
-            f"the work directory {folder} holds another run: {'; '.join(changes)}. Choose another "
-            "with ",
+            f"the work directory {folder} holds another run: ",
+            *changes[0],
+            *(part for change in changes[1:] for part in ("; ", *change)),
+            ". Choose another with ",
             WORKDIR,
             ", or give the same configuration to go on with that run",
         )
@@ -81,7 +83,7 @@ _NO_MATTER = ("config.lanes",)
 _SINCE = {"config.network.kind": "hourglass"}
 
 
-def _differences(before: Any, now: Any, path: str = "config") -> list[str]:
+def _differences(before: Any, now: Any, path: str = "config") -> list[tuple[Part, ...]]:
     if path in _NO_MATTER or (before is None and now == _SINCE.get(path)):
         return []
     if isinstance(before, dict) and isinstance(now, dict):
@@ -91,7 +93,9 @@ def _differences(before: Any, now: Any, path: str = "config") -> list[str]:
             for name in names
             for line in _differences(before.get(name), now.get(name), f"{path}.{name}")
         ]
-    return [] if before == now else [f"{path} was {before!r}, is {now!r}"]
+    if before == now:
+        return []
+    return [(field(path.removeprefix("config.")), f" was {before!r}, is {now!r}")]
 
 
 def make_workdir(folder: Path, config: Config) -> None:
