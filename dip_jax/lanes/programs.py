@@ -38,7 +38,7 @@ _MOST = 24  # files, of some 10 MB each; the least recently used ones are remove
 _DIGEST = 32  # bytes of SHA-256
 _A_DAY = 24 * 3600  # seconds
 
-_MOST_SHARED = 32  # sets of programs of a process
+_MOST_SHARED = 8  # sets of programs of a process
 
 _folder: Path | None = None
 _shared: OrderedDict[tuple[Any, ...], Any] = OrderedDict()  # the last used at the end
