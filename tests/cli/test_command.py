@@ -165,10 +165,10 @@ def test_a_jpeg_with_blocks_gets_a_hint(folder, capsys):
         photograph.save(name, **options)
         assert here("denoise", name, "--steps", "2") == 0
         _, err = capsys.readouterr()
-        assert ("--criterion wmv --steps 3000" in err) == (name == "blocks.jpg")
+        assert ("--criterion wmv with --steps 3000" in err) == (name == "blocks.jpg")
     assert here("denoise", "blocks.jpg", "-o", "out.png", "--steps", "2", "--report", "work") == 0
     _, err = capsys.readouterr()
-    assert "--criterion wmv --steps 3000" in err and "config." not in err
+    assert "--criterion wmv with --steps 3000" in err and "config." not in err
     assert reading.read("blocks_restored.jpg").pixels.shape == (106, 160, 3)
 
 
