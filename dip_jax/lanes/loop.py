@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from dip_jax.errors import InputError, field
+from dip_jax.errors import InputError
 from dip_jax.fit.criteria import Criterion
 from dip_jax.fit.fitting import Fit, make_fit
 from dip_jax.fit.hyperparameters import FitSettings
@@ -36,6 +36,7 @@ from dip_jax.lanes.running import (
     take_in,
 )
 from dip_jax.lanes.slots import Advance, Shape, Slots, expect
+from dip_jax.networks.fields import widths
 
 
 def fit_lanes(
@@ -323,12 +324,10 @@ def _take_fewer(plan: _Plan, group: _Group, queue: _Queue, fail: _Fail) -> None:
         group.at_once //= 2
         plan.say(f"the memory is too small: going on with {group.at_once} lanes on each device")
         return
-    widths = [name for name in ("down", "up") if hasattr(plan.settings.architecture, name)]
-    named = [part for name in widths for part in (" and ", field(f"network.{name}"))][1:]
     error = InputError(
         "the memory is too small for this picture and network: use a smaller picture or fewer "
         "channels (",
-        *named,
+        *widths(plan.settings.architecture),
         ")",
     )
     while queue:  # all of one size

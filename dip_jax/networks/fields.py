@@ -1,8 +1,9 @@
 """The fields that the shapes of networks have, each by its name: what may stand in them."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from dip_jax.errors import InputError, field
+from dip_jax.errors import InputError, Part, field
 from dip_jax.networks.layers.upsampling import UPSAMPLINGS
 
 
@@ -46,3 +47,9 @@ def check_fields(architecture: Any) -> None:
                 raise InputError(said, f" is {value}, expected odd numbers")
         elif any(v < (0 if name == "skip" else 1) for v in value):
             raise InputError(said, f" is {value}, expected channel counts")
+
+
+def widths(architecture: Any) -> Sequence[Part]:
+    """The fields of a shape that say how many channels its scales have, as part of a message."""
+    names = [name for name in ("down", "up") if name in vars(architecture)]
+    return [part for name in names for part in (" and ", field(f"network.{name}"))][1:]

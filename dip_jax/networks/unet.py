@@ -116,9 +116,9 @@ class UNetModule(nn.Module):
     def __call__(self, z: Float[Array, "h w d"]) -> Float[Array, "h w channels"]:
         x = self._scale(z.astype(self.dtype), 0)
         kernel, bias = ConvParams(self.channels, name="out")(x.shape[2])
-        if self.is_initializing():
-            return jnp.zeros((*x.shape[:2], self.channels), norm_dtype(self.dtype))
         wide = norm_dtype(self.dtype)
+        if self.is_initializing():
+            return jnp.zeros((*x.shape[:2], self.channels), wide)
         out = conv(x, kernel.astype(self.dtype), bias.astype(wide), dtype=wide)
         return nn.sigmoid(out)
 

@@ -15,12 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from dip_jax.errors import InputError, Part, field, setting, told
+from dip_jax.errors import InputError, Part, setting, told
 from dip_jax.finish.correlated_noise import sign_of_correlation
 from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes.memory import device_bytes, lane_bytes
-from dip_jax.networks.registry import fields_of
+from dip_jax.networks.fields import widths
 from dip_jax.report.durations import between
 from dip_jax.settings import build, tasks
 from dip_jax.settings.tasks import Config
@@ -140,20 +140,13 @@ def check_memory(
         advice.append(f"reduce or crop the picture to {fits[0]} x {fits[1]}")
     channels = int(0.8 * share * architecture.width)  # some maps have a size of their own
     if channels >= 4:
-        advice.append(", or set " if advice else "set ")
-        for n, name in enumerate(_widths(config)):
-            advice += [" and "] * (n > 0) + [field(f"network.{name}")]
+        advice += [", or set " if advice else "set ", *widths(architecture)]
         advice.append(f" to {channels} channels")
     raise InputError(
         f"a picture of {w} x {h} pixels takes about {_gigabytes(needed)} of memory with this "
         f"network, and {_gigabytes(available)} are free: ",
         *(advice or ["use a machine with more"]),
     )
-
-
-def _widths(config: Config) -> list[str]:
-    """The fields of `config.network` that say how many channels there are."""
-    return [name for name in fields_of(config["network"]["kind"]) if name in ("down", "up")]
 
 
 def check_memory_of_shape(config: Config, shape: tuple[int, int, int], with_clean: bool) -> None:
