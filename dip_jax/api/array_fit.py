@@ -14,14 +14,17 @@ from dip_jax.api.info import Callback, FitInfo, FitStep, Pixels
 from dip_jax.api.options import OF_FILES, OF_MASKS, changes_of, seeds_of
 from dip_jax.errors import FitError, InputError, field
 from dip_jax.finish.ensemble import Ending, composited, ended
-from dip_jax.forward.observation import Observation, observe
+from dip_jax.forward.observation import Observation
 from dip_jax.lanes.jobs import Log, check_size
 from dip_jax.lanes.seeds import restore
 from dip_jax.pictures.arrays import Layout, read_array, read_mask_array
 from dip_jax.pictures.masks import check_mask
 from dip_jax.pictures.values import DataRange
+from dip_jax.prepare.prepared import Prepared
+from dip_jax.prepare.prepared import prepare as prepared_of
 from dip_jax.report.progress import Progress
 from dip_jax.settings import build, estimates, tasks
+from dip_jax.settings.adapting import adapting
 from dip_jax.settings.ending import ending
 from dip_jax.settings.fields import override
 
@@ -34,7 +37,7 @@ class ArrayFit:
         task: of `tasks.TASKS`.
         before: the picture as it was given.
         layout: of it.
-        observation: what is known of it.
+        prepared: what of it is fitted.
         how: results become the restored array.
         config: the whole configuration.
         seeds: to fit with.
@@ -43,16 +46,23 @@ class ArrayFit:
     task: str
     before: Pixels
     layout: Layout
-    observation: Observation
+    prepared: Prepared
     how: Ending
     config: dict[str, Any]
     seeds: list[int]
 
     def advice(self) -> list[str]:
         """What a person should know before: time, memory, a better criterion and how to ask so."""
-        unknown = int((~np.isfinite(self.before)).sum())
-        lines = [f"{unknown} values are NaN or infinite: taken as unknown"] if unknown else []
-        return lines + estimates.advice(self.config, self.observation)
+        return [*self.prepared.remarks, *estimates.advice(self.config, self.observation)]
+
+    def warnings(self) -> list[str]:
+        """What of that a person has to know, even if they did not ask for it."""
+        return [*self.prepared.warnings, *estimates.hints(self.config, self.observation)]
+
+    @property
+    def observation(self) -> Observation:
+        """What is known of the picture, on the scale on which it is fitted."""
+        return self.prepared.observation
 
     def _options(self) -> dict[str, Any]:
         """What of the configuration an array has; of the seeds all, as they need not count up."""
@@ -76,7 +86,7 @@ class ArrayFit:
             FitError: if no seed has a result.
         """
         config, layout = self.config, self.layout
-        watching = _Watching(layout, config["num_steps"], callback, progress)
+        watching = _Watching(layout, self.prepared, config["num_steps"], callback, progress)
         failed: dict[int, str] = {}
 
         def on_failed(seed: int, error: InputError) -> None:
@@ -105,8 +115,8 @@ class ArrayFit:
                 progress.stop()
         if not results:
             raise FitError(next(iter(failed.values())))
-        given = ended(results, self.observation, self.how)
-        restored = composited(given.image, self.observation, self.how, self.before, layout)
+        given = ended(results, self.prepared, self.how)
+        restored = composited(given.image, self.prepared, self.how, self.before, layout)
         asked = any(result.stop_reason == "asked" for result in results)
         longest = max(results, key=lambda result: result.steps)
         return restored, FitInfo(
@@ -121,6 +131,7 @@ class ArrayFit:
             failed=failed,
             results=tuple(results),
             config=self._options() | {"refine": given.refined},
+            remarks=(*self.prepared.remarks, *estimates.hints(config, self.observation)),
         )
 
 
@@ -171,13 +182,13 @@ def prepare(
             check_mask(fill)
     _check_known(finite & ~(fill if fill.ndim == 3 else fill[..., None]))
     check_size(y.shape[0], y.shape[1], build.fit_settings(config))
-    observation, _ = observe(y, fill)
-    estimates.check_memory(config, observation)
+    prepared = prepared_of(y, None if mask is None else fill, layout, adapting(config))
+    estimates.check_memory(config, prepared.observation)
     return ArrayFit(
         task=task,
         before=before,
         layout=layout,
-        observation=observation,
+        prepared=prepared,
         how=how,
         config=config,
         seeds=chosen,
@@ -206,12 +217,13 @@ class _Watching:
     def __init__(
         self,
         layout: Layout,
+        prepared: Prepared,
         num_steps: int,
         callback: Callback | None,
         progress: Progress | None,
     ) -> None:
         self.history: list[dict[str, Any]] = []
-        self._layout, self._num_steps = layout, num_steps
+        self._layout, self._prepared, self._num_steps = layout, prepared, num_steps
         self._callback, self._progress = callback, progress
         self._steps: dict[int, int] = {}
         self._rollbacks: dict[int, int] = {}
@@ -235,7 +247,7 @@ class _Watching:
             log.step,
             self._num_steps,
             dict(log.row),
-            lambda: self._layout.pixels(log.x_avg()),
+            lambda: self._layout.pixels(self._prepared.to_picture(log.x_avg())),
         )
         answer = self._callback(step)
         return isinstance(answer, bool | np.bool_) and bool(answer)

@@ -356,7 +356,10 @@ def _restored(
         except InputError as error:
             error.settle()
             raise
-    if info.failed and shown is None:  # else it has been told
+    if shown is None:  # else it has been told
+        for line in fit.warnings():
+            warnings.warn(line, RuntimeWarning, stacklevel=3)
+    if info.failed and shown is None:
         seeds = "; ".join(f"seed {seed}: {why}" for seed, why in info.failed.items())
         warnings.warn(
             f"{len(info.failed)} of {len(fit.seeds)} seeds failed, and the picture is the mean of "

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from dip_jax.finish import noise_level, nonlocal_bayes, wiener
+from dip_jax.finish import nonlocal_bayes, wiener
 from dip_jax.forward.observation import Observation
+from dip_jax.prepare import noise_level
 
 Image = Float[np.ndarray, "h w c"]
 Known = Bool[np.ndarray, "h w k"]

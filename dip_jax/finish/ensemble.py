@@ -18,13 +18,14 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from dip_jax.finish import composite
-from dip_jax.finish.correlated_noise import sign_of_correlation
 from dip_jax.finish.denoising import denoised
 from dip_jax.finish.filling import filled
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes.jobs import Restoration
 from dip_jax.pictures.arrays import Layout
+from dip_jax.prepare.correlated_noise import sign_of_correlation
+from dip_jax.prepare.prepared import Prepared
 
 Image = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]
@@ -54,15 +55,17 @@ class Ended(NamedTuple):
 
     Attributes:
         members: what each seed gives, `(n, h, w, c)`.
-        image: their mean, the result, as the network and the refinement give it: with the known
-            values as float32, which `composited` puts in exactly.
+        image: their mean, the result, as the network and the refinement give it, on the scale on
+            which it was fitted: with the known values as float32, which `composited` puts in
+            exactly.
         judged: where the picture comes from the network, `(h, w)`; elsewhere all channels are kept.
-        spread: the standard deviation over seeds, `(h, w)` in [0, 1], 0 where all is kept; None if
-            there is one member.
+        spread: the standard deviation over seeds, `(h, w)` in [0, 1] on the picture's own scale, 0
+            where all is kept; None if there is one member.
         refined: whether the members are refined.
         figures: PSNRs in dB and SSIMs of the network's images: of the output ("out") and the moving
             average ("avg") of one seed at its chosen step, or of the means of these over seeds, and
-            of that of the images that the seeds chose ("mean").
+            of that of the images that the seeds chose ("mean"). Those against the clean picture are
+            taken on the picture's own scale, the others on that on which it was fitted.
     """
 
     members: Images
@@ -75,7 +78,7 @@ class Ended(NamedTuple):
 
 def ended(
     results: Sequence[Restoration],
-    observation: Observation,
+    prepared: Prepared,
     how: Ending,
     clean: Image | None = None,
     *,
@@ -85,13 +88,13 @@ def ended(
 
     Args:
         results: one or more.
-        observation: what they were fitted to.
+        prepared: what they were fitted to.
         how: they become the picture.
-        clean: the clean picture of an experiment, for the figures of means.
+        clean: the clean picture of an experiment, on its own scale; for the figures.
         of_means: whether the figures are those of means over seeds, be it over a single one; by
             default if there are several.
     """
-    observation = jax.tree.map(jnp.asarray, observation)
+    observation = jax.tree.map(jnp.asarray, prepared.observation)
     refined = is_refined(how, observation)
     members = np.stack(
         [shown(r.x, observation, how, refined=refined, held=r.held) for r in results]
@@ -99,15 +102,20 @@ def ended(
     judged: Mask = np.ones(members.shape[1:3], bool)
     if how.keep_known:
         judged = np.logical_not((np.asarray(observation.known) > 0).all(axis=-1))
+    if prepared.still is not None:
+        judged &= ~prepared.still
     if of_means is None:
         of_means = len(results) > 1
+    on_own_scale = np.stack([prepared.to_picture(member) for member in members])
     return Ended(
         members,
         members.mean(axis=0),
         judged,
-        uncertainty(members, judged) if len(results) > 1 else None,
+        uncertainty(on_own_scale, judged) if len(results) > 1 else None,
         refined,
-        figures_of_means(results, observation, clean) if of_means else results[0].figures,
+        figures_of_means(results, prepared, clean)
+        if of_means
+        else _figures_of_one(results[0], prepared, clean),
     )
 
 
@@ -147,26 +155,30 @@ def shown(
 
 
 def composited(
-    x: Image, observation: Observation, how: Ending, before: NDArray[Any], layout: Layout
+    x: Image, prepared: Prepared, how: Ending, before: NDArray[Any], layout: Layout
 ) -> NDArray[Any]:
     """An image as pixels like those before it, whose known values may be kept as they came.
 
+    So are, in all tasks, regions that have no noise.
+
     Args:
-        x: the restored image.
-        observation: what of the picture is known.
+        x: the restored image, on the scale on which it was fitted.
+        prepared: what it was fitted to.
         how: it becomes the picture: whether known values are kept.
         before: the degraded picture, as it was given.
         layout: of it.
     """
-    pixels = layout.pixels(x)
-    if not how.keep_known:
-        return pixels
-    known = np.broadcast_to(np.asarray(observation.known) > 0, x.shape)
-    return np.where(layout.like_array(known), before, pixels)
+    pixels = layout.pixels(prepared.to_picture(x))
+    kept = np.zeros(x.shape, bool)
+    if how.keep_known:
+        kept |= np.asarray(prepared.observation.known) > 0
+    if prepared.still is not None:
+        kept |= prepared.still[..., None]
+    return np.where(layout.like_array(kept), before, pixels) if kept.any() else pixels
 
 
 def figures_of_means(
-    results: Sequence[Restoration], observation: Observation, clean: Image | None
+    results: Sequence[Restoration], prepared: Prepared, clean: Image | None
 ) -> dict[str, dict[str, float]]:
     """For the mean over seeds of the outputs, the averages and the chosen images ("mean").
 
@@ -176,13 +188,25 @@ def figures_of_means(
     for name, field in (("out", "x_out"), ("avg", "x_avg"), ("mean", "x")):
         x = np.mean([getattr(result, field) for result in results], axis=0)
         values = {
-            "psnr_observed": float(metrics.psnr_observed(jnp.asarray(x), *observation)),
-            "ssim_observed": float(metrics.ssim_observed(jnp.asarray(x), *observation)),
+            "psnr_observed": float(metrics.psnr_observed(jnp.asarray(x), *prepared.observation)),
+            "ssim_observed": float(metrics.ssim_observed(jnp.asarray(x), *prepared.observation)),
         }
         if clean is not None:
-            values |= against_clean(x, clean)
+            values |= against_clean(prepared.to_picture(x), clean)
         figures[name] = {key: value for key, value in values.items() if not np.isnan(value)}
     return figures
+
+
+def _figures_of_one(
+    result: Restoration, prepared: Prepared, clean: Image | None
+) -> dict[str, dict[str, float]]:
+    if clean is None or prepared.tone is None:
+        return result.figures
+    images = {"out": result.x_out, "avg": result.x_avg}
+    return {
+        name: result.figures[name] | against_clean(prepared.to_picture(x), clean)
+        for name, x in images.items()
+    }
 
 
 def uncertainty(members: Images, judged: Mask) -> Float[np.ndarray, "h w"]:

@@ -18,6 +18,7 @@ from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.lane import Lane
 from dip_jax.fit.state import RUNNING, Best, LaneState, Oracle, Snapshot, StepInfo
 from dip_jax.fit.step import train_step
+from dip_jax.fit.vectors import as_trees, as_vectors, of_vectors
 from dip_jax.forward.observation import Observation, hold_out, pad
 from dip_jax.networks.inputs import network_input
 
@@ -44,7 +45,9 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
     if settings.precision in ("float16", "bfloat16"):
         dtype = jnp.dtype(settings.precision)
     architecture = settings.architecture
-    network = architecture.network(channels, dtype=jnp.dtype(dtype), remat=settings.remat)
+    network = of_vectors(
+        architecture.network(channels, dtype=jnp.dtype(dtype), remat=settings.remat)
+    )
     optimiser = _adam(settings.learning_rate)
 
     def make_lane(key: Array, observation: Observation, clean: Array | None = None) -> Lane:
@@ -155,7 +158,8 @@ def make_steps(
             history = jax.tree.map(lambda h, v: h.at[i].set(v), history, info)
             return i + 1, state, history
 
-        _, state, history = jax.lax.while_loop(going_on, one, (jnp.int32(0), state, history))
-        return state, history
+        start = (jnp.int32(0), as_vectors(state), history)
+        _, after, history = jax.lax.while_loop(going_on, one, start)
+        return as_trees(after, state), history
 
     return steps

@@ -6,10 +6,13 @@ import jax
 import numpy as np
 
 from dip_jax.errors import setting, told
-from dip_jax.forward.observation import Observation, observe
+from dip_jax.forward.observation import Observation
 from dip_jax.lanes.jobs import check_size, fingerprint
+from dip_jax.prepare.prepared import Prepared
+from dip_jax.prepare.prepared import prepare as prepared_of
 from dip_jax.run.inputs import Given, Job, prepare
 from dip_jax.settings import build, estimates
+from dip_jax.settings.adapting import adapting
 from dip_jax.settings.tasks import Config
 
 
@@ -19,16 +22,21 @@ class Loaded:
 
     Attributes:
         job: what is read.
-        observation: of it, in arrays of NumPy: on a device only the lanes in their places are to
-            be.
+        prepared: what of it is fitted, in arrays of NumPy: on a device only the lanes in their
+            places are to be.
+        clean: the clean picture on the scale on which it is fitted, or None.
         mark: its fingerprint, by which a work directory is known to be of this picture.
-        not_finite: how many of its values are NaN or infinite, and so unknown.
     """
 
     job: Job
-    observation: Observation
+    prepared: Prepared
+    clean: np.ndarray | None
     mark: str
-    not_finite: int
+
+    @property
+    def observation(self) -> Observation:
+        """What is known of the picture, on the scale on which it is fitted."""
+        return self.prepared.observation
 
     def remarks(self, config: Config) -> list[str]:
         """What a person should know before the fit starts.
@@ -50,8 +58,7 @@ class Loaded:
             )
         if job.fill is not None:
             lines.append(f"the mask fills {100 * job.fill.mean():.1f}% of the picture")
-        if self.not_finite:
-            lines.append(f"{self.not_finite} values are NaN or infinite: taken as unknown")
+        lines += self.prepared.remarks
         memory = estimates.check_memory(config, self.observation, job.clean)
         return lines + estimates.advice(config, self.observation, memory=memory)
 
@@ -70,6 +77,8 @@ def load(config: Config, given: Given | None = None) -> Loaded:
     job = prepare(config, given)
     h, w, _ = job.y.shape
     check_size(h, w, settings)
-    on_device, not_finite = observe(job.y, job.fill)
-    observation = jax.tree.map(np.asarray, on_device)
-    return Loaded(job, observation, fingerprint(observation, job.clean), not_finite)
+    prepared = prepared_of(job.y, job.fill, job.degraded.layout, adapting(config))
+    observation = jax.tree.map(np.asarray, prepared.observation)
+    prepared = dataclasses.replace(prepared, observation=observation)
+    clean = prepared.of_clean(job.clean)
+    return Loaded(job, prepared, clean, fingerprint(observation, clean))

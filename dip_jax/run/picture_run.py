@@ -154,7 +154,7 @@ class PictureRun:
         return LaneJob(
             loaded.observation,
             lane.seed,
-            loaded.job.clean,
+            loaded.clean,
             checkpoints=lane.checkpoints,
             on_log=lane.on_log,
             on_preview=lane.on_preview,

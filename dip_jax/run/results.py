@@ -48,12 +48,12 @@ def write_results(
     interrupted = len(there) + len(failed) < len(results)
     interrupted |= any(result.stop_reason == "asked" for result in there)
     only = there[0] if len(results) == 1 else None
-    job, observation = loaded.job, loaded.observation
+    job, prepared = loaded.job, loaded.prepared
     how = ending(config)
-    given = ended(there, observation, how, job.clean, of_means=only is None)
+    given = ended(there, prepared, how, job.clean, of_means=only is None)
     data_range = job.degraded.data_range
     before, layout = job.degraded.pixels, job.degraded.layout
-    pixels = composited(given.image, observation, how, before, layout)
+    pixels = composited(given.image, prepared, how, before, layout)
     # Without loss, so that known pixels stay what they were; PNG holds these two types alone.
     tiff = job.degraded.file_format == "TIFF" or pixels.dtype not in (np.uint8, np.uint16)
     suffix = ".tif" if tiff else ".png"
@@ -120,6 +120,7 @@ def write_results(
         "rollbacks": sum(result.rollbacks for result in there),
         "filled_share": None if job.fill is None else float(job.fill.mean()),
         "refined": given.refined,
+        "remarks": list(prepared.remarks),
         "seconds": sum(result.seconds for result in there),
         "seconds_to_first_step": first[0] if first else None,  # later ones find it compiled
         "steps_per_second": float(np.mean(speeds)) if speeds else None,

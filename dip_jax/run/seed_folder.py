@@ -142,10 +142,10 @@ class LaneFolder:
 
     def on_preview(self, step: int, x_avg: np.ndarray) -> None:
         assert self._loaded is not None
-        job, observation = self._loaded.job, self._loaded.observation
+        job, prepared = self._loaded.job, self._loaded.prepared
         before, layout = job.degraded.pixels, job.degraded.layout
-        x = shown(x_avg, observation, self._how)
-        pixels = composited(x, observation, self._how, before, layout)
+        x = shown(x_avg, prepared.observation, self._how)
+        pixels = composited(x, prepared, self._how, before, layout)
         path = self._folder / "preview" / f"step_{step:06d}.png"
         if pixels.dtype not in (np.uint8, np.uint16):  # PNG holds no other values
             x = to_float(pixels, job.degraded.data_range)

@@ -16,11 +16,11 @@ import numpy as np
 from jaxtyping import Float
 
 from dip_jax.errors import InputError, Part, setting, told
-from dip_jax.finish.correlated_noise import sign_of_correlation
 from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes.memory import device_bytes, lane_bytes
 from dip_jax.networks.fields import widths
+from dip_jax.prepare.correlated_noise import sign_of_correlation
 from dip_jax.report.durations import between
 from dip_jax.settings import build, tasks
 from dip_jax.settings.tasks import Config
@@ -188,18 +188,17 @@ def advice(
         lines.append(
             f"{_gigabytes(available)} of memory are free: the first start, which compiles, may fail"
         )
-    hint = correlation_hint(config, observation)
-    return lines if hint is None else [*lines, hint]
+    return [*lines, *hints(config, observation)]
 
 
-def correlation_hint(config: Config, observation: Observation) -> str | None:
+def hints(config: Config, observation: Observation) -> list[str]:
     """A word on the other criterion, where the noise to be removed seems to be correlated."""
     if tasks.task_of(config).fills or config["stop"]["criterion"] != "heldout":
-        return None
+        return []
     sign = sign_of_correlation(with_gaps(observation))
     if sign is None:
-        return None
-    return told(
+        return []
+    hint = told(
         f"the picture {sign}: held-out pixels say too little there of when to stop; ",
         setting("stop.criterion", "wmv"),
         " with ",
@@ -207,6 +206,7 @@ def correlation_hint(config: Config, observation: Observation) -> str | None:
         " may fit better",
         ", and the result is not refined" if config["refine"] else "",
     )
+    return [hint]
 
 
 def _process_bytes() -> float:

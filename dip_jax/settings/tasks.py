@@ -63,6 +63,8 @@ _BASE: dict[str, Any] = {
     "keep_known": True,
     "seamless": True,
     "refine": True,  # the result, as `finish` does
+    # What a picture is looked at for before it is fitted, as `prepare` does.
+    "adapt": {"contrast": True, "brightness": True, "stripes": True, "still": True},
     "log_every": 50,
     "preview_every": 200,
     "checkpoint_every": 500,
@@ -75,6 +77,7 @@ _PUBLISHED = {
     "sample": {"side": 512},
     "stop": {"patience": 0},
     "refine": False,
+    "adapt": {"contrast": False, "brightness": False, "stripes": False, "still": False},
 }
 
 

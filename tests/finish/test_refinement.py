@@ -6,13 +6,14 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from dip_jax.api.array_fit import prepare
-from dip_jax.finish import composite, denoising, noise_level
+from dip_jax.finish import composite, denoising
 from dip_jax.finish.denoising import denoised
 from dip_jax.finish.ensemble import against_clean, is_refined
 from dip_jax.finish.filling import filled
 from dip_jax.forward.observation import observe
 from dip_jax.pictures import samples
 from dip_jax.pictures.values import to_float
+from dip_jax.prepare import noise_level
 from dip_jax.settings import tasks
 from dip_jax.settings.ending import ending
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from dip_jax.finish import noise_level
-from dip_jax.finish.noise_level import deviation, noise_covariance, white_deviation
 from dip_jax.pictures import samples
 from dip_jax.pictures.values import to_float
+from dip_jax.prepare import noise_level
+from dip_jax.prepare.noise_level import deviation, noise_covariance, white_deviation
 
 
 @pytest.fixture(scope="module")

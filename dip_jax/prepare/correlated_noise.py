@@ -28,7 +28,7 @@ def sign_of_correlation(x: Float[np.ndarray, "h w c"]) -> str | None:
     grey = x.mean(axis=-1, dtype=np.float64)
     if min(grey.shape) < 4 * _BLOCK:
         return None
-    if blockiness(grey) > _VISIBLE_BLOCKS:
+    if has_blocks(x):
         return "has blocks of 8 pixels, as JPEG leaves them"
     noise = flat_noise(grey)
     if noise is None or noise.deviation < _CLEAN or noise.correlation < _CORRELATED:
@@ -37,6 +37,12 @@ def sign_of_correlation(x: Float[np.ndarray, "h w c"]) -> str | None:
     if noise.contrast > (3.5 if noise.patches >= _MANY_PATCHES else 1.7):
         return None
     return "has noise that is correlated from pixel to pixel"
+
+
+def has_blocks(x: Float[np.ndarray, "h w c"]) -> bool:
+    """Whether a picture has blocks of 8 pixels, as JPEG leaves them."""
+    grey = x.mean(axis=-1, dtype=np.float64)
+    return min(grey.shape) >= 4 * _BLOCK and blockiness(grey) > _VISIBLE_BLOCKS
 
 
 def blockiness(grey: Float[np.ndarray, "h w"]) -> float:

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from dip_jax.finish.correlated_noise import blockiness, flat_noise, sign_of_correlation
 from dip_jax.pictures import samples
 from dip_jax.pictures.samples import SAMPLES
 from dip_jax.pictures.values import from_float, to_float
+from dip_jax.prepare.correlated_noise import blockiness, flat_noise, sign_of_correlation
 
 PHOTOGRAPHS = [(name, side) for name in SAMPLES for side in (200, 300)]
 

@@ -1,0 +1,192 @@
+"""The one beginning of arrays and of files: from pixels to what is fitted, and what to say of it.
+
+    pixels in [0, 1] -> less stripes -> on the scale on which they are fitted -> what is known
+
+A fit takes the noise for white and equally strong everywhere, and the picture for one that fills
+its scale. Where a picture is otherwise and that can be seen in it, it is made so. Images are
+`(h, w, c)`.
+"""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from dip_jax.errors import setting, told
+from dip_jax.forward.observation import Observation, observe
+from dip_jax.pictures.arrays import Layout
+from dip_jax.prepare.brightness import noise_by_brightness
+from dip_jax.prepare.contrast import range_filled
+from dip_jax.prepare.correlated_noise import has_blocks
+from dip_jax.prepare.still import still
+from dip_jax.prepare.stripes import Stripes, stripes
+from dip_jax.prepare.tone import Tone, tone
+
+Image = Float[np.ndarray, "h w c"]
+Known = Bool[np.ndarray, "h w c"]
+
+_WORTH_A_WORD = 0.005  # share of the picture
+
+
+@dataclasses.dataclass(frozen=True)
+class Adapting:
+    """What a picture is looked at for; `settings.adapting` makes it of a configuration.
+
+    Attributes:
+        contrast: whether one that fills little of its scale is fitted at full contrast.
+        brightness: whether noise that grows with brightness is fitted where it is even.
+        stripes: whether offsets of columns and rows are taken out.
+        still: whether regions without noise are kept as they are.
+    """
+
+    contrast: bool = True
+    brightness: bool = True
+    stripes: bool = True
+    still: bool = True
+
+
+NOTHING = Adapting(False, False, False, False)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prepared:
+    """What is fitted.
+
+    Attributes:
+        observation: of the picture, on the scale on which it is fitted, as arrays of JAX.
+        tone: that scale; None if it is the picture's own.
+        still: pixels without noise that are kept as they are, `(h, w)`, and unknown to the
+            observation; None if there are none.
+        not_finite: how many values are NaN or infinite, and so unknown.
+        remarks: what a person should know of that, a line each.
+        warnings: those of the remarks of which a person has to know.
+    """
+
+    observation: Observation
+    tone: Tone | None = None
+    still: Bool[np.ndarray, "h w"] | None = None
+    not_finite: int = 0
+    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def of_clean(self, clean: Image | None) -> Image | None:
+        """A clean picture on the scale on which it is fitted."""
+        return clean if self.tone is None or clean is None else self.tone.of_clean(clean)
+
+    def to_picture(self, x: Image) -> Image:
+        """An image of a fit on the picture's own scale, in [0, 1]."""
+        return x if self.tone is None else self.tone.to_picture(x)
+
+
+def prepare(
+    y: Image,
+    fill: Bool[np.ndarray, "h w"] | Bool[np.ndarray, "h w c"] | None,
+    layout: Layout,
+    how: Adapting,
+) -> Prepared:
+    """Looks at a picture, and makes of it what is fitted.
+
+    Args:
+        y: the picture in [0, 1]; what is not finite is unknown.
+        fill: True where it is to be filled; None where nothing is, as in denoising.
+        layout: of its pixels, for what is said.
+        how: it is looked at. Of a picture that is to be filled it is the contrast only.
+    """
+    finite = np.isfinite(y)
+    known = finite if fill is None else finite & ~(fill if fill.ndim == 3 else fill[..., None])
+    noisy_picture = fill is None
+    remarks, warnings = [], []
+    if missing := int(y.size - finite.sum()):
+        remarks.append(f"{missing} values are NaN or infinite: taken as unknown")
+    without_noise = np.zeros(y.shape, bool)
+    if noisy_picture and how.still and not has_blocks(y):
+        without_noise = still(y)
+    kept = np.asarray(without_noise.all(axis=2))
+    if kept.mean() > _WORTH_A_WORD:
+        remarks.append(_about_still(float(kept.mean())))
+    if noisy_picture and how.stripes:
+        for axis in (1, 0):
+            found = stripes(y, known & ~without_noise & (y > 0) & (y < 1), axis)
+            if found is not None:
+                y = np.where(finite, np.clip(y - found.image(), 0, 1), y)
+                warnings.append(_about_stripes(found, layout))
+    scale = _scale(y, known, known & ~without_noise, layout, how, noisy_picture, remarks)
+    fitted = y if scale is None else scale.to_fitted(y)
+    outside = None if fill is None else fill
+    if kept.any():
+        outside = kept if outside is None else outside
+    observation, _ = observe(fitted, outside)
+    return Prepared(
+        observation,
+        scale,
+        kept if kept.any() else None,
+        missing,
+        (*remarks, *warnings),
+        tuple(warnings),
+    )
+
+
+def _scale(
+    y: Image,
+    known: Known,
+    noisy: Known,
+    layout: Layout,
+    how: Adapting,
+    noisy_picture: bool,
+    remarks: list[str],
+) -> Tone | None:
+    """The scale on which a picture is fitted; None if it is its own."""
+    if not known.any():
+        return None
+    # A range that a person has given rules.
+    filled = range_filled(y, known) if how.contrast and layout.data_range is None else None
+    low, high = filled or (0.0, 1.0)
+    if filled is not None:
+        remarks.append(_about_contrast(y, known, layout))
+    noise = None
+    if noisy_picture and how.brightness:
+        noise = noise_by_brightness(((y - low) / (high - low)).clip(0, 1), noisy)
+    if noise is None:
+        return None if filled is None else tone(low, high)
+    width = high - low
+    remarks.append(
+        "the noise grows with brightness, from a deviation of "
+        f"{_number(noise.weakest * width * layout.width)} to "
+        f"{_number(noise.strongest * width * layout.width)}: the picture is fitted on a scale on "
+        "which it is even"
+    )
+
+    def deviation(values):
+        return width * noise.deviation((values - low) / width)
+
+    # On that scale too it should fill what there is.
+    low, high = range_filled(y, known, np.inf) or (low, high)
+    return tone(low, high, deviation)
+
+
+def _about_still(share: float) -> str:
+    return (
+        f"{100 * share:.0f}% of the picture has regions of one value, and so no noise: they stay "
+        "as they are, and count for nothing"
+    )
+
+
+def _about_stripes(found: Stripes, layout: Layout) -> str:
+    return told(
+        f"every {'column' if found.axis else 'row'} has an offset of its own, of a deviation of "
+        f"{_number(found.deviation * layout.width)}: the offsets are estimated and taken out; ",
+        setting("adapt.stripes", False),
+        " leaves them",
+    )
+
+
+def _about_contrast(y: Image, known: Known, layout: Layout) -> str:
+    least, most = (float(f(y[known])) * layout.width for f in (np.min, np.max))
+    return (
+        f"the values fill {_number(least)} to {_number(most)} of 0 to {_number(layout.width)}: "
+        "they are fitted at full contrast"
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
