@@ -31,6 +31,9 @@ _PILOT = np.float32(np.sqrt(0.5))  # the pilot lacks some of the picture; so les
 _OUTLIER = 4.0  # deviations; of normal noise one value in 16,000 is farther off
 _LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
 _NOT_WHITE = 2 / 3  # if white noise is less than this share of the noise, it is not all of it
+_WEAK = 10 / 255  # of what seems to be weaker noise, texture may be the most
+_FLAT_LACKS = 1.1  # that of the flattest blocks is taken times this
+_AROUND = 7  # side in pixels of the square in which what is left out is weighed
 _IN_COMMON = 0.4  # least correlation of the channels' noise at which it is taken apart
 _CLEAR = 3 / 255  # least noise at which that is believed to be of noise, and not of texture
 _QUIET = 0.4  # least noise of a channel, of the noisiest one's
@@ -45,7 +48,8 @@ def denoised(x: Image, observation: Observation) -> Image:
     for which `m` is the pilot. With that as its pilot, the result is `y` filtered by
     `nonlocal_bayes.filtered`, three times, with patches of 3, 5 and then 7 pixels and with the last
     result as the pilot: the less noise a pilot has, the better it tells which large patches are
-    alike.
+    alike. In the end, where the picture is farther off that than noise is, a share of it is put
+    back.
 
     Single wrong values would be kept by all of them. So values of `y` that are unknown or more than
     four deviations off `x` are taken from `x` before; that serves as long as no more than a third
@@ -53,12 +57,13 @@ def denoised(x: Image, observation: Observation) -> Image:
 
     How strong the noise is, is measured in each channel. Texture adds to that; so if white noise as
     `noise_level.white_deviation` finds it in all channels together is weaker by up to a third, the
-    noise of all channels is taken to be weaker by as much. If the channels' noise is clearly
-    correlated (by 0.4 or more), as in a grey picture that is stored in colours, axes along which it
-    is not are treated as the channels. The noise is taken for white and for as strong in all of a
-    channel: noise that is correlated from pixel to pixel, or along the rows, is kept in part, and
-    where it is much stronger in one part of the picture than in another, too much of it may be kept
-    there.
+    noise of all channels is taken to be weaker by as much; where it seems weak, below 10 of 255, it
+    is the least of what white noise and the flattest parts of the picture say. If the channels'
+    noise is clearly correlated (by 0.4 or more), as in a grey picture that is stored in colours,
+    axes along which it is not are treated as the channels. The noise is taken for white and for as
+    strong in all of a channel: noise that is correlated from pixel to pixel, or along the rows, is
+    kept in part, and where it is much stronger in one part of the picture than in another, too much
+    of it may be kept there.
 
     Args:
         x: the network's image, in [0, 1].
@@ -78,7 +83,9 @@ def denoised(x: Image, observation: Observation) -> Image:
     else:
         measured = _noise(x, y, trusted)
         noise = _at_least(measured, _QUIET)
-        if weakest and np.array_equal(noise, measured):  # or it is not as strong in all channels
+        if noise.max() < _WEAK:
+            noise = _at_least(np.minimum(noise, _without_texture(y, trusted)), 0)
+        elif weakest and np.array_equal(noise, measured):  # or it is not as strong in all channels
             white = noise_level.white_deviation(y / noise, trusted)
             if white is not None and _NOT_WHITE * weakest < white < weakest:
                 noise *= np.float32(white / weakest)
@@ -89,8 +96,36 @@ def denoised(x: Image, observation: Observation) -> Image:
     pilot = (1 - _WIENER_SHARE) * mean + _WIENER_SHARE * wiener.filtered(picture, mean, _PILOT)
     for side in _SIDES:
         pilot = nonlocal_bayes.filtered(picture, pilot, 1.0, side)
-    image = noise * np.asarray(pilot)
+    image = noise * _with_what_was_left_out(np.asarray(pilot), np.asarray(picture))
     return np.clip(image if axes is None else image @ axes.T, 0, 1).astype(x.dtype)
+
+
+def _without_texture(y: Image, noisy: Known) -> Float[np.ndarray, " c"] | float:
+    """The deviations of the channels' noise where there is least texture, at most."""
+    covariance = noise_level.noise_covariance(y, noisy)
+    white = noise_level.white_deviation(y, noisy)
+    if covariance is None or white is None:
+        return np.inf
+    return np.minimum(_FLAT_LACKS * np.sqrt(np.diag(covariance)), white).astype(y.dtype)
+
+
+def _with_what_was_left_out(image: Image, picture: Image) -> Image:
+    """The image, with a share of the picture where it is farther off that than noise alone is.
+
+    If the errors of the image are independent of the noise, the mean square `v` of what is left out
+    is theirs and that of the noise, and the best share of the picture is `(v − 1) / v`. Where noise
+    is weak, that is much of it, and without it the result could be worse than the picture.
+
+    Args:
+        image: refined.
+        picture: with noise of deviation 1.
+    """
+    from scipy.ndimage import uniform_filter
+
+    left_out = picture - image
+    size = (_AROUND, _AROUND, 0)
+    v = uniform_filter(np.square(left_out), size).mean(axis=2, keepdims=True)
+    return image + np.maximum(1 - 1 / np.maximum(v, 1), 0) * left_out
 
 
 def _noise(x: Image, y: Image, known: Known) -> Float[np.ndarray, " c"]:

@@ -16,6 +16,7 @@ _VISIBLE_BLOCKS = 0.165  # JPEG of quality 95 has up to 0.13, of quality 40 from
 _PATCH = 12
 _CLEAN = 3 / 255  # in the flattest patches; a clean photograph has 0.4 to 1.6 of 255
 _CORRELATED = 0.35  # white noise has up to 0.26 where some texture is left in the patches
+_ALONG_LINES = 0.45  # the same in one direction alone: up to 0.33
 _MANY_PATCHES = 300
 
 
@@ -31,12 +32,18 @@ def sign_of_correlation(x: Float[np.ndarray, "h w c"]) -> str | None:
     if has_blocks(x):
         return "has blocks of 8 pixels, as JPEG leaves them"
     noise = flat_noise(grey)
-    if noise is None or noise.deviation < _CLEAN or noise.correlation < _CORRELATED:
+    if noise is None or noise.deviation < _CLEAN:
+        return None
+    along_lines = max(noise.below, noise.beside) > _ALONG_LINES
+    if noise.correlation < _CORRELATED and not along_lines:
         return None
     # Where the flattest patches differ much from the others, it may be texture and not noise.
     if noise.contrast > (3.5 if noise.patches >= _MANY_PATCHES else 1.7):
         return None
-    return "has noise that is correlated from pixel to pixel"
+    if noise.correlation >= _CORRELATED:
+        return "has noise that is correlated from pixel to pixel"
+    lines = "rows" if noise.beside > noise.below else "columns"
+    return f"has noise that is correlated along its {lines}"
 
 
 def has_blocks(x: Float[np.ndarray, "h w c"]) -> bool:
@@ -67,15 +74,22 @@ class FlatNoise:
 
     Attributes:
         deviation: its standard deviation.
-        correlation: of neighbours, horizontally and vertically; 0 for white noise.
+        below: the correlation of values one below the other; 0 for white noise.
+        beside: the same of values side by side.
         contrast: how many times as much the median patch has.
         patches: in the picture.
     """
 
     deviation: float
-    correlation: float
+    below: float
+    beside: float
     contrast: float
     patches: int
+
+    @property
+    def correlation(self) -> float:
+        """Of neighbours, the mean of both directions."""
+        return (self.below + self.beside) / 2
 
 
 def flat_noise(grey: Float[np.ndarray, "h w"]) -> FlatNoise | None:
@@ -109,7 +123,8 @@ def flat_noise(grey: Float[np.ndarray, "h w"]) -> FlatNoise | None:
     low = max(float(np.quantile(variance, 0.05)), 1e-12)
     return FlatNoise(
         deviation=float(np.sqrt(mean)),
-        correlation=float((below + beside) / (2 * mean)),
+        below=float(below / mean),
+        beside=float(beside / mean),
         contrast=float(np.sqrt(np.median(variance) / low)),
         patches=len(variance),
     )

@@ -78,3 +78,12 @@ def test_unknown_values_and_flat_pictures_are_no_trouble():
     x[np.arange(3) == np.indices((64, 64)).sum(axis=0)[..., None] % 3] = np.nan  # a mosaic
     assert sign_of_correlation(x) is None
     assert sign_of_correlation(np.zeros((5, 5, 1), np.float32)) is None
+
+
+@pytest.mark.parametrize(("axis", "lines"), [(0, "columns"), (1, "rows")])
+@pytest.mark.parametrize("name", ["coffee", "camera", "chelsea"])
+def test_noise_that_is_correlated_in_one_direction_only_is_seen(name, axis, lines):
+    x = to_float(samples.sample(name, 256).pixels)
+    noise = np.random.default_rng(0).normal(0, 40 / 255, x.shape)
+    y = np.clip(x + ndimage.gaussian_filter1d(noise, 0.8, axis=axis), 0, 1)
+    assert lines in sign_of_correlation(y)

@@ -1,4 +1,4 @@
-"""What is seen in a picture before it is fitted: noise, stripes, bars, contrast; and what is not."""
+"""What is seen in a picture before it is fitted: noise, stripes, bars, contrast."""
 
 import numpy as np
 import pytest
