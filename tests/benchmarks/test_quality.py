@@ -15,7 +15,7 @@ from benchmarks.quality.sheets import LIMIT, window
 from dip_jax.errors import InputError
 
 TINY = {
-    "network.scales": 2,
+    "network.scales": 1,
     "network.down": 4,
     "network.up": 4,
     "input.depth": 4,

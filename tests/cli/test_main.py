@@ -14,7 +14,7 @@ from PIL import Image
 from dip_jax.pictures import samples
 
 TINY = (
-    "--config.network.scales=2",
+    "--config.network.scales=1",
     "--config.network.down=(4,)",
     "--config.network.up=(4,)",
     "--config.sample.side=48",

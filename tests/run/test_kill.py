@@ -22,7 +22,7 @@ PRELOADED = ("dip_jax.run.one", "dip_jax.report.progress")
 
 def configuration():
     config = tasks.defaults("hole_fill")
-    config["network"] |= {"scales": 2, "down": (4,), "up": (4,)}
+    config["network"] |= {"scales": 1, "down": (4,), "up": (4,)}
     config["sample"]["side"] = 48
     config["stop"]["patience"] = 0
     return config | {

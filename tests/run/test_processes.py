@@ -19,7 +19,7 @@ from dip_jax.run.session import _deal
 
 TINY = (
     "--config=configs/denoise.py:quick",
-    "--config.network.scales=2",
+    "--config.network.scales=1",
     "--config.network.down=(4,)",
     "--config.network.up=(4,)",
     "--config.sample.side=40",

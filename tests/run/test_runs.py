@@ -25,7 +25,7 @@ from dip_jax.run.one import run
 from dip_jax.settings import tasks
 
 TINY = {
-    "network.scales": 2,
+    "network.scales": 1,
     "network.down": (4,),
     "network.up": (4,),
     "sample.side": 48,
