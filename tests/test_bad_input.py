@@ -25,7 +25,8 @@ def given(image=GREY, mask=MASK, **options):
 
 ARRAYS = {
     "none": (given(None), "shape ()"),
-    "text": (given("photo.png"), "shape ()"),
+    "text": (given("photo.png"), "PIL.Image.open(path)"),
+    "bytes": (given(b"photo.png"), "PIL.Image.open(path)"),
     "no mask": (given(GREY, None), "mask is None"),
     "byte order": (given(GREY.astype(">u2")), "byte order"),
     "too many steps": (given(GREY, num_steps=10**400), "num_steps"),
@@ -54,7 +55,7 @@ ARRAYS = {
     "masked array": (given(np.ma.masked_array(GREY, MASK)), "masked array"),
     "mask of another size": (given(mask=MASK[:-1]), "(39, 36)"),
     "mask of other channels": (given(RGB, np.zeros((40, 36, 4), bool)), "(40, 36, 4)"),
-    "mask of words": (given(mask="mask.png"), "the mask"),
+    "mask of words": (given(mask="mask.png"), "the mask is a path"),
     "mask of greys": (given(mask=GREY), "threshold"),
     "mask of objects": (given(mask=MASK.astype(object)), "object"),
     "all masked": (given(mask=~np.zeros_like(MASK)), "mask"),

@@ -140,9 +140,10 @@ def _add_files(command: argparse.ArgumentParser, masked: bool) -> None:
         files.add_argument(
             "--mask",
             metavar="FILE",
-            required=True,
-            help="a picture of the same size as IMAGE, white (brighter than half) where it is to "
-            "be filled; for a TIFF with several pages, one that serves all, or as many",
+            help="a picture of the same size as IMAGE, white where it is to be filled, or painted "
+            "there in a colour or on transparency; for a TIFF with several pages, one that serves "
+            "all, or as many. May be left out for an IMAGE with alpha: then what is wholly "
+            "transparent is filled, and the result is opaque",
         )
         files.add_argument(
             "--mask-polarity",

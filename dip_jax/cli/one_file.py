@@ -85,14 +85,16 @@ def _restore(
     output = find_output(arguments)
     data_range = None if arguments.data_range is None else tuple(arguments.data_range)
     pages = read_pages(arguments.image, data_range)
-    check_output(output, pages)
+    given = with_masks(arguments, pages)
+    check_output(output, [one.picture for one in given])
     if arguments.report is None and _loses_known_pixels(output, arguments.task):
         progress.message("JPEG loses something, known pixels too: .png or .tif would not")
-    given = with_masks(arguments, pages)
     fit = fit_in_turn if arguments.report is None else fit_with_report
     fitted = fit(arguments, changes, given, progress, stopping)
-    restored = [fitted.pixels.get(place, page.pixels) for place, page in enumerate(pages)]
-    write_pages(output, restored, pages)
+    # A page that is not restored is left as it was, alpha included.
+    likes = [given[n].picture if n in fitted.pixels else page for n, page in enumerate(pages)]
+    restored = [fitted.pixels.get(n, like.pixels) for n, like in enumerate(likes)]
+    write_pages(output, restored, likes)
     done = _pages_done(len(fitted.pixels), len(pages), fitted.failed)
     words = f"{fitted.ended}: {done}{fitted.steps} steps{fitted.chosen}\n{output}"
     if arguments.report is not None:

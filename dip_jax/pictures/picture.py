@@ -4,9 +4,10 @@ A picture keeps its own dtype and shape, `(h, w)` or `(h, w, c)`. The rest of th
 float32 `(h, w, c)` in [0, 1]; `to_float` and `from_float` translate.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from dip_jax.pictures.arrays import Layout
@@ -58,6 +59,20 @@ class Picture:
         axis = None if self.pixels.ndim == 2 else -1
         return Layout(self.pixels.shape, self.pixels.dtype, axis, self.data_range)
 
+    def opaque(self) -> "Picture":
+        """The picture without alpha: the colours that it has where it is transparent in part."""
+        pixels, alpha = self.pixels, self.alpha
+        if self.premultiplied and alpha is not None:
+            low, high = self.data_range or (0, _white(pixels))
+            share = alpha.astype(np.float64) / (_white(alpha) or 1)
+            share = share if pixels.ndim == 2 else share[..., None]
+            colours = np.divide(pixels, share, out=np.zeros(pixels.shape), where=share > 0)
+            colours = np.clip(colours, low, high)
+            pixels = (colours if pixels.dtype.kind == "f" else np.rint(colours)).astype(
+                pixels.dtype
+            )
+        return replace(self, pixels=pixels, alpha=None, premultiplied=False)
+
     @property
     def dpi(self) -> tuple[float, float] | None:
         """Horizontal and vertical resolution in pixels per inch; None where it is unknown."""
@@ -65,3 +80,9 @@ class Picture:
             return None
         factor = 2.54 if self.resolution.unit == "cm" else 1.0
         return self.resolution.x * factor, self.resolution.y * factor
+
+
+def _white(values: NDArray[Any]) -> float:
+    if values.dtype in (np.uint8, np.uint16):
+        return float(np.iinfo(values.dtype).max)
+    return 1.0 if values.dtype.kind == "f" else float(values.max())

@@ -48,6 +48,7 @@ class Loaded:
                     " or give a mask",
                 )
             )
+        lines += job.remarks
         if job.fill is not None:
             lines.append(f"the mask fills {100 * job.fill.mean():.1f}% of the picture")
         if self.not_finite:

@@ -49,7 +49,12 @@ _ALPHA = ((tifffile.EXTRASAMPLE.ASSOCALPHA,), (tifffile.EXTRASAMPLE.UNASSALPHA,)
 
 
 def decode(
-    data: bytes, name: str, data_range: DataRange | None, number: int | None = None
+    data: bytes,
+    name: str,
+    data_range: DataRange | None,
+    number: int | None = None,
+    *,
+    any_values: bool = False,
 ) -> list[Picture]:
     """The pages of a file; reduced copies of a page, as previews are, do not count.
 
@@ -59,6 +64,7 @@ def decode(
         data_range: of all pages; packed integers, such as 12-bit ones, are refused without.
         number: decode this page alone, counted from 1; 0 for the only one, and refuse several;
             None for all.
+        any_values: as in `reading.read`: packed integers are not refused.
 
     Raises:
         InputError: a page is too large to be decoded safely, or of a kind that cannot be used, or
@@ -74,13 +80,20 @@ def decode(
             chosen = chosen[max(number - 1, 0) :][:1]
         check_sizes([page for _, (_, page) in chosen], name)
         return [
-            _decode_page(page.aspage(), i, data, data_range, page_name(name, n, len(pages)))
+            _decode_page(
+                page.aspage(), i, data, data_range, any_values, page_name(name, n, len(pages))
+            )
             for n, (i, page) in chosen
         ]
 
 
 def _decode_page(
-    page: tifffile.TiffPage, index: int, data: bytes, data_range: DataRange | None, name: str
+    page: tifffile.TiffPage,
+    index: int,
+    data: bytes,
+    data_range: DataRange | None,
+    any_values: bool,
+    name: str,
 ) -> Picture:
     exif = Image.Exif()
     exif.endian, exif.bigtiff = page.parent.byteorder, page.parent.is_bigtiff
@@ -88,7 +101,7 @@ def _decode_page(
     orientation = exif.get(ExifTags.Base.Orientation, 1)
     premultiplied = False
     if page.compression in _BOUNDED_COMPRESSION and page.photometric in _SAMPLES:
-        pixels, alpha = _arrays(page, data, data_range, name)
+        pixels, alpha = _arrays(page, data, data_range, any_values, name)
         pixels = metadata.upright(pixels, orientation)
         alpha = None if alpha is None else metadata.upright(alpha, orientation)
         premultiplied = tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples
@@ -108,7 +121,11 @@ def _decode_page(
 
 
 def _arrays(
-    page: tifffile.TiffPage, data: bytes, data_range: DataRange | None, name: str
+    page: tifffile.TiffPage,
+    data: bytes,
+    data_range: DataRange | None,
+    any_values: bool,
+    name: str,
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
     bits, dtype = page.bitspersample, page.dtype
     if not isinstance(bits, int) or dtype is None or dtype.kind not in "biuf":
@@ -117,7 +134,7 @@ def _arrays(
             f"{name} has {bits}-bit pixels of a {kind} kind; expected integers or floats, as many "
             "bits in each channel: convert it first"
         )
-    if bits not in (1, 2, 4, 8, 16, 24, 32, 64) and data_range is None:
+    if bits not in (1, 2, 4, 8, 16, 24, 32, 64) and data_range is None and not any_values:
         raise InputError(
             f"{name} has {bits}-bit pixels; expected 8 or 16 bits, or float: give the "
             f"data_range, such as (0, {2**bits - 1})"
