@@ -16,7 +16,7 @@ from dip_jax.api.options import changes_of
 from dip_jax.errors import InputError
 from dip_jax.pictures.picture import Picture
 from dip_jax.report.progress import Progress
-from dip_jax.run.inputs import Given, marked
+from dip_jax.run.inputs import Given, marked, notes
 from dip_jax.settings import fields, tasks
 
 
@@ -55,13 +55,15 @@ def with_masks(arguments: argparse.Namespace, pages: Sequence[Picture]) -> list[
         InputError: if a mask cannot be used.
     """
     if not tasks.TASKS[arguments.task].fills:
-        return [Given(page, None) for page in pages]
+        return [Given(page, None, notes(repr(arguments.image), page)) for page in pages]
     given = []
     mask = "" if arguments.mask is None else arguments.mask
     for number, page in enumerate(pages, 1):
         with _naming(number, len(pages)):
             polarity, command = arguments.mask_polarity, arguments.command
-            given.append(marked(command, page, mask, polarity, number, len(pages)))
+            one = marked(command, page, mask, polarity, number, len(pages))
+            told = notes(repr(arguments.image), page)
+            given.append(dataclasses.replace(one, remarks=told + one.remarks))
     return given
 
 

@@ -41,5 +41,7 @@ def read_mask(
             "picture: make both the same size"
         )
     mask = of_picture(picture.pixels, picture.alpha, name).with_polarity(polarity)
+    notes = tuple(f"{name} {note}" for note in picture.notes)
+    mask = mask._replace(remarks=notes + mask.remarks)
     check_mask(mask, name)
     return mask

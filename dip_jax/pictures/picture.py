@@ -26,6 +26,37 @@ class Resolution(NamedTuple):
     unit: str = "inch"
 
 
+class Stack(NamedTuple):
+    """What the pages of a TIFF count together, where the file says it.
+
+    Attributes:
+        axes: a letter for each axis that the pages, or the separate channels of the only one, count
+            along, such as "TC"; as tifffile names them.
+        sizes: how many there are along each; their product is the number of pages.
+        imagej: the lines of ImageJ's description that say so; "" for the axes of other programs.
+    """
+
+    axes: str
+    sizes: tuple[int, ...]
+    imagej: str = ""
+
+
+class TiffLayout(NamedTuple):
+    """How a TIFF holds a page.
+
+    Attributes:
+        compression: its number in the standard; 1 for none.
+        predictor: the number of what was done before compression; 1 for nothing.
+        planar: whether the channels lie one after the other.
+        stack: that the page is part of, or None.
+    """
+
+    compression: int = 1
+    predictor: int = 1
+    planar: bool = False
+    stack: Stack | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A picture, upright, with what its file said about it.
@@ -42,6 +73,9 @@ class Picture:
         data_range: the values of black and white, `(low, high)`; None stands for the full range of
             uint8 and uint16, and for [0, 1] of floats.
         premultiplied: whether the colours are multiplied by alpha already (some TIFFs).
+        tiff: how the page lay in its TIFF; None for other files.
+        notes: what of the file has been read otherwise than it stands there, in a line each; they
+            go on after the file's name, such as "is CMYK: taken as RGB".
     """
 
     pixels: NDArray[Any]
@@ -52,6 +86,8 @@ class Picture:
     file_format: str = "PNG"
     data_range: DataRange | None = None
     premultiplied: bool = False
+    tiff: TiffLayout | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def layout(self) -> Layout:

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from dip_jax.errors import InputError, quoted, reason
 from dip_jax.pictures.formats import pillow, tiff_pages, tiff_reading
 from dip_jax.pictures.formats.tiff_pages import page_name
-from dip_jax.pictures.picture import Picture
+from dip_jax.pictures.picture import Picture, Stack
 from dip_jax.pictures.values import DataRange, check_values
 
 
@@ -37,7 +37,8 @@ def read(
         data_range: the values `(low, high)` of black and white; None stands for the full range of
             8 and 16 bits, and for (0, 1) of floats. Other integers need one.
         page: which page of a multi-page TIFF, counted from 1; 0 for the only picture of a file.
-        any_values: whether integers and floats may be any, as those of a mask may.
+        any_values: for a mask: integers and floats may be any, and only what its values mean is
+            noted, not what a result would have otherwise.
 
     Raises:
         InputError: the file is missing, not readable, not a picture, broken or cut short, too
@@ -92,6 +93,15 @@ def count_pages(path: str | os.PathLike[str]) -> int:
     return len(page_shapes(path) or [None])
 
 
+def tiff_stack(path: str | os.PathLike[str]) -> Stack | None:
+    """What the pages of a TIFF count together, by its headers alone; None where it does not say."""
+    try:
+        with open(path, "rb") as file:
+            return tiff_reading.stack_of_file(file)
+    except Exception:  # whatever the broken byte led the reader of the headers to
+        return None
+
+
 def _read(
     path: str | os.PathLike[str],
     data_range: DataRange | None,
@@ -114,7 +124,8 @@ def _read(
                 pictures = tiff_reading.decode(data, name, data_range, page, any_values=any_values)
             else:
                 tiff_pages.check_number(page or 0, 1, name)
-                pictures = [replace(pillow.decode(data, name), data_range=data_range)]
+                picture = replace(pillow.decode(data, name), data_range=data_range)
+                pictures = [replace(picture, notes=()) if any_values else picture]
         except InputError:
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

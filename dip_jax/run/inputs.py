@@ -148,7 +148,8 @@ def prepare(config: Config, given: Given | None = None) -> Job:
             "or one of the other tasks",
         )
     degraded = from_float(y, picture.pixels.dtype, picture.pixels.ndim, data_range)
-    return Job(name, dataclasses.replace(picture, pixels=degraded), y, fill, x, True)
+    told = notes(name, picture) if own else ()
+    return Job(name, dataclasses.replace(picture, pixels=degraded), y, fill, x, True, told)
 
 
 def page_beside(option: Part, path: str, page: int, pages: int) -> int:
@@ -175,6 +176,11 @@ def page_beside(option: Part, path: str, page: int, pages: int) -> int:
             expected = f"1, which serves all pages of the picture, or {pages}, one for each"
         raise InputError(option, f" has {count} pages; expected {expected}")
     return page
+
+
+def notes(name: str, picture: Picture) -> tuple[str, ...]:
+    """What of a picture has been read otherwise than it stands in its file, in a line each."""
+    return tuple(f"{name} {note}" for note in picture.notes)
 
 
 def marked(
@@ -214,6 +220,7 @@ def _already_damaged(
     config: Config, name: str, picture: Picture, y: np.ndarray, masked: bool, given: Given | None
 ) -> Job:
     pages = count_pages(config["image"])
+    read_here = given is None
     if given is None and masked:
         given = marked(
             config["task"], picture, config["mask"], config["mask_polarity"], config["page"], pages
@@ -222,6 +229,8 @@ def _already_damaged(
         y = to_float(picture.pixels, picture.data_range)
     clean = None
     fill, remarks = (None, ()) if given is None else (given.fill, given.remarks)
+    if read_here:
+        remarks = notes(name, picture) + remarks
     if config["clean"]:
         data_range = picture.data_range
         page = page_beside(field("clean"), config["clean"], config["page"], pages)

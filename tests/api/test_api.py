@@ -4,12 +4,14 @@ import inspect
 import subprocess
 import sys
 import typing
+from io import BytesIO
 
 import numpy as np
 import pytest
 from checkout import ROOT
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import dip_jax
 from dip_jax.errors import InputError
@@ -330,3 +332,63 @@ def test_progress_is_shown_on_standard_error_and_only_if_asked(capsys):
     dip_jax.denoise(before, num_steps=2, options=TINY, progress=True)
     out, err = capsys.readouterr()
     assert out == "" and "2/2" in err
+
+
+def pil(shape=(40, 36), mode="RGB"):
+    return Image.fromarray(picture((*shape, 3))).convert(mode)
+
+
+HOLE = np.zeros((40, 36), bool)
+HOLE[12:20, 10:24] = True
+HOW = dict(num_steps=2, options=TINY)
+
+
+def test_an_image_of_pillow_is_what_it_shows():
+    palette = pil(mode="P")
+    expected = dip_jax.inpaint(np.asarray(palette.convert("RGB")), HOLE, **HOW)
+    for mask in (HOLE, Image.fromarray(HOLE), Image.fromarray(np.uint8(255) * HOLE).convert("RGB")):
+        np.testing.assert_array_equal(dip_jax.inpaint(palette, mask, **HOW), expected)
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("LA", 2), ("RGBA", 4)])
+def test_alpha_of_an_image_of_pillow_goes_past_or_is_the_mask(mode, channels):
+    image = pil(mode=mode)
+    image.putalpha(Image.fromarray(np.where(HOLE, 0, 200).astype(np.uint8)))
+    before = np.asarray(image)
+    after, info = dip_jax.inpaint(image, HOLE, return_info=True, **HOW)
+    assert after.shape == (40, 36, channels) and Image.fromarray(after).mode == mode
+    np.testing.assert_array_equal(after[..., -1], before[..., -1])
+    by_alpha, told = dip_jax.inpaint(image, return_info=True, **HOW)
+    np.testing.assert_array_equal(by_alpha, after[..., : channels - 1].squeeze())
+    assert "alpha of the image is the mask" in told.remarks[0]
+    assert info.remarks == ("the mask fills 7.8% of the picture",)
+    image.putalpha(255)
+    with pytest.raises(InputError, match="nowhere wholly transparent"):
+        dip_jax.inpaint(image, **HOW)
+
+
+def test_a_preview_has_the_alpha_too():
+    image, seen = pil(mode="RGBA"), []
+    dip_jax.denoise(image, callback=lambda step: seen.append(step.preview.shape), **HOW)
+    assert set(seen) == {(40, 36, 4)}
+
+
+def test_a_mask_painted_in_colours_is_one_and_per_value_masks_are_bool():
+    image = picture((40, 36, 3))
+    red = np.where(HOLE[..., None], (255, 0, 0), 0).astype(np.uint8)
+    expected = dip_jax.inpaint(image, HOLE, **HOW)
+    after, info = dip_jax.inpaint(image, red, return_info=True, **HOW)
+    np.testing.assert_array_equal(after, expected)
+    assert "(255, 0, 0)" in info.remarks[0]
+    per_value = dip_jax.inpaint(image, red > 0, **HOW)
+    np.testing.assert_array_equal(per_value[..., 1:], image[..., 1:])
+    assert (per_value[HOLE][:, 0] != image[HOLE][:, 0]).any()
+
+
+def test_an_image_that_is_turned_and_a_mask_that_is_not_do_not_meet():
+    exif = Image.Exif()
+    exif[274] = 3
+    buffer = BytesIO()
+    pil((40, 40)).save(buffer, "PNG", exif=exif)
+    with pytest.raises(InputError, match="exif_transpose"):
+        dip_jax.inpaint(Image.open(buffer), np.eye(40) > 0, **HOW)

@@ -369,9 +369,13 @@ def test_grey_alpha_written_without_loss(tmp_path: Path) -> None:
     np.testing.assert_array_equal(picture.alpha, like.alpha)
 
 
-def test_jpeg_is_close_and_has_no_alpha(tmp_path: Path) -> None:
+def test_jpeg_is_close_and_refuses_transparency(tmp_path: Path) -> None:
     photograph = samples.sample("astronaut", 128)
     like = Picture(pixels=photograph.pixels, alpha=random_pixels(128, 128))
+    message = one_line(writing.write, tmp_path / "a.JPG", photograph.pixels, like)
+    assert "no transparency" in message and ".png" in message
+    assert not (tmp_path / "a.JPG").exists()
+    like = Picture(pixels=photograph.pixels, alpha=np.full((128, 128), 255, np.uint8))
     writing.write(tmp_path / "a.JPG", photograph.pixels, like)
     picture = reading.read(tmp_path / "a.JPG")
     error = picture.pixels.astype(float) - photograph.pixels

@@ -35,6 +35,7 @@ _DESCRIPTIVE_TAGS = frozenset(
         *NESTED_TAGS,
     }
 )
+_IMAGEJ_LAYOUT = ("images", "channels", "slices", "frames", "hyperstack", "mode", "loop")
 _IMAGEJ_CALIBRATION = ("ImageJ", "unit", "yunit", "zunit", "spacing", "finterval", "tunit")
 
 
@@ -106,6 +107,12 @@ def resolution_of_exif(exif: Image.Exif, orientation: int) -> Resolution | None:
     number = exif.get(base.ResolutionUnit, 2)
     unit = next((unit for unit, n in UNIT_NUMBERS.items() if n == number), None)
     return resolution(exif.get(base.XResolution), exif.get(base.YResolution), unit, orientation)
+
+
+def imagej_layout(text: str) -> str:
+    """The lines of ImageJ's description that say what the pages of a file count; "" if none do."""
+    lines = [line for line in text.splitlines() if line.split("=")[0] in _IMAGEJ_LAYOUT]
+    return "".join(f"{line}\n" for line in lines) if text.startswith("ImageJ=") else ""
 
 
 def _description(text: Any) -> Any:
