@@ -164,6 +164,12 @@ def prepare(
     if not fills and "seamless" in (options or {}):
         raise InputError("'seamless' is for known pixels that are kept, and denoising keeps none")
     before, layout = read_array(given.array, -1 if given.image else channel_axis, data_range)
+    remarks = given.remarks
+    if before.ndim == 3 and before.shape[-1] == 4 and before.dtype.kind == "u":
+        remarks += (
+            "the image has 4 channels, and all are restored alike: if the last is alpha, give the "
+            "image of Pillow itself, whose alpha goes past the fit",
+        )
     chosen = seeds_of(seeds, rng)
     config = override(tasks.defaults(task, preset), changes_of(num_steps, criterion, options))
     # The seeds themselves are handed on beside it: they need not count up from the first.
@@ -176,7 +182,7 @@ def prepare(
     y = layout.image(before)
     finite = np.isfinite(y)
     marked = Mask(np.zeros(y.shape[:2], bool))
-    alpha, remarks = given.alpha, given.remarks
+    alpha = given.alpha
     if fills:
         if mask is None:
             marked, alpha = _of_alpha(given, mask_polarity), None

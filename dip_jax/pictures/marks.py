@@ -156,11 +156,10 @@ def of_values(values: NDArray[Any], name: str = "the mask") -> Mask:
     """
     _check_finite(values, name)
     if values.dtype.kind == "b":
-        levels = [bool(values.min()), bool(values.max())]
-        only = "its only value is " + str(levels[0]) if levels[0] == levels[1] else ""
-        return Mask(values, found=only and f"{only}; ")
-    levels = [level.item() for level in np.unique(values)]
-    low, high = levels[0], levels[-1]
+        alike = bool(values.all()) or not values.any()
+        return Mask(values, found=f"its only value is {bool(values.flat[0])}; " if alike else "")
+    levels = np.unique(values)
+    low, high = levels[0].item(), levels[-1].item()
     if len(levels) == 1:
         return Mask(values > 0, found=f"its only value is {low:g}; ")
     found = f"its values are {low:g} and {high:g}; "
@@ -169,9 +168,8 @@ def of_values(values: NDArray[Any], name: str = "the mask") -> Mask:
         if low != 0 or high not in (1, 255, 65535, _top(values)):
             remarks = (f"the values of {name} are {low:g} and {high:g}: {high:g} is white",)
         return Mask(values == high, remarks, found)
-    whole = all(level == int(level) for level in levels) and high > 1
-    if whole and high - low < _FEWEST_GREYS:
-        few = ", ".join(f"{level:g}" for level in levels[:4]) + ", ..." * (len(levels) > 4)
+    if high > 1 and high - low < _FEWEST_GREYS and (levels == np.rint(levels)).all():
+        few = ", ".join(f"{level:g}" for level in levels[:4].tolist()) + ", ..." * (len(levels) > 4)
         raise InputError(
             f"{name} has {len(levels)} different values, {few}; expected two: if they are labels, "
             f"make a mask of the one that is to be filled, such as mask == {high:g}"

@@ -58,6 +58,7 @@ def opened(given: Any, name: str) -> Opened:
         )
     if not isinstance(given, Image.Image):
         return Opened(given)
+    cut = any(str(tile[3]).find(";16") >= 0 for tile in getattr(given, "tile", ()))
     try:
         given.load()
     except Exception as error:  # whatever the broken byte led Pillow to
@@ -73,6 +74,8 @@ def opened(given: Any, name: str) -> Opened:
             " with alpha" if alpha is not None else ""
         )
         remarks = (f"{name} has the mode {given.mode} of Pillow: taken as {kind}",)
+    if cut and pixels.dtype == np.uint8:
+        remarks += (f"Pillow has cut the 16 bits of {name} to 8: give an array to keep them",)
     turned = orientation in range(2, 9)
     if turned:
         pixels = metadata.upright(pixels, orientation)

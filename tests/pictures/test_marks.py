@@ -56,7 +56,7 @@ def test_whatever_colour_it_is_painted_in_it_is_one_mask(colour, background):
     mask = of_picture(pixels, None)
     np.testing.assert_array_equal(mask.fill, DRAWN)
     assert str(background) in mask.remarks[0] and str(colour) in mask.remarks[0]
-    blurred = of_picture(jpeg(pixels, 90), None).fill
+    blurred = of_picture(jpeg(pixels), None).fill
     assert (blurred == DRAWN).mean() > 0.97 and (blurred == DRAWN)[DRAWN].mean() > 0.9
 
 

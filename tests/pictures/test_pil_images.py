@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from picture_files import one_line, random_pixels
+from picture_files import one_line, png_bytes, random_pixels
 from PIL import Image, ImageOps
 
 from dip_jax.pictures.pil_images import opened
@@ -66,6 +66,15 @@ def test_depth_stays(dtype, mode):
     given = opened(image, "the image")
     assert given.array.dtype == dtype and not given.remarks
     np.testing.assert_array_equal(given.array, pixels)
+
+
+def test_depth_that_pillow_does_not_keep_is_told():
+    deep = random_pixels(9, 9, 3, dtype=np.uint16)
+    image = Image.open(BytesIO(png_bytes(deep, 2, 16)))
+    assert "16 bits" in opened(image, "the image").remarks[0]
+    grey = Image.open(BytesIO(png_bytes(deep[..., 0], 0, 16)))
+    given = opened(grey, "the image")
+    assert given.array.dtype == np.uint16 and not given.remarks
 
 
 @pytest.mark.parametrize("orientation", [3, 6, 8])

@@ -77,6 +77,8 @@ def _notes(image: Image.Image) -> tuple[str, ...]:
         notes.append(f"is CMYK: taken as RGB{profile}")
     if image.mode == "1":
         notes.append("has 1 of 8 bits a pixel: the result has all 8, with greys")
+    if image.format == "MPO":
+        notes.append("holds further pictures: the main one is taken, and the result has it alone")
     gamma = image.info.get("gamma", _USUAL_GAMMA)
     profiled = "icc_profile" in image.info or "srgb" in image.info
     if not profiled and abs(gamma - _USUAL_GAMMA) > 0.01:
