@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 from numpy.typing import NDArray
 
-from dip_jax.errors import InputError, Part, field, setting, told
+from dip_jax.errors import InputError, field, setting
 
 _BETWEEN = (0.1, 0.9)  # of the way from black to white: what is further in is no clear value
 # Of the pixels: a page full of the smallest text has 23 of 100 between, photographs more than 60.
@@ -76,8 +76,13 @@ def check_mask(mask: Mask, name: str = "the mask") -> None:
         )
 
 
-def of_picture(pixels: NDArray[Any], alpha: NDArray[Any] | None, name: str = "the mask") -> Mask:
-    """What a picture marks as a mask, with the polarity "fill".
+def of_picture(
+    pixels: NDArray[Any],
+    alpha: NDArray[Any] | None,
+    polarity: str = "fill",
+    name: str = "the mask",
+) -> Mask:
+    """What a picture marks as a mask.
 
     - Of two values the greater is white, whatever they are. Of more, black is the least and white
       the greatest, and a pixel is white if it is above their middle.
@@ -89,24 +94,35 @@ def of_picture(pixels: NDArray[Any], alpha: NDArray[Any] | None, name: str = "th
     Args:
         pixels: `(h, w)` or `(h, w, 3)`, of any real dtype.
         alpha: `(h, w)`, or None.
+        polarity: "fill", or "keep" for a mask of which the opposite is to be filled.
         name: what a message calls it.
 
     Raises:
-        InputError: it has a value that is not finite, more than two labels, or too many greys.
+        InputError: it has a value that is not finite, more than two labels, too many greys, or most
+            of it is opaque, and to be filled, and that is less likely than the opposite.
     """
+    return _of_picture(pixels, alpha, polarity, name).with_polarity(polarity)
+
+
+def _of_picture(pixels: NDArray[Any], alpha: NDArray[Any] | None, polarity: str, name: str) -> Mask:
     _check_finite(pixels, name)
     if alpha is not None and _span(alpha) > 0.1 * _top(alpha):
         opaque = alpha > alpha.max() / 2
         inside = pixels[opaque].reshape(int(opaque.sum()), -1)
         spread = inside.max(axis=0).astype(float) - inside.min(axis=0)
         if spread.max() <= 0.1 * _top(pixels):
-            return _of_alpha(alpha, name)
-        mask = _of_colours(np.where(_beside(opaque, pixels), pixels, pixels.min()), name)
-        more: tuple[str, ...] = (
+            return _of_alpha(alpha, polarity, name)
+        shown = np.where(opaque if pixels.ndim == 2 else opaque[..., None], pixels, pixels.min())
+        try:
+            mask = _of_colours(shown, name)
+        except InputError as error:
+            more = "; if it is the picture, whose alpha tells what to fill, leave the mask out"
+            raise InputError(*error.args, more) from None
+        both = (
             f"{name} has colours and an alpha that both vary: what is transparent in it counts as "
-            "its darkest value",
+            "its darkest value"
         )
-        return mask._replace(remarks=more + mask.remarks)
+        return mask._replace(remarks=(both, *mask.remarks))
     return _of_colours(pixels, name)
 
 
@@ -177,15 +193,19 @@ def of_values(values: NDArray[Any], name: str = "the mask") -> Mask:
     return Mask(_above_middle(values, name), found=f"its values go from {low:g} to {high:g}; ")
 
 
-def _of_alpha(alpha: NDArray[Any], name: str) -> Mask:
+def _of_alpha(alpha: NDArray[Any], polarity: str, name: str) -> Mask:
     mask = of_values(alpha, f"the alpha of {name}")
     share = f"{100 * mask.fill.mean():.1f}%"
-    parts: tuple[Part, ...] = (
-        f"{name} is painted on transparency in one colour: it marks what is opaque ({share}); if "
-        "it is to mark what is transparent, say ",
-        setting("mask_polarity", "keep"),
-    )
-    return mask._replace(remarks=(told(*parts), *mask.remarks))
+    keep = setting("mask_polarity", "keep")
+    if polarity == "fill" and mask.fill.mean() > 0.5:
+        raise InputError(
+            f"{name} has one colour and is opaque in {share}; expected strokes on transparency, "
+            "less than half: if what is transparent is to be filled, say ",
+            keep,
+            "; if what is opaque is, put it on black first",
+        )
+    remark = f"{name} is painted on transparency in one colour: it marks what is opaque ({share})"
+    return mask._replace(remarks=(remark, *mask.remarks))
 
 
 def _of_colours(pixels: NDArray[Any], name: str) -> Mask:
@@ -268,13 +288,9 @@ def _flat(values: NDArray[Any], between: NDArray[np.bool_]) -> NDArray[np.bool_]
 def _check_finite(values: NDArray[Any], name: str) -> None:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise InputError(
-            f"{name} has NaN or infinite values; expected two values, such as 0 and 1: make it "
-            "bool, such as np.isnan(mask)"
+            f"{name} has NaN or infinite values; expected two values, such as 0 and 1: "
+            "make it black and white, such as np.isnan(mask)"
         )
-
-
-def _beside(opaque: NDArray[np.bool_], pixels: NDArray[Any]) -> NDArray[np.bool_]:
-    return opaque if pixels.ndim == 2 else opaque[..., None]
 
 
 def _span(values: NDArray[Any]) -> float:

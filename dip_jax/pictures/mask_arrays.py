@@ -42,36 +42,36 @@ def read_mask_array(mask: ImageLike, layout: Layout, polarity: str) -> Mask:
         )
     size = layout.channels_last(np.broadcast_to(False, layout.shape)).shape[:2]
     if given.image and values.shape[:2] == size:
-        found = of_picture(values, given.alpha)
+        found = of_picture(values, given.alpha, polarity)
     elif values.shape == size:
-        found = of_values(values)
+        found = of_values(values).with_polarity(polarity)
     elif values.shape == layout.shape and not given.image:
-        found = _of_the_pictures_shape(layout.channels_last(values))
+        found = _of_the_pictures_shape(layout.channels_last(values), polarity)
     elif values.ndim == 3 and values.shape[:2] == size and _is_picture(values):
-        found = _of_channels(values)
+        found = _of_channels(values, polarity)
     else:
         per_value = f" or {layout.shape}" if layout.channel_axis is not None else ""
         raise InputError(
             f"the mask has shape {values.shape}; expected {size}{per_value} as the image has"
         )
-    return found._replace(remarks=given.remarks + found.remarks).with_polarity(polarity)
+    return found._replace(remarks=given.remarks + found.remarks)
 
 
-def _of_the_pictures_shape(values: NDArray[Any]) -> Mask:
+def _of_the_pictures_shape(values: NDArray[Any], polarity: str) -> Mask:
     painted = values.shape[2] in (3, 4) and values.dtype.kind != "b"
     if painted and not (values == values[..., :1]).all():
         if set(np.unique(values).tolist()) - {0, 1}:
-            return _of_channels(values)
+            return _of_channels(values, polarity)
         remark = "the mask is 0 and 1, and not alike in all channels: each is filled by its own"
-        return of_values(values)._replace(remarks=(remark,))
-    return of_values(values)
+        return of_values(values)._replace(remarks=(remark,)).with_polarity(polarity)
+    return of_values(values).with_polarity(polarity)
 
 
 def _is_picture(values: NDArray[Any]) -> bool:
     return values.shape[2] == 1 or (values.shape[2] <= 4 and values.dtype.kind != "b")
 
 
-def _of_channels(values: NDArray[Any]) -> Mask:
+def _of_channels(values: NDArray[Any], polarity: str) -> Mask:
     colours = 3 if values.shape[2] >= 3 else 1
     alpha = values[..., -1] if values.shape[2] > colours else None
-    return of_picture(values[..., 0] if colours == 1 else values[..., :3], alpha)
+    return of_picture(values[..., 0] if colours == 1 else values[..., :3], alpha, polarity)

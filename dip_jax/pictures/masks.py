@@ -40,7 +40,7 @@ def read_mask(
             f"{name} is {w} x {h} pixels (width x height), expected {shape[1]} x {shape[0]} as the "
             "picture: make both the same size"
         )
-    mask = of_picture(picture.pixels, picture.alpha, name).with_polarity(polarity)
+    mask = of_picture(picture.pixels, picture.alpha, polarity, name)
     notes = tuple(f"{name} {note}" for note in picture.notes)
     mask = mask._replace(remarks=notes + mask.remarks)
     check_mask(mask, name)

@@ -81,6 +81,21 @@ def test_strokes_on_transparency_are_the_mask(colour):
     assert (of_picture(pixels[::2, ::2], soft).fill == half).mean() > 0.9
 
 
+def test_a_sheet_with_a_hole_is_not_taken_for_strokes():
+    white, sheet = np.full(DRAWN.shape, 255, np.uint8), np.where(DRAWN, 0, 255).astype(np.uint8)
+    message = one_line(of_picture, white, sheet)
+    assert f"{100 * (~DRAWN).mean():.1f}%" in message
+    assert "config.mask_polarity=keep" in message and "on black" in message
+    np.testing.assert_array_equal(of_picture(white, sheet, "keep").fill, DRAWN)
+
+
+def test_a_picture_with_a_hole_given_as_its_mask_is_told_to_be_enough():
+    alpha = np.full((64, 64), 255, np.uint8)
+    alpha[5:20, 5:20] = 0
+    message = one_line(of_picture, samples.sample("astronaut", 64).pixels, alpha)
+    assert "leave the mask out" in message
+
+
 def test_alpha_that_says_nothing_is_ignored_and_what_is_transparent_is_not_white():
     white = (255 * DRAWN).astype(np.uint8)
     for alpha in (0, 255):
