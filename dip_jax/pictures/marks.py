@@ -160,6 +160,28 @@ def of_alpha(alpha: NDArray[Any], polarity: str = "fill", name: str = "the pictu
     return Mask(fill, (remark,), f"its alpha is 0 in {share}; ")
 
 
+def about_hidden(
+    fill: NDArray[np.bool_], alpha: NDArray[Any] | None, name: str = "the picture"
+) -> tuple[str, ...]:
+    """A remark if what a mask fills is not seen, as it is wholly transparent; or none.
+
+    Args:
+        fill: `(h, w)`, or `(h, w, c)`.
+        alpha: of the picture, `(h, w)`; or None.
+        name: what the remark calls the picture.
+    """
+    if alpha is None:
+        return ()
+    filled = fill if fill.ndim == 2 else fill.any(axis=2)
+    share = (alpha[filled] == 0).mean() if filled.any() else 0
+    if not share:
+        return ()
+    return (
+        f"{name} is wholly transparent in {100 * share:.1f}% of what the mask fills, and stays so: "
+        "without a mask its alpha tells what to fill, and the result is opaque",
+    )
+
+
 def of_values(values: NDArray[Any], name: str = "the mask") -> Mask:
     """What single values mark: white is True; see `of_picture`.
 

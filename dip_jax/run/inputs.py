@@ -12,7 +12,7 @@ import numpy as np
 from dip_jax.errors import InputError, Part, field, setting
 from dip_jax.pictures import reading, samples
 from dip_jax.pictures.damage import damaged
-from dip_jax.pictures.marks import of_alpha
+from dip_jax.pictures.marks import about_hidden, of_alpha
 from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import count_pages
@@ -204,7 +204,8 @@ def marked(
     if mask:
         which = page_beside(field("mask"), mask, page, pages)
         found = read_mask(mask, picture.pixels.shape[:2], polarity, page=which)
-        return Given(picture, found.fill, found.remarks)
+        hidden = about_hidden(found.fill, picture.alpha)
+        return Given(picture, found.fill, found.remarks + hidden)
     if picture.alpha is None:
         raise InputError(
             f"{task} needs to know which pixels to fill: give ",

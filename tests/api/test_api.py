@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import dip_jax
+from dip_jax.api.array_fit import prepare
 from dip_jax.errors import InputError
 from dip_jax.finish.filling import filled
 from dip_jax.forward.observation import observe
@@ -350,39 +351,41 @@ def test_an_image_of_pillow_is_what_it_shows():
         np.testing.assert_array_equal(dip_jax.inpaint(palette, mask, **HOW), expected)
 
 
-@pytest.mark.parametrize(("mode", "channels"), [("LA", 2), ("RGBA", 4)])
-def test_alpha_of_an_image_of_pillow_goes_past_or_is_the_mask(mode, channels):
-    image = pil(mode=mode)
+def test_alpha_of_an_image_of_pillow_goes_past_or_is_the_mask():
+    image, seen = pil(mode="RGBA"), []
     image.putalpha(Image.fromarray(np.where(HOLE, 0, 200).astype(np.uint8)))
-    before = np.asarray(image)
-    after, info = dip_jax.inpaint(image, HOLE, return_info=True, **HOW)
-    assert after.shape == (40, 36, channels) and Image.fromarray(after).mode == mode
-    np.testing.assert_array_equal(after[..., -1], before[..., -1])
+    callback = lambda step: seen.append(step.preview.shape)  # noqa: E731
+    after, info = dip_jax.inpaint(image, HOLE, callback=callback, return_info=True, **HOW)
+    assert after.shape == (40, 36, 4) and set(seen) == {after.shape}
+    np.testing.assert_array_equal(after[..., 3], np.asarray(image)[..., 3])
+    assert "transparent in 100.0% of what the mask fills" in info.remarks[0]
+    assert info.remarks[1:] == ("the mask fills 7.8% of the picture",)
     by_alpha, told = dip_jax.inpaint(image, return_info=True, **HOW)
-    np.testing.assert_array_equal(by_alpha, after[..., : channels - 1].squeeze())
+    np.testing.assert_array_equal(by_alpha, after[..., :3])
     assert "alpha of the image is the mask" in told.remarks[0]
-    assert info.remarks == ("the mask fills 7.8% of the picture",)
     image.putalpha(255)
     with pytest.raises(InputError, match="nowhere wholly transparent"):
         dip_jax.inpaint(image, **HOW)
 
 
-def test_a_preview_has_the_alpha_too():
-    image, seen = pil(mode="RGBA"), []
-    dip_jax.denoise(image, callback=lambda step: seen.append(step.preview.shape), **HOW)
-    assert set(seen) == {(40, 36, 4)}
+def test_grey_with_alpha_is_grey_with_alpha_again():
+    image = pil(mode="LA")
+    image.putalpha(77)
+    fit = prepare("denoise", image, options=TINY)
+    assert fit.before.shape == (40, 36) and fit.observation.y.shape == (40, 36, 1)
+    after = Image.fromarray(fit._like_given(np.asarray(fit.observation.y)))
+    assert after.mode == "LA"
+    np.testing.assert_array_equal(np.asarray(after), np.asarray(image))
 
 
 def test_a_mask_painted_in_colours_is_one_and_per_value_masks_are_bool():
     image = picture((40, 36, 3))
     red = np.where(HOLE[..., None], (255, 0, 0), 0).astype(np.uint8)
-    expected = dip_jax.inpaint(image, HOLE, **HOW)
-    after, info = dip_jax.inpaint(image, red, return_info=True, **HOW)
-    np.testing.assert_array_equal(after, expected)
-    assert "(255, 0, 0)" in info.remarks[0]
-    per_value = dip_jax.inpaint(image, red > 0, **HOW)
-    np.testing.assert_array_equal(per_value[..., 1:], image[..., 1:])
-    assert (per_value[HOLE][:, 0] != image[HOLE][:, 0]).any()
+    fit = prepare("text_inpaint", image, red, options=TINY)
+    np.testing.assert_array_equal(fit.observation.known[..., 0] == 0, HOLE)
+    assert "(255, 0, 0)" in fit.remarks[0]
+    known = prepare("text_inpaint", image, red > 0, options=TINY).observation.known
+    np.testing.assert_array_equal(known == 0, red > 0)
 
 
 def test_an_image_that_is_turned_and_a_mask_that_is_not_do_not_meet():
