@@ -223,8 +223,8 @@ def _of_mask(mask: Any, given: Opened, layout: Layout, polarity: str) -> Mask:
 def _of_alpha(given: Opened, polarity: str) -> Mask:
     if given.alpha is None:
         raise InputError(
-            "the mask is None; expected an array, true where the image is to be filled: was its "
-            "file found?"
+            "the mask is None; expected an array, true where the image is to be filled, or for the "
+            "image one of Pillow that is transparent there: was its file found?"
         )
     return of_alpha(given.alpha, polarity, "the image")
 

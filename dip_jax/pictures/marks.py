@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from dip_jax.errors import InputError, field, setting
 
 _BETWEEN = (0.1, 0.9)  # of the way from black to white: what is further in is no clear value
-# Of the pixels: a page full of the smallest text has 23 of 100 between, photographs more than 60.
+# How many pixels may be in between. A page full of the smallest text with soft edges has 23 of 100
+# there, photographs more than 60.
 _MOST_BETWEEN = 0.3
-_MOST_OF_FEWER = 4.0  # times the white or the black ones: soft lines of a pixel's width have 2, and
-# photographs of the night sky 5 and more.
+# Times the white or the black ones, whichever are fewer: soft lines of a pixel's width have 2,
+# photographs of the night sky 5 and more, thin lines in colours that JPEG has lost in part 3.
+_MOST_OF_FEWER = 4.0
+_MOST_OF_FEWER_IN_COLOURS = 2.5
 _FEW_COLOURS = 8
 _FEWEST_GREYS = 64  # from the least value to the greatest: what has fewer steps counts something
 _LEAST_BACKGROUND = 0.01  # of the pixels
@@ -250,7 +253,7 @@ def _of_colours(pixels: NDArray[Any], name: str) -> Mask:
         white = codes != background
     else:
         away = np.abs(scaled - scaled[codes == background][0]).max(axis=2)
-        white = _above_middle(away, name)
+        white = _above_middle(away, name, _MOST_OF_FEWER_IN_COLOURS)
     other = _colour(pixels, white) if white.any() else "nothing"
     remark = (
         f"{name} is painted in colours: it marks what is not {shown}, such as {other} "
@@ -275,14 +278,16 @@ def _colour(pixels: NDArray[Any], where: NDArray[np.bool_]) -> str:
     return "(" + ", ".join(f"{value:g}" for value in colours[np.argmax(counts)].tolist()) + ")"
 
 
-def _above_middle(values: NDArray[Any], name: str) -> NDArray[np.bool_]:
+def _above_middle(
+    values: NDArray[Any], name: str, most_of_fewer: float = _MOST_OF_FEWER
+) -> NDArray[np.bool_]:
     """Which values are above the middle of their range, if most are near its ends."""
     low, high = float(values.min()), float(values.max())
     x = (values.astype(np.float64) - low) / (high - low)
     between = (x > _BETWEEN[0]) & (x < _BETWEEN[1])
     white = x > 0.5
     share = between.mean()
-    if share > min(_MOST_BETWEEN, _MOST_OF_FEWER * min(white.mean(), 1 - white.mean())):
+    if share > min(_MOST_BETWEEN, most_of_fewer * min(white.mean(), 1 - white.mean())):
         raise InputError(
             f"{name} has {100 * share:.0f}% of its pixels between black and white; expected two "
             "values, and others at soft edges alone: was the picture given in its place? Else "

@@ -119,6 +119,15 @@ def test_soft_edges_and_jpeg_are_no_greys(size, quality):
         assert (fill == (drawn > 127)).mean() > 0.98
 
 
+def test_soft_text_in_colours_is_read_and_what_jpeg_has_made_of_it_is_refused():
+    drawn = text(12)
+    pixels = (drawn[..., None] / 255 * np.array([255, 0, 90])).astype(np.uint8)
+    assert (of_picture(pixels, None).fill == (drawn > 127)).mean() > 0.98
+    lost = np.abs(jpeg(pixels, 30).astype(int) - pixels).max(axis=2) > 127
+    assert lost.sum() > 0.1 * (drawn > 127).sum()
+    assert "between black and white" in one_line(of_picture, jpeg(pixels, 30), None)
+
+
 def test_thin_lines_and_single_pixels():
     image = Image.new("L", (1024, 1024))
     draw, rng = ImageDraw.Draw(image), np.random.default_rng(0)
