@@ -7,6 +7,7 @@ import pytest
 import tifffile
 from picture_files import png_bytes, random_pixels
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from dip_jax.pictures import reading, writing
 from dip_jax.pictures.picture import Picture
@@ -110,6 +111,18 @@ def test_what_is_read_otherwise_is_noted(tmp_path):
         chunk = (b"gAMA", int(100000 * gamma).to_bytes(4, "big"))
         (tmp_path / "a.png").write_bytes(png_bytes(random_pixels(9, 9), 0, 8, (chunk,)))
         assert len(reading.read(tmp_path / "a.png").notes) == chunks
+
+
+def test_descriptions_of_other_kinds_are_told_to_be_lost(tmp_path):
+    image, words = Image.fromarray(random_pixels(20, 18)), PngInfo()
+    words.add_text("Title", "a boat")
+    image.save(tmp_path / "a.png", pnginfo=words)
+    assert reading.read(tmp_path / "a.png").notes == ("has texts (Title), which are not kept",)
+    for name in ("a.jpg", "a.webp"):
+        image.save(tmp_path / name, xmp=b"<x/>")
+    tifffile.imwrite(tmp_path / "a.tif", np.asarray(image), extratags=[(700, 1, 4, b"<x/>", True)])
+    for name in ("a.jpg", "a.webp", "a.tif"):
+        assert reading.read(tmp_path / name).notes == ("has XMP data, which are not kept",)
 
 
 def test_grey_in_webp_loses_its_profile_and_says_so(tmp_path):

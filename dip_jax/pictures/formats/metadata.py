@@ -35,6 +35,9 @@ _DESCRIPTIVE_TAGS = frozenset(
         *NESTED_TAGS,
     }
 )
+NO_XMP = "has XMP data, which are not kept"
+"""A note on a picture; XMP tells sizes and orientation too, which would be wrong of the result."""
+
 _IMAGEJ_LAYOUT = ("images", "channels", "slices", "frames", "hyperstack", "mode", "loop")
 _IMAGEJ_CALIBRATION = ("ImageJ", "unit", "yunit", "zunit", "spacing", "finterval", "tunit")
 

@@ -83,6 +83,11 @@ def _notes(image: Image.Image) -> tuple[str, ...]:
     profiled = "icc_profile" in image.info or "srgb" in image.info
     if not profiled and abs(gamma - _USUAL_GAMMA) > 0.01:
         notes.append(f"says that its gamma is {gamma:g}, which is not kept")
+    if "xmp" in image.info:
+        notes.append(metadata.NO_XMP)
+    texts = [name for name in getattr(image, "text", {}) if name != "XML:com.adobe.xmp"]
+    if texts:
+        notes.append(f"has texts ({', '.join(texts)[:80]}), which are not kept")
     return tuple(notes)
 
 

@@ -46,6 +46,7 @@ _BOUNDED_COMPRESSION = frozenset(
         tifffile.COMPRESSION.ZSTD,
     }
 )
+_XMP = 700
 _ALPHA = ((tifffile.EXTRASAMPLE.ASSOCALPHA,), (tifffile.EXTRASAMPLE.UNASSALPHA,))
 
 
@@ -157,6 +158,8 @@ def _notes(page: tifffile.TiffPage, inks: bool) -> tuple[str, ...]:
         notes.append(
             f"has {page.bitspersample} of 8 bits a pixel: the result has all 8, with greys"
         )
+    if _XMP in page.tags:
+        notes.append(metadata.NO_XMP)
     if page.parent.is_ome:
         notes.append("has a description in OME-XML, which is not kept")
     if page.is_geotiff:
