@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dip_jax.errors import InputError, Part, field, setting
+from dip_jax.errors import InputError, Part, field, setting, told
 from dip_jax.pictures import reading, samples
 from dip_jax.pictures.damage import damaged
 from dip_jax.pictures.marks import about_hidden, of_alpha
@@ -148,8 +148,15 @@ def prepare(config: Config, given: Given | None = None) -> Job:
             "or one of the other tasks",
         )
     degraded = from_float(y, picture.pixels.dtype, picture.pixels.ndim, data_range)
-    told = notes(name, picture) if own else ()
-    return Job(name, dataclasses.replace(picture, pixels=degraded), y, fill, x, True, told)
+    remarks = notes(name, picture) if own else ()
+    if masked and picture.alpha is not None and (picture.alpha == 0).any():
+        parts = (
+            f"{name} is wholly transparent in {100 * (picture.alpha == 0).mean():.1f}%, and its "
+            "hidden colours there are taken for clean ones; to fill them, say ",
+            setting("degrade", "none"),
+        )
+        remarks += (told(*parts),)
+    return Job(name, dataclasses.replace(picture, pixels=degraded), y, fill, x, True, remarks)
 
 
 def page_beside(option: Part, path: str, page: int, pages: int) -> int:

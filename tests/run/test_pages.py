@@ -339,6 +339,8 @@ def test_the_alpha_of_a_picture_is_its_mask_where_none_is_given(tmp_path, monkey
     mask_of(12, 10, 2, 4).save("across.png")
     (remark,) = prepare(config | {"mask": "across.png"}).remarks
     assert "transparent in 50.0% of what the mask fills, and stays so" in remark
+    (remark,) = prepare(config | {"degrade": "missing"}).remarks
+    assert "hidden colours" in remark and "--config.degrade=none" in remark
     with pytest.raises(InputError, match=r"config\.mask_polarity is 'keep'"):
         prepare(config | {"mask_polarity": "keep"})
     Image.fromarray(pixels).save("plain.png")
