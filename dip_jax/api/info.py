@@ -60,10 +60,12 @@ class FitInfo:
             before that was taken) or "asked" (the callback ended it).
         rollbacks: how often a fit has fallen apart and gone back to its last good state.
         failed: the seeds that have no result, and why; the picture is the mean of the others.
-        results: of each seed that has one, in [0, 1], of the network alone.
+        results: of each seed that has one, of the network alone, in [0, 1] on the scale on which it
+            was fitted.
         config: every option that was in force, those of `tasks.defaults` that an array has; its
             `seeds` is the list of all that were fitted, failed ones too, and there is no `seed`.
-        remarks: what was seen in the picture, and what was done about it, a line each.
+        remarks: how the image and the mask have been taken, what was seen in the picture, and what
+            was done about it, in a line each.
     """
 
     figures: dict[str, dict[str, float]]

@@ -9,12 +9,16 @@ from dip_jax.errors import InputError
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.writing import FORMAT_OF_SUFFIX, write_pages
 
+_SUFFIX_OF_FORMAT = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WEBP": ".webp"}
 
-def find_output(arguments: argparse.Namespace) -> Path:
+
+def find_output(arguments: argparse.Namespace, file_format: str) -> Path:
     """Where the result goes, if it may.
 
     Args:
         arguments: as `command.make_parser` gives them.
+        file_format: of the picture, whatever its suffix says; without `--output` the result has it,
+            or is a PNG where it cannot be written.
 
     Raises:
         InputError: if it has no suffix of a picture, cannot be written, or would replace a file.
@@ -22,7 +26,9 @@ def find_output(arguments: argparse.Namespace) -> Path:
     image = Path(arguments.image)
     if not image.name:
         raise InputError(f"{arguments.image!r} is no file's name; expected that of a picture")
-    suffix = image.suffix if image.suffix.lower() in FORMAT_OF_SUFFIX else ".png"
+    suffix = image.suffix
+    if FORMAT_OF_SUFFIX.get(suffix.lower()) != file_format:
+        suffix = _SUFFIX_OF_FORMAT.get(file_format, ".png")
     output = Path(arguments.output or image.with_name(f"{image.stem}_restored{suffix}"))
     if output.suffix.lower() not in FORMAT_OF_SUFFIX:
         raise InputError(

@@ -56,6 +56,7 @@ class Loaded:
                     " or give a mask",
                 )
             )
+        lines += job.remarks
         if job.fill is not None:
             lines.append(f"the mask fills {100 * job.fill.mean():.1f}% of the picture")
         lines += self.prepared.remarks
