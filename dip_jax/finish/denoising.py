@@ -16,8 +16,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from dip_jax.finish import nonlocal_bayes, wiener
-from dip_jax.forward.observation import Observation
+from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.prepare import noise_level
+from dip_jax.prepare.correlated_noise import flat_noise, has_blocks
 
 Image = Float[np.ndarray, "h w c"]
 Known = Bool[np.ndarray, "h w k"]
@@ -32,6 +33,8 @@ _OUTLIER = 4.0  # deviations; of normal noise one value in 16,000 is farther off
 _LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
 _NOT_WHITE = 2 / 3  # if white noise is less than this share of the noise, it is not all of it
 _WEAK = 10 / 255  # of what seems to be weaker noise, texture may be the most
+_NEXT_TO_NOTHING = 6 / 255
+_AS_MUCH = 1.3  # of differences in flat parts white noise leaves so much at most
 _FLAT_LACKS = 1.1  # that of the flattest blocks is taken times this
 _AROUND = 7  # side in pixels of the square in which what is left out is weighed
 _IN_COMMON = 0.4  # least correlation of the channels' noise at which it is taken apart
@@ -84,7 +87,9 @@ def denoised(x: Image, observation: Observation) -> Image:
         measured = _noise(x, y, trusted)
         noise = _at_least(measured, _QUIET)
         if noise.max() < _WEAK:
-            noise = _at_least(np.minimum(noise, _without_texture(y, trusted)), 0)
+            flat, all_alike = _without_texture(y, trusted)
+            least = np.minimum(_FLAT_LACKS * flat, all_alike).astype(y.dtype)
+            noise = _at_least(np.minimum(noise, least), 0)
         elif weakest and np.array_equal(noise, measured):  # or it is not as strong in all channels
             white = noise_level.white_deviation(y / noise, trusted)
             if white is not None and _NOT_WHITE * weakest < white < weakest:
@@ -100,13 +105,49 @@ def denoised(x: Image, observation: Observation) -> Image:
     return np.clip(image if axes is None else image @ axes.T, 0, 1).astype(x.dtype)
 
 
-def _without_texture(y: Image, noisy: Known) -> Float[np.ndarray, " c"] | float:
-    """The deviations of the channels' noise where there is least texture, at most."""
+def no_worse(x: Image, observation: Observation) -> Image:
+    """The network's image, with a share of a picture whose noise is weak, where it lacks that.
+
+    For pictures that `denoised` would do harm to. As the noise of flat parts it counts all that is
+    neither constant nor a gradient, correlated or not. Where that is next to nothing, or white
+    noise that is next to nothing accounts for the differences of neighbours, texture may be most of
+    it, and it is the least that is found: so the result may have as much noise as the picture, and
+    is no worse than that. Blocks of JPEG are left out of a picture for good.
+
+    Args:
+        x: the network's image, in [0, 1].
+        observation: what it was fitted to.
+
+    Returns:
+        An image in [0, 1].
+    """
+    picture = with_gaps(observation)
+    if has_blocks(picture):
+        return x
+    found = [flat_noise(picture[..., k].astype(np.float64)) for k in range(picture.shape[2])]
+    noise = np.array([np.inf if one is None else one.deviation for one in found], x.dtype)
+    known = np.isfinite(picture)
+    y = np.where(known, picture, x)
+    flat, white = _without_texture(y, known)
+    all_white = flat.mean() < _AS_MUCH * white < _AS_MUCH * _NEXT_TO_NOTHING
+    if all_white or noise.max() < _NEXT_TO_NOTHING:
+        noise = np.minimum(noise, np.minimum(_FLAT_LACKS * flat, white)).astype(x.dtype)
+    if noise.max() > _WEAK:
+        return x
+    noise = _at_least(noise, 0)
+    return np.clip(noise * _with_what_was_left_out(x / noise, y / noise), 0, 1).astype(x.dtype)
+
+
+def _without_texture(y: Image, noisy: Known) -> tuple[Float[np.ndarray, " c"], float]:
+    """The deviations of the channels' noise in flat parts, and of white noise in all of them.
+
+    Infinite where the picture is too small to tell.
+    """
     covariance = noise_level.noise_covariance(y, noisy)
     white = noise_level.white_deviation(y, noisy)
     if covariance is None or white is None:
-        return np.inf
-    return np.minimum(_FLAT_LACKS * np.sqrt(np.diag(covariance)), white).astype(y.dtype)
+        return np.full(y.shape[2], np.inf), np.inf
+    return np.sqrt(np.diag(covariance)), white
 
 
 def _with_what_was_left_out(image: Image, picture: Image) -> Image:

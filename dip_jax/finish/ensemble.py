@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from dip_jax.finish import composite
-from dip_jax.finish.denoising import denoised
+from dip_jax.finish.denoising import denoised, no_worse
 from dip_jax.finish.filling import filled
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import Observation, with_gaps
@@ -42,7 +42,8 @@ class Ending:
         seamless: whether what is filled is corrected to meet the known values, as
             `composite.seamless` does; only where they are kept.
         refine: whether the result is refined: what is filled by `filling`, where it is seamless;
-            else by `denoising`, unless that would do harm (`is_refined`).
+            else by `denoising`, which takes less from the picture where more would do harm
+            (`is_refined`).
     """
 
     keep_known: bool
@@ -99,6 +100,8 @@ def ended(
     members = np.stack(
         [shown(r.x, observation, how, refined=refined, held=r.held) for r in results]
     )
+    if how.refine and not how.seamless and not refined:
+        members = np.stack([no_worse(member, observation) for member in members])
     judged: Mask = np.ones(members.shape[1:3], bool)
     if how.keep_known:
         judged = np.logical_not((np.asarray(observation.known) > 0).all(axis=-1))

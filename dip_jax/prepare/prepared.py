@@ -189,4 +189,4 @@ def _about_contrast(y: Image, known: Known, layout: Layout) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
