@@ -10,7 +10,7 @@ from PIL import Image
 
 import dip_jax
 from dip_jax.cli.command import make_parser
-from dip_jax.cli.one_file import restore_file
+from dip_jax.cli.many_files import restore_files
 
 GREY = np.linspace(0, 255, 40 * 36).reshape(40, 36).astype(np.uint8)
 RGB = np.stack([GREY, GREY, GREY], axis=-1)
@@ -169,7 +169,8 @@ COMMANDS = {
     "set of another type": (("denoise", "grey.png", "--set", "average=long"), "'long'"),
     "missing file": (("denoise", "none.png"), "none.png"),
     "a folder": (("denoise", "folder.png"), "folder.png"),
-    "this folder": (("denoise", "."), "'.'"),
+    "a pattern of nothing": (("denoise", "*.webp"), "'*.webp' stands for no picture"),
+    "a file of no name": (("denoise", ""), "''"),
     "truncated": (("denoise", "cut.png"), "cut short"),
     "empty file": (("denoise", "empty.png"), "empty.png"),
     "no picture in it": (("denoise", "text.png"), "text.png"),
@@ -193,7 +194,9 @@ COMMANDS = {
         ("inpaint", "grey.png", *MASKED, "-o", "mask.png", "--force"),
         "what is",
     ),
-    "output is a folder": (("denoise", "grey.png", "-o", "folder.png"), "is a folder"),
+    "output is a file, not a folder": (("denoise", "grey.png", "-o", "rgb.png/"), "'rgb.png/'"),
+    "output in a folder of no folder": (("denoise", "grey.png", "-o", "none/out/"), "none/out"),
+    "one output for two": (("denoise", "grey.png", "rgb.png", "-o", "out.png"), "out.png"),
     "output of no format": (("denoise", "grey.png", "-o", "out.xyz"), "'.xyz'"),
     "output has no suffix": (("denoise", "grey.png", "-o", "out"), "suffix"),
     "output in no folder": (("denoise", "grey.png", "-o", "none/out.png"), "no folder 'none'"),
@@ -215,7 +218,7 @@ def test_a_command_that_cannot_be_done_is_refused_in_one_line(case, folder, caps
     arguments, words = COMMANDS[case]
     before = contents(folder)
     try:
-        code = restore_file(make_parser().parse_args(arguments))
+        code = restore_files(make_parser().parse_args(arguments))
     except SystemExit as exit:  # by argparse
         code = exit.code
     out, err = capsys.readouterr()
@@ -243,6 +246,6 @@ def test_without_permission_nothing_is_read_or_written(folder, request, capsys):
     (folder / "secret.png").chmod(0)
     request.getfixturevalue("nobody")
     for arguments in (("grey.png", "-o", "out.png"), ("secret.png", "-o", "full/out.png")):
-        assert restore_file(make_parser().parse_args(("denoise", *arguments))) == 2
+        assert restore_files(make_parser().parse_args(("denoise", *arguments))) == 2
         _, err = capsys.readouterr()
         assert "ermission" in err and err.count("\n") == 1

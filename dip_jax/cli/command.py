@@ -111,38 +111,45 @@ def make_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         command.set_defaults(task=task)
-        _add_files(command, masked=TASKS[task].fills)
+        _add_files(command, masked=TASKS[task].fills, ending=TASKS[task].ending)
         _add_fit(command)
         _add_rest(command)
     return parser
 
 
-def _add_files(command: argparse.ArgumentParser, masked: bool) -> None:
+def _add_files(command: argparse.ArgumentParser, masked: bool, ending: str) -> None:
     files = command.add_argument_group("files")
     files.add_argument(
-        "image",
+        "images",
         metavar="IMAGE",
-        help="the damaged picture, with sides of 32 pixels or more; of a TIFF with several pages, "
-        "each is a picture",
+        nargs="+",
+        help="the damaged picture, with sides of 32 pixels or more, or several: files, folders, "
+        "patterns such as 'scans/*.png'; of a TIFF with several pages, each is a picture. What is "
+        "wrong with one is told, and the others are restored",
     )
     files.add_argument(
         "-o",
         "--output",
-        metavar="FILE",
-        help="where to write the result; the suffix chooses the format: .png, .jpg, .tif or .webp "
-        "(JPEG loses something and changes known pixels). Its folder must exist. Default: "
-        "IMAGE with _restored before its suffix",
+        metavar="FILE|DIR",
+        help="where to write the result. FILE: the suffix chooses the format: .png, .jpg, .tif or "
+        ".webp (JPEG loses something and changes known pixels); its folder must exist. DIR: a "
+        "folder that exists, or a name with a slash at its end, or any where IMAGE is several; "
+        "each result has the name of its picture there. Default: beside IMAGE, with "
+        f"{ending} before the suffix",
     )
     files.add_argument(
-        "--force", action="store_true", help="replace FILE if it exists; else that is refused"
+        "--force",
+        action="store_true",
+        help="replace results that exist; else that is refused before anything is done",
     )
     if masked:
         files.add_argument(
             "--mask",
-            metavar="FILE",
+            metavar="FILE|DIR",
             required=True,
             help="a picture of the same size as IMAGE, white (brighter than half) where it is to "
-            "be filled; for a TIFF with several pages, one that serves all, or as many",
+            "be filled; for a TIFF with several pages, one that serves all, or as many; for "
+            "several pictures, one that serves all, or a folder with one of each picture's name",
         )
         files.add_argument(
             "--mask-polarity",
@@ -168,8 +175,8 @@ def _add_files(command: argparse.ArgumentParser, masked: bool) -> None:
         "--report",
         metavar="DIR",
         help="keep a whole work directory there, with curves, figures, a comparison and the "
-        "checkpoints that an interrupted run goes on from, and of several pages one for each; a "
-        "new or empty folder",
+        "checkpoints that an interrupted run goes on from, and of several pictures or pages one "
+        "for each; a new or empty folder",
     )
 
 
@@ -231,10 +238,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = make_parser().parse_args(argv)
     startup.prepare_memory(restart=argv is None)  # before JAX takes memory
-    from dip_jax.cli.one_file import restore_file
+    from dip_jax.cli.many_files import restore_files
 
     startup.keep_compiled_programs()
-    return restore_file(arguments)
+    return restore_files(arguments)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ import numpy as np
 
 from dip_jax.api.array_fit import ArrayFit, prepare
 from dip_jax.api.info import FitInfo
-from dip_jax.api.options import changes_of
+from dip_jax.api.options import changes_of, seeds_of
 from dip_jax.errors import InputError
 from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.picture import Picture
 from dip_jax.report.progress import Progress
 from dip_jax.run.inputs import Given, page_beside
-from dip_jax.settings import fields, tasks
+from dip_jax.settings import build, fields, tasks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,9 +77,38 @@ def _naming(number: int, pages: int) -> Iterator[None]:
         raise InputError(f"{where}{error}") from None
 
 
-def _prepared(
+def check_options(arguments: argparse.Namespace, changes: Mapping[str, Any]) -> None:
+    """Refuses options that no picture could make good.
+
+    Args:
+        arguments: as `command.make_parser` gives them.
+        changes: of the configuration, as `fields.parsed` gives them.
+
+    Raises:
+        InputError: if there are some.
+    """
+    seeds_of(arguments.seeds, arguments.seed)
+    of_options = changes_of(arguments.steps, arguments.criterion, changes)
+    build.fit_settings(fields.override(_defaults(arguments), of_options))
+
+
+def _defaults(arguments: argparse.Namespace) -> dict[str, Any]:
+    return tasks.defaults(arguments.task, "quick" if arguments.quick else "")
+
+
+def prepared(
     arguments: argparse.Namespace, changes: Mapping[str, Any], given: Sequence[Given]
 ) -> list[ArrayFit]:
+    """The fit of every page; all that can be wrong with it is found.
+
+    Args:
+        arguments: as `command.make_parser` gives them.
+        changes: of the configuration, as `fields.parsed` gives them.
+        given: the pages.
+
+    Raises:
+        InputError: if one cannot be fitted.
+    """
     fits = []
     for number, one in enumerate(given, 1):
         with _naming(number, len(given)):
@@ -116,7 +145,7 @@ def fit_in_turn(
     infos: list[FitInfo] = []
     failures: list[str] = []
     failed: list[int] = []
-    for number, fit in enumerate(_prepared(arguments, changes, given), 1):
+    for number, fit in enumerate(prepared(arguments, changes, given), 1):
         if number > 1 and stopping():
             break
         where = f"page {number}: " if len(given) > 1 else ""
@@ -160,26 +189,10 @@ def fit_with_report(
     from dip_jax.run.start import start  # here, because it imports much
 
     if len(given) > 1:
-        _prepared(arguments, changes, given)  # nothing is written if one of them cannot be used
-    config = tasks.defaults(arguments.task, "quick" if arguments.quick else "")
-    set_here: dict[str, Any] = {
-        "image": os.fspath(arguments.image),
-        "degrade": "none",
-        "seed": arguments.seed,
-        "seeds": arguments.seeds,
-    }
-    if tasks.TASKS[arguments.task].fills:
-        set_here |= {
-            "mask": os.fspath(arguments.mask),
-            "mask_polarity": arguments.mask_polarity,
-            "keep_known": arguments.keep_known,
-        }
-    if arguments.data_range is not None:
-        set_here["data_range"] = tuple(arguments.data_range)
-    set_here |= changes_of(arguments.steps, arguments.criterion, changes)
+        prepared(arguments, changes, given)  # nothing is written if one of them cannot be used
     pixels: dict[int, np.ndarray] = {}
     summary = start(
-        fields.override(config, set_here),
+        config_of_run(arguments, changes),
         arguments.report,
         progress,
         stopping,
@@ -199,6 +212,26 @@ def fit_with_report(
     failed = [row["page"] for row in rows if row.get("status") == "failed"]
     steps = sum(rows[place]["steps"] for place in pixels)
     return Fitted(pixels, failed, failures, steps, interrupted, ended)
+
+
+def config_of_run(arguments: argparse.Namespace, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of the run that `fit_with_report` makes."""
+    set_here: dict[str, Any] = {
+        "image": os.fspath(arguments.image),
+        "degrade": "none",
+        "seed": arguments.seed,
+        "seeds": arguments.seeds,
+    }
+    if tasks.TASKS[arguments.task].fills:
+        set_here |= {
+            "mask": os.fspath(arguments.mask),
+            "mask_polarity": arguments.mask_polarity,
+            "keep_known": arguments.keep_known,
+        }
+    if arguments.data_range is not None:
+        set_here["data_range"] = tuple(arguments.data_range)
+    set_here |= changes_of(arguments.steps, arguments.criterion, changes)
+    return fields.override(_defaults(arguments), set_here)
 
 
 def _how_ended(infos: Sequence[FitInfo], interrupted: bool) -> str:

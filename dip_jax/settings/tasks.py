@@ -86,12 +86,14 @@ class Task:
         name: in configurations, and of its file in `configs`.
         fills: whether it fills unknown values, and so takes a mask; else all are known, and noisy.
         done: what has been done to a picture, as the title of its report begins.
+        ending: of the name of a result that is written beside its picture.
         settings: by preset, what differs from the fields above; the other presets stand on "".
     """
 
     name: str
     fills: bool
     done: str
+    ending: str
     settings: Mapping[str, Config]
 
 
@@ -100,6 +102,7 @@ _ALL = (
         "denoise",
         fills=False,
         done="Noise removed from",
+        ending="_denoised",
         settings={
             "": {
                 "degrade": "noise",
@@ -115,6 +118,7 @@ _ALL = (
         "text_inpaint",
         fills=True,
         done="Text removed from",
+        ending="_inpainted",
         settings={
             "": {
                 "degrade": "text",
@@ -133,6 +137,7 @@ _ALL = (
         "hole_fill",
         fills=True,
         done="Holes filled in",
+        ending="_filled",
         settings={
             "": {
                 "degrade": "holes",
@@ -157,6 +162,7 @@ _ALL = (
         "reconstruct",
         fills=True,
         done="Missing pixels rebuilt in",
+        ending="_reconstructed",
         settings={
             "": {"degrade": "missing", "num_steps": 2400},
             "quick": {"sample": {"side": 128}, "num_steps": 500},

@@ -13,7 +13,7 @@ from PIL import Image
 
 import dip_jax
 from dip_jax.cli import command
-from dip_jax.cli.one_file import restore_file
+from dip_jax.cli.many_files import restore_files
 from dip_jax.cli.signals import Stopping
 from dip_jax.pictures import reading, samples, writing
 from dip_jax.pictures.picture import Picture
@@ -48,7 +48,7 @@ def folder(tmp_path, monkeypatch):
 
 def here(*arguments):
     """The command in this process."""
-    return restore_file(command.make_parser().parse_args([*arguments, *TINY]))
+    return restore_files(command.make_parser().parse_args([*arguments, *TINY]))
 
 
 def start(*arguments):
@@ -66,9 +66,9 @@ def test_the_command_restores_a_file_and_says_what_it_does(folder):
     process = start("denoise", "photo.png", "--steps", "6", *TINY)
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
-    assert "photo_restored.png" in out and "6 steps" in out
+    assert "photo_denoised.png" in out and "6 steps" in out
     assert "GB of memory" in err and "6/6" in err
-    result = reading.read("photo_restored.png")
+    result = reading.read("photo_denoised.png")
     assert result.pixels.shape == (40, 36, 3) and result.dpi == pytest.approx((300, 300), rel=1e-3)
 
 
@@ -143,7 +143,7 @@ def test_every_page_of_a_tiff_is_a_picture_of_its_own(folder):
     pages = [waves(40, 36, 1), 3 * waves(33, 50, 1).astype(np.uint16), waves(32, 32)]
     write_pages("pages.tif", pages)
     assert here("denoise", "pages.tif", "--steps", "2", "-q") == 0
-    for before, after in zip(pages, read_pages("pages_restored.tif"), strict=True):
+    for before, after in zip(pages, read_pages("pages_denoised.tif"), strict=True):
         assert after.pixels.shape == before.shape and after.pixels.dtype == before.dtype
         assert (after.pixels != before).any()
 
@@ -169,7 +169,7 @@ def test_a_jpeg_with_blocks_gets_a_hint(folder, capsys):
     assert here("denoise", "blocks.jpg", "-o", "out.png", "--steps", "2", "--report", "work") == 0
     _, err = capsys.readouterr()
     assert "--criterion wmv with --steps 3000" in err and "config." not in err
-    assert reading.read("blocks_restored.jpg").pixels.shape == (106, 160, 3)
+    assert reading.read("blocks_denoised.jpg").pixels.shape == (106, 160, 3)
 
 
 def test_force_replaces_and_nothing_else_does(folder, capsys):
