@@ -6,18 +6,15 @@ the job was lost, and 130 if it was interrupted.
 """
 
 import logging
-import re
 import sys
 from pathlib import Path
 
 from absl import app, flags
 from ml_collections import config_flags
 
-from dip_jax.cli import startup
+from dip_jax.cli import causes, startup
 
 startup.prepare_memory(restart=__name__ == "__main__")  # before JAX takes memory
-
-_EXAMPLE = "configs/hole_fill.py"
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Work directory; by default runs/<task>, with the preset, name and seed."
@@ -53,9 +50,11 @@ def main(argv: list[str]) -> int:
     for name in ("absl", "jax", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
     if argv[1:]:
-        return _refuse(f"unexpected argument {argv[1]!r}: options look like --config.num_steps=500")
+        return _refuse(causes.misplaced(argv[1]))
     if _CONFIG.value is None:
-        return _refuse(f"no configuration: say which, for example --config={_EXAMPLE}")
+        return _refuse(f"no configuration: say which, for example --config={causes.EXAMPLE}")
+    if words := causes.not_to_be_set(config_flags.get_override_values(flags.FLAGS["config"])):
+        return _refuse(words)
     config = _CONFIG.value.to_dict()
     workdir = _WORKDIR.value or _default_workdir(config)
     progress = make_progress(config["task"])
@@ -111,25 +110,7 @@ def _parse(argv: list[str]) -> list[str]:
             _CONFIG.value.to_dict()  # a file that could not be loaded is only found out here
         return rest
     except Exception as error:  # a configuration is a program and may raise anything
-        raise SystemExit(_refuse(_cause(error))) from None
-
-
-def _cause(error: Exception) -> str:
-    """What is wrong, out of the messages of absl and ml_collections, which hold tracebacks."""
-    text = str(error.args[0] if error.args else error)
-    if "InputError: " in text:
-        return text.rpartition("InputError: ")[2]
-    if "Failed loading config file" in text:
-        path = flags.FLAGS["config"].config_filename.split(":")[0]
-        return f"the configuration {path!r} cannot be loaded: expected a file such as {_EXAMPLE}"
-    if isinstance(error, AttributeError | KeyError):
-        # The message is the name in quotes, and perhaps another one that was meant.
-        names = re.findall(r"\w+", text.replace("\\n", " "))
-        guess = re.search(r'Did you mean "(\w+)"', text)
-        return f"the configuration has no field {names[0]!r}" + (
-            f"; did you mean {guess[1]!r}?" if guess else ": see the configuration file"
-        )
-    return text
+        raise SystemExit(_refuse(causes.cause(error, argv))) from None
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ work is in `one_file`.
 """
 
 import argparse
+import difflib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from dip_jax import __version__
@@ -79,12 +81,78 @@ _COMMANDS = {
 }
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
 class _Parser(argparse.ArgumentParser):
-    """Refuses in one line."""
+    """Refuses in one line, and says what may have been meant."""
+
+    commands: Mapping[str, argparse.ArgumentParser]
+
+    def parse_args(self, args=None, namespace=None):
+        """As that of `argparse`, and pictures may stand on both sides of an option."""
+        words = list(sys.argv[1:] if args is None else args)
+        _check_task(self, words)
+        arguments, rest = self.parse_known_args(words, namespace)
+        if any(word.startswith("-") and word != "-" for word in rest):
+            self.commands[arguments.command].error(
+                _unknown_option(self.commands, arguments.command, rest)
+            )
+        arguments.images += rest
+        return arguments
 
     def error(self, message: str) -> NoReturn:
-        print(f"dip-jax: {message}: see '{self.prog} --help'", file=sys.stderr)
+        print(f"dip-jax: {message} (see '{self.prog} --help')", file=sys.stderr)
         raise SystemExit(2)
+
+
+def _check_task(parser: _Parser, words: Sequence[str]) -> None:
+    """Refuses a command whose first word is no task, in place of whatever follows it."""
+    tasks = ", ".join(_COMMANDS)
+    if not words:
+        parser.error(f"say TASK ({tasks}) and a picture, as in 'dip-jax denoise noisy.png'")
+    word = words[0]
+    if word in _COMMANDS or word in ("-h", "--help", "--version"):
+        return
+    if word.startswith("-"):
+        parser.error(f"TASK ({tasks}) comes first, before {word}")
+    near = [name for name, (task, *_) in _COMMANDS.items() if word in (task, *task.split("_"))]
+    near += difflib.get_close_matches(word.lower().replace("_", "-"), _COMMANDS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    if not near and (os.path.exists(word) or os.path.splitext(word)[1]):
+        hint = "; TASK comes before the picture"
+    parser.error(f"{word!r} is no task (TASK is one of {tasks}){hint}")
+
+
+def _unknown_option(
+    commands: Mapping[str, argparse.ArgumentParser], command: str, rest: Sequence[str]
+) -> str:
+    """What is wrong with words that are left over, in words."""
+    options = {name: _options(one) for name, one in commands.items()}
+    word = next(word for word in rest if word.startswith("-")).partition("=")[0]
+    near = difflib.get_close_matches(word, options[command], n=1)
+    others = [name for name, known in options.items() if word in known]
+    hint = ""
+    if others:
+        hint = f": it is for {', '.join(others)}"
+    elif near:
+        hint = f"; did you mean {near[0]}?"
+    return f"{command} has no option {word}{hint}"
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    return [name for action in parser._actions for name in action.option_strings]
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -101,6 +169,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", metavar="TASK", required=True, title="tasks", parser_class=_Parser
     )
+    parser.commands = commands.choices
     for name, (task, line, description, example) in _COMMANDS.items():
         command = commands.add_parser(
             name,
@@ -166,7 +235,7 @@ def _add_files(command: argparse.ArgumentParser, masked: bool, ending: str) -> N
     files.add_argument(
         "--data-range",
         nargs=2,
-        type=float,
+        type=_number,
         metavar=("LOW", "HIGH"),
         help="the values of black and white in IMAGE. Default: 0 255 for 8 bits, 0 65535 for 16, "
         "0 1 for floats. Give it for other floats, or for 12 bits in 16 (0 4095)",
@@ -184,7 +253,7 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
     fit = command.add_argument_group("the fit")
     fit.add_argument(
         "--seeds",
-        type=int,
+        type=_whole,
         default=1,
         metavar="N",
         help="how many fits, each with its own random numbers, the result is the mean of. Each "
@@ -192,14 +261,14 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
     )
     fit.add_argument(
         "--seed",
-        type=int,
+        type=_whole,
         default=0,
         metavar="N",
         help="the first of the seeds; the same seed gives the same result. Default: 0",
     )
     fit.add_argument(
         "--steps",
-        type=int,
+        type=_whole,
         metavar="N",
         help="the largest number of steps of a fit, which often stops by itself before. More take "
         "longer and follow the picture more closely, damage included. Default: 600 to 2400",

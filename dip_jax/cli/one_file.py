@@ -91,9 +91,9 @@ class Outcome:
 
 def _read(arguments: argparse.Namespace) -> tuple[Path, list[Picture], list[Given]]:
     """Where the result goes, what is restored, and with what."""
-    output = find_output(arguments)
     data_range = None if arguments.data_range is None else tuple(arguments.data_range)
     pages = read_pages(arguments.image, data_range)
+    output = find_output(arguments)
     check_output(output, pages)
     return output, pages, with_masks(arguments, pages)
 

@@ -57,8 +57,10 @@ def folder_of_results(output: str | None, several: bool) -> Path | None:
     Raises:
         InputError: if it is the name of a file.
     """
-    if not output:
+    if output is None:
         return None
+    if not output:
+        raise InputError("--output is empty; expected the name of a file or of a folder")
     folder, slash = Path(output), output.endswith(("/", os.sep))
     if os.path.isdir(output):
         return folder
@@ -111,7 +113,7 @@ def find_output(arguments: argparse.Namespace) -> Path:
     beside = image.parent / name_of_result(image, TASKS[arguments.task].ending)
     output = Path(arguments.output or beside)
     if output.suffix.lower() not in FORMAT_OF_SUFFIX:
-        cure = "rename it" if output.suffix else f"add one, or for a folder say {str(output)!r}/"
+        cure = "rename it" if output.suffix else f"add one, or for a folder say '{output}/'"
         raise InputError(
             f"{str(output)!r} cannot be written: the suffix {output.suffix!r} is unknown; expected "
             f"one of {', '.join(FORMAT_OF_SUFFIX)}: {cure}"

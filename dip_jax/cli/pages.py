@@ -14,8 +14,11 @@ from dip_jax.api.array_fit import ArrayFit, prepare
 from dip_jax.api.info import FitInfo
 from dip_jax.api.options import changes_of, seeds_of
 from dip_jax.errors import InputError
+from dip_jax.fit.hyperparameters import FitSettings
+from dip_jax.lanes.jobs import check_size
 from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.picture import Picture
+from dip_jax.pictures.values import check_data_range
 from dip_jax.report.progress import Progress
 from dip_jax.run.inputs import Given, page_beside
 from dip_jax.settings import build, fields, tasks
@@ -77,8 +80,8 @@ def _naming(number: int, pages: int) -> Iterator[None]:
         raise InputError(f"{where}{error}") from None
 
 
-def check_options(arguments: argparse.Namespace, changes: Mapping[str, Any]) -> None:
-    """Refuses options that no picture could make good.
+def check_options(arguments: argparse.Namespace, changes: Mapping[str, Any]) -> FitSettings:
+    """Refuses options that no picture could make good, and gives what they make of a fit.
 
     Args:
         arguments: as `command.make_parser` gives them.
@@ -88,8 +91,21 @@ def check_options(arguments: argparse.Namespace, changes: Mapping[str, Any]) -> 
         InputError: if there are some.
     """
     seeds_of(arguments.seeds, arguments.seed)
+    if arguments.data_range is not None:
+        check_data_range(tuple(arguments.data_range))
     of_options = changes_of(arguments.steps, arguments.criterion, changes)
-    build.fit_settings(fields.override(_defaults(arguments), of_options))
+    return build.fit_settings(fields.override(_defaults(arguments), of_options))
+
+
+def _check_sides(picture: Picture, settings: FitSettings) -> None:
+    """Refuses a picture that is too small; of an array it would be asked where its channels are."""
+    h, w, channels = (*picture.pixels.shape, 1)[:3]
+    check_size(h, w, settings)
+    if channels >= min(h, w):
+        raise InputError(
+            f"the picture is {w} x {h} pixels, no more on a side than it has channels; expected a "
+            "larger one"
+        )
 
 
 def _defaults(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -109,9 +125,11 @@ def prepared(
     Raises:
         InputError: if one cannot be fitted.
     """
+    settings = check_options(arguments, changes)
     fits = []
     for number, one in enumerate(given, 1):
         with _naming(number, len(given)):
+            _check_sides(one.picture, settings)
             fit = prepare(
                 arguments.task,
                 one.picture.pixels,

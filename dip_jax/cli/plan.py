@@ -13,6 +13,7 @@ from pathlib import Path
 from dip_jax.cli.output import find_output, folder_of_results, is_result, name_of_result
 from dip_jax.errors import InputError
 from dip_jax.pictures.reading import count_pages, read_pages
+from dip_jax.pictures.writing import FORMAT_OF_SUFFIX
 from dip_jax.run.listing import Partners, entry_names, is_group, picture_files
 
 
@@ -53,6 +54,11 @@ def plan(arguments: argparse.Namespace) -> Plan:
     images = _images(given, mask, folder, said, failures)
     if not images:
         raise InputError(failures[0])
+    if len(given) == 2 and given[1] in images and _is_meant_for_output(given[1]):
+        raise InputError(
+            f"there is no {given[1]!r} to restore; if the result is to go there, say "
+            f"--output {given[1]}"
+        )
     if several and mask and not is_group(mask):
         read_pages(mask)  # once, in place of saying so for every picture
     masks, ones = Partners("mask", mask or ""), []
@@ -88,6 +94,8 @@ def check_outputs(ones: Sequence[argparse.Namespace]) -> None:
     }
     taken: dict[str, str] = {}
     for one in ones:
+        if not os.path.exists(one.image):
+            continue  # reading it will say
         one.output = str(find_output(one))
         key = _key(one.output)
         if key in read:
@@ -101,6 +109,10 @@ def check_outputs(ones: Sequence[argparse.Namespace]) -> None:
                 f"the results of {other!r} and {one.image!r} would both be {one.output!r}; "
                 "expected names that differ: rename one, or restore them one at a time"
             )
+
+
+def _is_meant_for_output(path: str) -> bool:
+    return not os.path.exists(path) and Path(path).suffix.lower() in FORMAT_OF_SUFFIX
 
 
 def _key(path: str) -> str:
@@ -121,6 +133,8 @@ def _images(
     """The files that are given, each once, without those of a group that are not meant."""
     images: dict[str, str] = {}
     for word in given:
+        if not word:
+            raise InputError("IMAGE is empty; expected a file, a folder or a pattern")
         if not is_group(word):
             images.setdefault(_key(word), word)
             continue

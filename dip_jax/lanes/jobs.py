@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.forward.observation import Observation
 from dip_jax.lanes.checkpoints import Checkpoints
@@ -136,7 +136,8 @@ def check_size(h: int, w: int, settings: FitSettings) -> None:
     if min(h, w) < least:
         raise InputError(
             f"the picture is {w} x {h} pixels, smaller than the {least} x {least} that a network "
-            f"of {settings.architecture.scales} scales needs: use a larger picture, or fewer scales"
+            f"of {settings.architecture.scales} scales needs: use a larger picture, or a smaller ",
+            field("network.scales"),
         )
 
 

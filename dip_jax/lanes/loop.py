@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field, joined
 from dip_jax.fit.criteria import Criterion
 from dip_jax.fit.fitting import Fit, make_fit
 from dip_jax.fit.hyperparameters import FitSettings
@@ -327,7 +327,7 @@ def _take_fewer(plan: _Plan, group: _Group, queue: _Queue, fail: _Fail) -> None:
     error = InputError(
         "the memory is too small for this picture and network: use a smaller picture or fewer "
         "channels (",
-        *widths(plan.settings.architecture),
+        *joined(field(name) for name in widths(plan.settings.architecture)),
         ")",
     )
     while queue:  # all of one size

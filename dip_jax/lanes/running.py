@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from dip_jax.errors import InputError, field
+from dip_jax.errors import WORKDIR, InputError, field
 from dip_jax.fit.fitting import Fit
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.lane import Lane
@@ -142,7 +142,8 @@ def begun(
         if record.get("observation") != mark:
             raise InputError(
                 "the checkpoint belongs to another picture or mask than this one: give it back "
-                "the files that it was started with, or use another work directory"
+                "the files that it was started with, or choose another folder with ",
+                WORKDIR,
             )
         seconds = record["seconds"]
     step = int(state.step)

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field, setting
 
 Config = Mapping[str, Any]  # nested, as `defaults` gives it
 
@@ -193,8 +193,9 @@ def defaults(task: str, preset: str = "") -> dict[str, Any]:
         raise InputError(f"task {task!r} is unknown, expected one of {', '.join(TASKS)}")
     if preset not in PRESETS:
         raise InputError(
-            f"preset {preset!r} is unknown, expected none, {' or '.join(PRESETS[1:])}: "
-            f"configs/{task}.py or configs/{task}.py:{PRESETS[1]}"
+            field("preset"),
+            f" is {preset!r}, expected none, {' or '.join(PRESETS[1:])}, such as ",
+            setting("preset", PRESETS[1]),
         )
     config = _merge(copy.deepcopy(_BASE), {"task": task, "preset": preset})
     config = _merge(config, TASKS[task].settings[""])

@@ -61,7 +61,7 @@ def test_fields_are_overridden_and_the_result_is_named(tmp_path):
     ("arguments", "words"),
     [
         ((), "no configuration"),
-        (("--config=configs/denoise.py:fast",), "'fast' is unknown"),
+        (("--config=configs/denoise.py:fast",), "config.preset is 'fast'"),
         (
             ("--config=configs/denoise.py", "--config.nmu_steps=5"),
             "no field 'nmu_steps'; did you mean 'num_steps'?",
