@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dip_jax.cli.output import find_output, folder_of_results, is_result, name_of_result
 from dip_jax.errors import InputError
-from dip_jax.pictures.reading import count_pages, read_pages
+from dip_jax.pictures.reading import count_pages, format_of, read_pages
 from dip_jax.pictures.writing import FORMAT_OF_SUFFIX
 from dip_jax.run.listing import Partners, entry_names, is_group, picture_files
 
@@ -59,8 +59,8 @@ def plan(arguments: argparse.Namespace) -> Plan:
             f"there is no {given[1]!r} to restore; if the result is to go there, say "
             f"--output {given[1]}"
         )
-    if several and mask and not is_group(mask):
-        read_pages(mask)  # once, in place of saying so for every picture
+    if several and mask and not is_group(mask) and not format_of(mask):
+        read_pages(mask)  # says what is wrong once, in place of for every picture
     masks, ones = Partners("mask", mask or ""), []
     for image in images:
         one = argparse.Namespace(**vars(arguments))
