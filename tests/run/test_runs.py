@@ -18,10 +18,12 @@ from dip_jax.finish.filling import filled
 from dip_jax.forward.observation import observe
 from dip_jax.pictures import reading, samples
 from dip_jax.pictures.values import to_float
+from dip_jax.report.experiment import note_of
 from dip_jax.report.progress import PlainProgress
 from dip_jax.run import seed_files
-from dip_jax.run.inputs import prepare
+from dip_jax.run.inputs import added_damage, prepare
 from dip_jax.run.one import run
+from dip_jax.run.words import last_words
 from dip_jax.settings import tasks
 
 TINY = {
@@ -270,8 +272,23 @@ def test_an_own_noisy_picture_and_its_clean_one(photo, tmp_path):
 
 
 def test_a_picture_that_is_damaged_for_an_experiment_is_announced(photo, tmp_path):
-    _, said = go(config_of("denoise", image=photo, num_steps=1), tmp_path / "run")
-    assert "taken for a clean picture" in said and "--config.degrade=none" in said
+    config = config_of("denoise", image=photo, num_steps=1)
+    summary, said = go(config, tmp_path / "run")
+    assert said.startswith(f"noise is added to {Path(photo).name}, taken for a clean picture")
+    assert said.splitlines()[0].endswith("--config.degrade=none")
+    assert summary["added_damage"] == "noise"
+    note = f"noise was added to {Path(photo).name} by this run"
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert f"Mind that {note}" in page and "say --config.degrade=none." in page
+    # Last of all, and of a run that had ended before as well.
+    last = last_words(go(config, tmp_path / "run")[0], tmp_path / "run").splitlines()[-1]
+    assert last.startswith(note) and last.endswith("say --config.degrade=none")
+
+
+@pytest.mark.parametrize("change", [{"image": ""}, {"degrade": "none"}])
+def test_of_a_sample_and_of_a_restoration_nothing_is_said_of_added_damage(change, photo):
+    config = config_of("denoise", image=photo) | change
+    assert added_damage(config) is None and note_of({"added_damage": added_damage(config)}) == ""
 
 
 BAD = {
