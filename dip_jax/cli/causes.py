@@ -58,6 +58,8 @@ def _path_of_configuration(argv: Sequence[str]) -> str:
 
 
 def _meant(name: str) -> str:
+    if name.startswith("config."):
+        return f"say --config={EXAMPLE} before it, or another configuration"
     known = fields.fields(tasks.defaults("denoise"))
     near = [_OPTIONS[name]] if name in _OPTIONS else difflib.get_close_matches(name, known, n=1)
     if not near:
