@@ -19,8 +19,8 @@ from dip_jax.settings.tasks import TASKS
 
 EXIT_CODES = """exit codes:
   0    done
-  1    failed on the way (a fit fell apart at once, the memory or the disk was full); pages and
-       seeds that did not fail were written
+  1    failed on the way (a fit fell apart at once, the memory or the disk was full), or one of
+       several pictures cannot be used; pictures, pages and seeds that did not fail were written
   2    something given cannot be used; one line says what, and nothing was written
   130  interrupted by Ctrl-C or SIGTERM; the best picture so far was written, or after a second
        signal none; with --report the same command (and --force, if there is a FILE) goes on
@@ -37,6 +37,7 @@ _EXAMPLES = """examples:
   dip-jax denoise noisy.png -o clean.png
   dip-jax inpaint scan.tif --mask scratches.png -o mended.tif --seeds 4
   dip-jax fill-hole photo.jpg --mask hole.png -o filled.png --report filled/
+  dip-jax inpaint scans/ --mask masks/ -o mended/
   dip-jax reconstruct sparse.png --mask known.png --mask-polarity keep -o full.png
 
 'dip-jax TASK --help' explains the options. For experiments with samples, presets and work

@@ -83,6 +83,8 @@ class _Many:
             self._telling.message(line)
         for failure in self._planned.failures:
             refuse(failure)
+        if len(self._planned.ones) > 1:
+            self._telling.message(f"checking {len(self._planned.ones)} pictures")
         usable, fits = [], []
         for one in self._planned.ones:
             if stopping():
@@ -90,7 +92,7 @@ class _Many:
             try:
                 fits += [(fit.config, fit.observation.y.shape) for fit in check(one)]
             except InputError as error:
-                self._fail(one, error)
+                self._fail(one, str(error))
             else:
                 usable.append(one)
         if not usable and not stopping():
@@ -116,7 +118,15 @@ class _Many:
                     progress.message(f"{place} {one.image}")
                     outcome = restore(one, progress, stopping)
             except InputError as error:
-                self._fail(one, error)
+                if not stopping():
+                    self._fail(one, str(error))
+                    continue
+                refuse(str(error))  # it had only begun
+                left.insert(0, one)
+                interrupted = True
+                break
+            except OSError as error:  # a full disk, a file system that is gone
+                self._fail(one, f"{error}; expected a place with space and permission")
                 continue
             self._restored += 1
             self._failures |= bool(outcome.failures)
@@ -127,17 +137,16 @@ class _Many:
                 for failure in outcome.failures:
                     refuse(f"{one.image}: {failure}")
         if left:
-            refuse(f"interrupted; not begun: {', '.join(one.image for one in left)}")
+            refuse(f"interrupted; not restored: {', '.join(one.image for one in left)}")
         if not quiet:
             print(self._count())
         if interrupted:
             return INTERRUPTED
         return FAILED if self._failures else DONE
 
-    def _fail(self, one: argparse.Namespace, error: InputError) -> None:
+    def _fail(self, one: argparse.Namespace, text: str) -> None:
         self._failed += 1
         self._failures = True
-        text = str(error)
         refuse(text if one.image in text else f"{one.image}: {text}")
 
     def _count(self) -> str:

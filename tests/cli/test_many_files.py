@@ -184,7 +184,7 @@ def test_an_interrupt_writes_the_picture_in_hand_and_names_the_others(
     monkeypatch.setattr(many_files.Stopping, "__call__", lambda self: bool(fits))
     assert here("denoise", "a.png", "b.png", "scans", "-o", "out") == 130
     assert files(folder / "out") == ["a.png"]
-    assert "not begun: b.png, scans/c.png" in capsys.readouterr().err
+    assert "not restored: b.png, scans/c.png" in capsys.readouterr().err
 
 
 def test_each_picture_has_its_report_and_a_second_start_fits_none_again(folder, capsys):
