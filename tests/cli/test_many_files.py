@@ -134,7 +134,7 @@ def test_a_fit_that_fails_leaves_the_others(folder, fits, capsys, monkeypatch):
         (("a.png", "b.png", "-o", "full.png"), "'full.png' is a file's name"),
         (("a.png", "b.png", "-o", "new/", "--steps", "0"), "--steps is 0"),
         (("a.png", "b.png", "-o", "new/", "--report", "masks"), "--report 'masks' holds other"),
-        (("bad.png", "none.png", "-o", "new/"), "none of 2 pictures"),
+        (("bad.png", "none", "-o", "new/"), "none of 2 pictures"),
     ],
 )
 def test_what_is_wrong_with_all_is_refused_before_anything_is_done(
