@@ -235,6 +235,10 @@ def test_what_a_newcomer_types_wrong_is_told_with_what_was_meant(words, said, fo
     assert err.startswith("dip-jax: ") and err.count("\n") == 1 and said in err
 
 
+def test_true_and_false_may_be_written_as_in_other_languages():
+    assert fields.parsed(["refine=false", "remat= TRUE"]) == {"refine": False, "remat": True}
+
+
 def test_pictures_may_stand_on_both_sides_of_an_option():
     given = make_parser().parse_args(["denoise", "a.png", "--steps", "5", "b.png"])
     assert given.images == ["a.png", "b.png"]

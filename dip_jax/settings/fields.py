@@ -43,6 +43,8 @@ def parsed(assignments: list[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
+        if text.strip().lower() in ("true", "false"):
+            text = text.strip().capitalize()
         if not equals:
             raise InputError(
                 f"--set {assignment!r} sets nothing; expected NAME=VALUE, such as "
