@@ -93,9 +93,10 @@ def _read(arguments: argparse.Namespace) -> tuple[Path, list[Picture], list[Give
     """Where the result goes, what is restored, and with what."""
     data_range = None if arguments.data_range is None else tuple(arguments.data_range)
     pages = read_pages(arguments.image, data_range)
-    output = find_output(arguments)
-    check_output(output, pages)
-    return output, pages, with_masks(arguments, pages)
+    output = find_output(arguments, pages[0].file_format)
+    given = with_masks(arguments, pages)
+    check_output(output, [one.picture for one in given])
+    return output, pages, given
 
 
 def check(arguments: argparse.Namespace) -> list[ArrayFit]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from dip_jax.errors import InputError, reason
 from dip_jax.pictures.picture import Picture
-from dip_jax.pictures.reading import format_of
 from dip_jax.pictures.writing import FORMAT_OF_SUFFIX, write_pages
 from dip_jax.settings.tasks import TASKS
 
@@ -17,20 +16,20 @@ _SUFFIX_OF_FORMAT = {"JPEG": ".jpg", "TIFF": ".tif", "WEBP": ".webp"}
 _OTHER_SUFFIXES = (".bmp", ".gif")  # of pictures that are read and not written
 
 
-def name_of_result(image: Path, ending: str = "") -> str:
+def name_of_result(image: Path, file_format: str, ending: str = "") -> str:
     """The name of a picture's result: the picture's own, and the suffix of its true format.
 
     Args:
         image: the picture's file.
+        file_format: as `Picture` has it; "" if it is not known.
         ending: comes before the suffix.
     """
     suffix, stem = image.suffix, image.stem
     if suffix.lower() not in (*FORMAT_OF_SUFFIX, *_OTHER_SUFFIXES):
         suffix, stem = "", image.name
-    kind = format_of(image)
     written_as = FORMAT_OF_SUFFIX.get(suffix.lower())
-    if written_as is None or (kind and written_as != kind):
-        suffix = _SUFFIX_OF_FORMAT.get(kind, ".png")
+    if written_as is None or file_format not in ("", written_as):
+        suffix = _SUFFIX_OF_FORMAT.get(file_format, ".png")
     return f"{stem}{ending}{suffix}"
 
 
@@ -98,11 +97,12 @@ def making(folder: Path | None) -> Iterator[None]:
             folder.rmdir()
 
 
-def find_output(arguments: argparse.Namespace) -> Path:
+def find_output(arguments: argparse.Namespace, file_format: str) -> Path:
     """Where the result goes, if it may.
 
     Args:
-        arguments: as `command.make_parser` gives them.
+        arguments: as `plan.plan` gives them.
+        file_format: as `Picture` has it.
 
     Raises:
         InputError: if it has no suffix of a picture, cannot be written, or would replace a file.
@@ -110,7 +110,7 @@ def find_output(arguments: argparse.Namespace) -> Path:
     image = Path(arguments.image)
     if not image.name:
         raise InputError(f"{arguments.image!r} is no file's name; expected that of a picture")
-    beside = image.parent / name_of_result(image, TASKS[arguments.task].ending)
+    beside = image.parent / name_of_result(image, file_format, TASKS[arguments.task].ending)
     output = Path(arguments.output or beside)
     if output.suffix.lower() not in FORMAT_OF_SUFFIX:
         cure = "rename it" if output.suffix else f"add one, or for a folder say '{output}/'"

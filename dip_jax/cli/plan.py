@@ -66,7 +66,7 @@ def plan(arguments: argparse.Namespace) -> Plan:
         one = argparse.Namespace(**vars(arguments))
         one.image = image
         if folder is not None:
-            one.output = os.path.join(folder, name_of_result(Path(image)))
+            one.output = os.path.join(folder, name_of_result(Path(image), format_of(image)))
         if mask and is_group(mask):
             try:
                 one.mask = masks.of(Path(image), count_pages(image))
@@ -96,7 +96,7 @@ def check_outputs(ones: Sequence[argparse.Namespace]) -> None:
     for one in ones:
         if not os.path.exists(one.image):
             continue  # reading it will say
-        one.output = str(find_output(one))
+        one.output = str(find_output(one, format_of(one.image)))
         key = _key(one.output)
         if key in read:
             raise InputError(
