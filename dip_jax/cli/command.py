@@ -111,6 +111,7 @@ class _Parser(argparse.ArgumentParser):
                 _unknown_option(self.commands, arguments.command, rest)
             )
         arguments.images += rest
+        arguments.image = arguments.images[0]  # where it is the only one; else see `plan`
         return arguments
 
     def error(self, message: str) -> NoReturn:
