@@ -1,9 +1,9 @@
-"""The command `dip-jax`: one damaged picture in, the restored one out.
+"""The command `dip-jax`: damaged pictures in, restored ones out.
 
     dip-jax denoise noisy.png -o clean.png
 
-It is the Python interface with files around it. This file is the options and what they mean; the
-work is in `one_file`.
+It is the Python interface with files around it. This file is the options and what they mean; which
+pictures they stand for is found in `plan`, and the work is in `one_file` and `many_files`.
 """
 
 import argparse

@@ -130,7 +130,7 @@ def _images(
     said: list[str],
     failures: list[str],
 ) -> list[str]:
-    """The files that are given, each once, without those of a group that are not meant."""
+    """The files that are given, each once, without results of before and what else is not meant."""
     images: dict[str, str] = {}
     for word in given:
         if not word:
@@ -143,38 +143,43 @@ def _images(
         if not kept:
             failures.append(
                 f"{word!r} stands for no picture"
-                + (" that is not a result or the mask" if files else "")
+                + (" but the mask" if files else "")
                 + "; expected a folder with pictures in it, or a pattern such as 'photos/*.png'"
             )
         for path in kept:
             images.setdefault(_key(str(path)), str(path))
+    stems: dict[str, set[str]] = {}
+    for path in map(Path, images):
+        stems.setdefault(str(path.parent), set()).add(path.stem)
+    results = [
+        key for key in images if is_result(Path(key), stems[str(Path(key).parent)])
+    ]  # a shell gives them by `*.png` too
+    _tell_left_out([images.pop(key) for key in results], "results of pictures that are given", said)
     return list(images.values())
 
 
 def _meant(
     files: Sequence[Path], word: str, mask: str | None, folder: Path | None, said: list[str]
 ) -> list[Path]:
-    """The files of a group without the mask and the results of before."""
-    stems: dict[Path, set[str]] = {}
-    for path in files:
-        stems.setdefault(path.parent, set()).add(path.stem)
+    """The files of a group without the mask, and without those in the folder of results."""
     here = None if folder is None else _key(str(folder))
-    elsewhere = {path for path in files if _key(str(path.parent)) != here}
-    kept, results = [], []
-    for path in files:
+    elsewhere = [path for path in files if _key(str(path.parent)) != here]
+    if elsewhere:
+        there = [str(path) for path in files if path not in elsewhere]
+        _tell_left_out(there, "they are where the results go", said)
+    kept = []
+    for path in elsewhere or files:
         if mask and _key(str(path)) == _key(mask):
             said.append(f"{path} is the mask, and is left out of {word}")
-        elif is_result(path, stems[path.parent]) or (elsewhere and path not in elsewhere):
-            results.append(path.name)
         else:
             kept.append(path)
-    if results:
-        names = ", ".join(results[:3]) + (", ..." if len(results) > 3 else "")
-        said.append(
-            f"left out of {word} as results of other pictures there: {names}; to restore one, give "
-            "it by its own name"
-        )
     return kept
+
+
+def _tell_left_out(names: Sequence[str], why: str, said: list[str]) -> None:
+    if names:
+        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        said.append(f"left out, as {why}: {shown}; to restore one, give it alone")
 
 
 def _share_report(ones: Sequence[argparse.Namespace]) -> None:

@@ -1,6 +1,7 @@
 """The command given several pictures: which they are, where the results go, what fails alone."""
 
 import os
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -87,8 +88,17 @@ def test_a_folder_given_twice_restores_no_results_and_no_mask(folder, fits, caps
     arguments = ("inpaint", "scans", "--mask", "scans/mask.png", "--force")
     assert here(*arguments) == 0 and here(*arguments) == 0
     assert fits == ["scans/c.png", "scans/well_filled.png"] * 2
-    assert "c_inpainted.png, well_filled_inpainted.png" in capsys.readouterr().err
+    left_out = "scans/c_inpainted.png, scans/well_filled_inpainted.png"
+    assert f"results of pictures that are given: {left_out}" in capsys.readouterr().err
     assert here("inpaint", "scans/c_inpainted.png", "--mask", "scans/mask.png") == 0  # by name
+
+
+def test_what_a_shell_makes_of_a_pattern_restores_no_results(folder, fits, capsys):
+    for name in ("a_denoised.png", "a_denoised_denoised.png", "c_denoised.png"):
+        picture(name)
+    assert here("denoise", *sorted(str(p) for p in Path().glob("*.png")), "-o", "out") == 0
+    assert fits == ["a.png", "b.png", "c_denoised.png"]
+    assert "a_denoised.png, a_denoised_denoised.png" in capsys.readouterr().err
 
 
 def test_results_in_a_folder_below_a_pattern_are_no_pictures(folder, fits, capsys):
@@ -130,7 +140,8 @@ def test_a_fit_that_fails_leaves_the_others(folder, fits, capsys, monkeypatch):
         (("a.png", "b.png"), "'a_denoised.png' exists"),
         (("a.png", "a.bmp", "-o", "out"), "would both be 'out/a.png'"),
         (("scans", "-o", "scans"), "is what is read"),
-        (("a.png", "a_denoised.png", "--force"), "'a_denoised.png', where the result of 'a.png'"),
+        (("a.png", "a_denoised.png"), "'a_denoised.png' exists"),
+        (("a.bmp", "a.png", "-o", "./", "--force"), "where the result of 'a.bmp' would be"),
         (("a.png", "b.png", "-o", "full.png"), "'full.png' is a file's name"),
         (("a.png", "b.png", "-o", "new/", "--steps", "0"), "--steps is 0"),
         (("a.png", "b.png", "-o", "new/", "--report", "masks"), "--report 'masks' holds other"),
