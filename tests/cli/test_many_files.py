@@ -120,6 +120,13 @@ def test_bad_pictures_are_told_before_the_first_fit_and_the_others_are_done(fold
     assert files(folder / "out") == ["a.png", "b.png"]
 
 
+def test_one_picture_goes_into_a_folder_as_well(folder, fits):
+    before = files(folder)
+    for name in ("out", "new/", "new"):  # there, made, and there now
+        assert here("denoise", "scans/c.png", "-o", name, "--force") == 0
+    assert set(files(folder)) - set(before) == {"out/c.png", "new/c.png"}
+
+
 def test_a_fit_that_fails_leaves_the_others(folder, fits, capsys, monkeypatch):
     fit = one_file.fit_in_turn
 
@@ -146,6 +153,7 @@ def test_a_fit_that_fails_leaves_the_others(folder, fits, capsys, monkeypatch):
         (("a.png", "b.png", "-o", "new/", "--steps", "0"), "--steps is 0"),
         (("a.png", "b.png", "-o", "new/", "--report", "masks"), "--report 'masks' holds other"),
         (("bad.png", "none", "-o", "new/"), "none of 2 pictures"),
+        (("bad.png", "-o", "new/"), "'bad.png' is not a picture"),
     ],
 )
 def test_what_is_wrong_with_all_is_refused_before_anything_is_done(
