@@ -25,7 +25,8 @@ def given(image=GREY, mask=MASK, **options):
 
 ARRAYS = {
     "none": (given(None), "shape ()"),
-    "text": (given("photo.png"), "shape ()"),
+    "text": (given("photo.png"), "PIL.Image.open(path)"),
+    "bytes": (given(b"photo.png"), "PIL.Image.open(path)"),
     "no mask": (given(GREY, None), "mask is None"),
     "byte order": (given(GREY.astype(">u2")), "byte order"),
     "too many steps": (given(GREY, num_steps=10**400), "num_steps"),
@@ -54,7 +55,7 @@ ARRAYS = {
     "masked array": (given(np.ma.masked_array(GREY, MASK)), "masked array"),
     "mask of another size": (given(mask=MASK[:-1]), "(39, 36)"),
     "mask of other channels": (given(RGB, np.zeros((40, 36, 4), bool)), "(40, 36, 4)"),
-    "mask of words": (given(mask="mask.png"), "the mask"),
+    "mask of words": (given(mask="mask.png"), "the mask is a path"),
     "mask of greys": (given(mask=GREY), "threshold"),
     "mask of objects": (given(mask=MASK.astype(object)), "object"),
     "all masked": (given(mask=~np.zeros_like(MASK)), "mask"),
@@ -132,6 +133,8 @@ def folder(tmp_path, monkeypatch):
     Image.fromarray(np.uint8(255) * MASK[:-1]).save("low.png")
     Image.fromarray(np.zeros_like(GREY)).save("black.png")
     Image.fromarray(GREY[:20]).save("small.png")
+    Image.fromarray(np.dstack([RGB, GREY | 1])).save("opaque.png")
+    Image.fromarray(np.dstack([RGB, GREY])).save("hole.png")
     Image.fromarray(257 * GREY.astype(np.uint16)).save("deep.png")
     Image.fromarray(GREY.astype(np.float32)).save("float.tif")
     Image.fromarray(np.full((40, 36), np.nan, np.float32)).save("nan.tif")
@@ -183,6 +186,12 @@ COMMANDS = {
     "mask for noise": (("denoise", "grey.png", *MASKED), "--mask"),
     "missing mask": (("inpaint", "grey.png", "--mask", "none.png"), "none.png"),
     "mask of another size": (("inpaint", "grey.png", "--mask", "low.png"), "36 x 39"),
+    "the picture as its mask": (("inpaint", "rgb.png", "--mask", "grey.png"), "between black"),
+    "alpha of nothing": (("inpaint", "opaque.png"), "nowhere wholly transparent"),
+    "alpha and a polarity": (
+        ("inpaint", "hole.png", "--mask-polarity", "keep"),
+        "--mask-polarity is 'keep'",
+    ),
     "mask of nothing": (("inpaint", "grey.png", "--mask", "black.png"), "fills nothing"),
     "mask of all": (
         ("inpaint", "grey.png", "--mask", "black.png", "--mask-polarity", "keep"),
@@ -206,6 +215,7 @@ COMMANDS = {
         "cannot be written",
     ),
     "output cannot hold it": (("denoise", "deep.png", "-o", "out.jpg"), "JPEG"),
+    "alpha into JPEG": (("denoise", "hole.png", "-o", "out.jpg"), "JPEG holds no transparency"),
     "range upside down": (("denoise", "grey.png", "--data-range", "9", "3"), "--data-range is (9"),
     "range of one": (("denoise", "grey.png", "--data-range", "9"), "--data-range"),
     "report in a full folder": (("denoise", "grey.png", "--report", "full"), "with --report"),

@@ -15,7 +15,8 @@ from benchmarks.common.samples import damage
 from dip_jax.errors import InputError
 from dip_jax.pictures import reading, samples
 from dip_jax.pictures.damage import erase
-from dip_jax.pictures.masks import check_mask, read_mask
+from dip_jax.pictures.marks import Mask, check_mask
+from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.values import to_float
 from dip_jax.pictures.writing import FORMAT_OF_SUFFIX
 from dip_jax.settings import tasks
@@ -209,14 +210,14 @@ def file_picture(path: Path, config: Config, side: int | None, polarity: str) ->
     masks = [p for p in path.parent.glob(f"{path.stem}_mask.*") if p.suffix.lower() != ".json"]
     if not tasks.task_of(config).fills or not masks:
         return Picture(path.stem, clean, *damage(config, clean))
-    fill = read_mask(masks[0], full.shape[:2], polarity)
+    fill = read_mask(masks[0], full.shape[:2], polarity).fill
     covered = reduced(fill[..., None].astype(np.float32), side, Image.Resampling.BOX)[..., 0]
     # So many pixels are filled as keep the share: of thin letters no pixel may be covered by half.
     count = max(1, round(float(fill.mean()) * covered.size))
     fill = np.zeros(covered.size, bool)
     fill[np.argsort(-covered, axis=None, kind="stable")[:count]] = True
     fill = fill.reshape(covered.shape)
-    check_mask(fill, f"the mask of {path.name} at this size")
+    check_mask(Mask(fill), f"the mask of {path.name} at this size")
     return Picture(path.stem, clean, erase(clean, fill, 0.0), fill)
 
 

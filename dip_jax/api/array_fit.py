@@ -4,11 +4,11 @@ The defaults are those of `tasks`, and the fit is the one of every command line.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from PIL import Image
 
 from dip_jax.api.info import Callback, FitInfo, FitStep, Pixels
 from dip_jax.api.options import OF_FILES, OF_MASKS, changes_of, seeds_of
@@ -17,8 +17,10 @@ from dip_jax.finish.ensemble import Ending, composited, ended
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.lanes.jobs import Log, check_size
 from dip_jax.lanes.seeds import restore
-from dip_jax.pictures.arrays import Layout, read_array, read_mask_array
-from dip_jax.pictures.masks import check_mask
+from dip_jax.pictures.arrays import Layout, read_array
+from dip_jax.pictures.marks import Mask, about_hidden, check_mask, of_alpha
+from dip_jax.pictures.mask_arrays import read_mask_array
+from dip_jax.pictures.pil_images import ImageLike, Opened, opened
 from dip_jax.pictures.values import DataRange
 from dip_jax.report.progress import Progress
 from dip_jax.settings import build, estimates, tasks
@@ -38,6 +40,8 @@ class ArrayFit:
         how: results become the restored array.
         config: the whole configuration.
         seeds: to fit with.
+        alpha: goes past the fit, as the last channel of the restored array; `(h, w)`, or None.
+        remarks: how what was given has been taken, in a line each.
     """
 
     task: str
@@ -47,11 +51,14 @@ class ArrayFit:
     how: Ending
     config: dict[str, Any]
     seeds: list[int]
+    alpha: Pixels | None = None
+    remarks: tuple[str, ...] = ()
 
     def advice(self) -> list[str]:
         """What a person should know before: time, memory, a better criterion and how to ask so."""
         unknown = int((~np.isfinite(self.before)).sum())
-        lines = [f"{unknown} values are NaN or infinite: taken as unknown"] if unknown else []
+        lines = list(self.remarks)
+        lines += [f"{unknown} values are NaN or infinite: taken as unknown"] if unknown else []
         return lines + estimates.advice(self.config, self.observation)
 
     def _options(self) -> dict[str, Any]:
@@ -60,6 +67,12 @@ class ArrayFit:
         without = (*without, "seed")
         options = {name: value for name, value in self.config.items() if name not in without}
         return options | {"seeds": list(self.seeds)}
+
+    def _with_alpha(self, pixels: Pixels) -> Pixels:
+        return pixels if self.alpha is None else np.dstack([pixels, self.alpha])
+
+    def _like_given(self, x: np.ndarray) -> Pixels:
+        return self._with_alpha(self.layout.pixels(x))
 
     def run(
         self,
@@ -76,7 +89,7 @@ class ArrayFit:
             FitError: if no seed has a result.
         """
         config, layout = self.config, self.layout
-        watching = _Watching(layout, config["num_steps"], callback, progress)
+        watching = _Watching(self._like_given, config["num_steps"], callback, progress)
         failed: dict[int, str] = {}
 
         def on_failed(seed: int, error: InputError) -> None:
@@ -109,7 +122,7 @@ class ArrayFit:
         restored = composited(given.image, self.observation, self.how, self.before, layout)
         asked = any(result.stop_reason == "asked" for result in results)
         longest = max(results, key=lambda result: result.steps)
-        return restored, FitInfo(
+        return self._with_alpha(restored), FitInfo(
             figures=given.figures,
             chosen_steps={result.seed: result.chosen_step for result in results},
             uncertainty=None if given.spread is None else given.spread * layout.width,
@@ -120,14 +133,15 @@ class ArrayFit:
             rollbacks=sum(result.rollbacks for result in results),
             failed=failed,
             results=tuple(results),
+            remarks=self.remarks,
             config=self._options() | {"refine": given.refined},
         )
 
 
 def prepare(
     task: str,
-    image: ArrayLike,
-    mask: ArrayLike | None = None,
+    image: ImageLike,
+    mask: ImageLike | None = None,
     *,
     mask_polarity: str = "fill",
     keep_known: bool = True,
@@ -145,30 +159,41 @@ def prepare(
     Raises:
         InputError: if anything given cannot be used.
     """
-    if mask is None and tasks.TASKS[task].fills:
-        raise InputError(
-            "the mask is None; expected an array, true where the image is to be filled: was its "
-            "file found?"
-        )
-    if mask is None and "seamless" in (options or {}):
+    given = opened(image, "the image")
+    fills = tasks.TASKS[task].fills
+    if not fills and "seamless" in (options or {}):
         raise InputError("'seamless' is for known pixels that are kept, and denoising keeps none")
-    before, layout = read_array(image, channel_axis, data_range)
+    before, layout = read_array(given.array, -1 if given.image else channel_axis, data_range)
+    remarks = given.remarks
+    if before.ndim == 3 and before.shape[-1] == 4 and before.dtype.kind == "u":
+        remarks += (
+            "the image has 4 channels, and all are restored alike: if the last is alpha, give the "
+            "image of Pillow itself, whose alpha goes past the fit",
+        )
     chosen = seeds_of(seeds, rng)
     config = override(tasks.defaults(task, preset), changes_of(num_steps, criterion, options))
     # The seeds themselves are handed on beside it: they need not count up from the first.
     config |= {"degrade": "none", "seed": 0, "seeds": len(chosen)}
     config["data_range"] = layout.data_range or ()
-    if mask is not None:
+    if fills:
         config |= {"mask_polarity": mask_polarity, "keep_known": keep_known}
     how = ending(config)
     config["seamless"] = how.seamless
     y = layout.image(before)
     finite = np.isfinite(y)
-    fill = np.zeros(y.shape[:2], bool)
-    if mask is not None:
-        fill = read_mask_array(mask, layout, mask_polarity)
+    marked = Mask(np.zeros(y.shape[:2], bool))
+    alpha = given.alpha
+    if fills:
+        if mask is None:
+            marked, alpha = _of_alpha(given, mask_polarity), None
+        else:
+            marked = _of_mask(mask, given, layout, mask_polarity)
         if finite.all():
-            check_mask(fill)
+            check_mask(marked)
+    fill = marked.fill
+    if fills:
+        share = f"the mask fills {100 * fill.mean():.1f}% of the picture"
+        remarks += (*marked.remarks, *about_hidden(fill, alpha, "the image"), share)
     _check_known(finite & ~(fill if fill.ndim == 3 else fill[..., None]))
     check_size(y.shape[0], y.shape[1], build.fit_settings(config))
     observation, _ = observe(y, fill)
@@ -181,7 +206,27 @@ def prepare(
         how=how,
         config=config,
         seeds=chosen,
+        alpha=alpha,
+        remarks=remarks,
     )
+
+
+def _of_mask(mask: Any, given: Opened, layout: Layout, polarity: str) -> Mask:
+    if given.turned and not isinstance(mask, Image.Image):
+        raise InputError(
+            "the image is turned upright, as its EXIF says, and the mask is an array; expected "
+            "both to lie alike: give PIL.ImageOps.exif_transpose(image), and the mask for that"
+        )
+    return read_mask_array(mask, layout, polarity)
+
+
+def _of_alpha(given: Opened, polarity: str) -> Mask:
+    if given.alpha is None:
+        raise InputError(
+            "the mask is None; expected an array, true where the image is to be filled, or for the "
+            "image one of Pillow that is transparent there: was its file found?"
+        )
+    return of_alpha(given.alpha, polarity, "the image")
 
 
 def _check_known(known: np.ndarray) -> None:
@@ -205,13 +250,13 @@ class _Watching:
 
     def __init__(
         self,
-        layout: Layout,
+        pixels: Callable[[np.ndarray], Pixels],
         num_steps: int,
         callback: Callback | None,
         progress: Progress | None,
     ) -> None:
         self.history: list[dict[str, Any]] = []
-        self._layout, self._num_steps = layout, num_steps
+        self._pixels, self._num_steps = pixels, num_steps
         self._callback, self._progress = callback, progress
         self._steps: dict[int, int] = {}
         self._rollbacks: dict[int, int] = {}
@@ -235,7 +280,7 @@ class _Watching:
             log.step,
             self._num_steps,
             dict(log.row),
-            lambda: self._layout.pixels(log.x_avg()),
+            lambda: self._pixels(log.x_avg()),
         )
         answer = self._callback(step)
         return isinstance(answer, bool | np.bool_) and bool(answer)

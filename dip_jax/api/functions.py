@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from dip_jax.api.array_fit import prepare
 from dip_jax.api.info import Callback, FitInfo, Pixels
 from dip_jax.errors import PYTHON, InputError, speaking
+from dip_jax.pictures.pil_images import ImageLike
 from dip_jax.pictures.values import DataRange
 from dip_jax.report.progress import Progress, make_progress
 
@@ -44,14 +44,14 @@ class MaskedOptions(Options, total=False):
 
 @overload
 def denoise(
-    image: ArrayLike, *, return_info: Literal[False] = False, **options: Unpack[Options]
+    image: ImageLike, *, return_info: Literal[False] = False, **options: Unpack[Options]
 ) -> Pixels: ...
 @overload
 def denoise(
-    image: ArrayLike, *, return_info: Literal[True], **options: Unpack[Options]
+    image: ImageLike, *, return_info: Literal[True], **options: Unpack[Options]
 ) -> tuple[Pixels, FitInfo]: ...
 def denoise(
-    image: ArrayLike,
+    image: ImageLike,
     *,
     num_steps: int | None = None,
     seeds: int | Sequence[int] = 1,
@@ -74,7 +74,8 @@ def denoise(
 
     Args:
         image: `(h, w)`, or three axes with any number of channels; sides of 32 pixels or more. It
-            is not changed.
+            is not changed. Or an image of Pillow, which is taken upright, and palettes, CMYK,
+            YCbCr and HSV as RGB; its alpha goes past the fit.
         num_steps: the largest number of steps; None for the default of the task (600 to 2400).
         seeds: how many fits, each with its own random numbers, the result is the mean of; or the
             seeds themselves. Each takes the same time again, and a little noise away. One that
@@ -101,8 +102,9 @@ def denoise(
         return_info: whether to return a `FitInfo` as well.
 
     Returns:
-        The restored picture, of the shape and dtype of `image`; with `return_info`, it and the
-        figures, the uncertainty and the history.
+        The restored picture, of the shape and dtype of `image`; for an image of Pillow `(h, w)`,
+        `(h, w, 3)`, or with its alpha as the last channel, as `PIL.Image.fromarray` takes it. With
+        `return_info`, it and the figures, the uncertainty and the history.
 
     Raises:
         InputError: a `ValueError`, if anything given cannot be used, or every seed falls apart.
@@ -129,23 +131,23 @@ def denoise(
 
 @overload
 def inpaint(
-    image: ArrayLike,
-    mask: ArrayLike,
+    image: ImageLike,
+    mask: ImageLike | None = None,
     *,
     return_info: Literal[False] = False,
     **options: Unpack[MaskedOptions],
 ) -> Pixels: ...
 @overload
 def inpaint(
-    image: ArrayLike,
-    mask: ArrayLike,
+    image: ImageLike,
+    mask: ImageLike | None = None,
     *,
     return_info: Literal[True],
     **options: Unpack[MaskedOptions],
 ) -> tuple[Pixels, FitInfo]: ...
 def inpaint(  # noqa: D417 (the others are explained by `denoise`)
-    image: ArrayLike,
-    mask: ArrayLike,
+    image: ImageLike,
+    mask: ImageLike | None = None,
     *,
     mask_polarity: str = "fill",
     keep_known: bool = True,
@@ -165,8 +167,12 @@ def inpaint(  # noqa: D417 (the others are explained by `denoise`)
 
     Args:
         image: as for `denoise`, which explains the options that are not below.
-        mask: True where the picture is to be filled: bool, or 0 and 1, or 0 and 255; `(h, w)`, or
-            of the shape of `image` for every value by itself.
+        mask: True or white where the picture is to be filled: bool, or any two values, of which the
+            greater is white; `(h, w)`, or, if bool, of the shape of `image` for every value by
+            itself. Or any drawn mask, an image of Pillow or its array, with soft edges, painted in
+            colours or on transparency: `progress` shows how it is taken. What has too many greys
+            for a mask is refused. None if `image` is an image of Pillow with alpha: then what is
+            wholly transparent is filled, and the result has no alpha.
         mask_polarity: "fill", or "keep" for a mask that is true where the picture is good.
         keep_known: whether known pixels come back exactly as they are, and what is filled is
             corrected to meet them without a seam and refined (`filling.filled`; the option
@@ -201,23 +207,23 @@ def inpaint(  # noqa: D417 (the others are explained by `denoise`)
 
 @overload
 def fill_hole(
-    image: ArrayLike,
-    mask: ArrayLike,
+    image: ImageLike,
+    mask: ImageLike | None = None,
     *,
     return_info: Literal[False] = False,
     **options: Unpack[MaskedOptions],
 ) -> Pixels: ...
 @overload
 def fill_hole(
-    image: ArrayLike,
-    mask: ArrayLike,
+    image: ImageLike,
+    mask: ImageLike | None = None,
     *,
     return_info: Literal[True],
     **options: Unpack[MaskedOptions],
 ) -> tuple[Pixels, FitInfo]: ...
 def fill_hole(  # noqa: D417 (the others are explained by `denoise`)
-    image: ArrayLike,
-    mask: ArrayLike,
+    image: ImageLike,
+    mask: ImageLike | None = None,
     *,
     mask_polarity: str = "fill",
     keep_known: bool = True,
@@ -267,23 +273,23 @@ def fill_hole(  # noqa: D417 (the others are explained by `denoise`)
 
 @overload
 def reconstruct(
-    image: ArrayLike,
-    mask: ArrayLike,
+    image: ImageLike,
+    mask: ImageLike | None = None,
     *,
     return_info: Literal[False] = False,
     **options: Unpack[MaskedOptions],
 ) -> Pixels: ...
 @overload
 def reconstruct(
-    image: ArrayLike,
-    mask: ArrayLike,
+    image: ImageLike,
+    mask: ImageLike | None = None,
     *,
     return_info: Literal[True],
     **options: Unpack[MaskedOptions],
 ) -> tuple[Pixels, FitInfo]: ...
 def reconstruct(  # noqa: D417 (the others are explained by `denoise`)
-    image: ArrayLike,
-    mask: ArrayLike,
+    image: ImageLike,
+    mask: ImageLike | None = None,
     *,
     mask_polarity: str = "fill",
     keep_known: bool = True,
@@ -333,8 +339,8 @@ def reconstruct(  # noqa: D417 (the others are explained by `denoise`)
 
 def _restored(
     task: str,
-    image: ArrayLike,
-    mask: ArrayLike | None,
+    image: ImageLike,
+    mask: ImageLike | None,
     *,
     callback: Callback | None,
     progress: bool | Progress,

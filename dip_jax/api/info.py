@@ -63,6 +63,7 @@ class FitInfo:
         results: of each seed that has one, in [0, 1], of the network alone.
         config: every option that was in force, those of `tasks.defaults` that an array has; its
             `seeds` is the list of all that were fitted, failed ones too, and there is no `seed`.
+        remarks: how the image and the mask have been taken, in a line each.
     """
 
     figures: dict[str, dict[str, float]]
@@ -76,3 +77,4 @@ class FitInfo:
     failed: dict[int, str]
     results: tuple[Restoration, ...] = dataclasses.field(repr=False)
     config: dict[str, Any] = dataclasses.field(repr=False)
+    remarks: tuple[str, ...] = ()

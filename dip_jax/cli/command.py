@@ -31,7 +31,8 @@ untrained network is fitted to the one picture, and stopped before it fits the d
 minutes on a CPU, in proportion to the pixels and the seeds; an estimate is shown before it starts.
 
 PNG, JPEG, TIFF, WebP, BMP and GIF are read; the result has the picture's size, bit depth, alpha,
-colour profile and metadata, as far as the format of the output can hold them."""
+colour profile and metadata, and a TIFF's compression and axes. What the format of the output cannot
+hold is told, or refused."""
 
 _EXAMPLES = """examples:
   dip-jax denoise noisy.png -o clean.png
@@ -217,10 +218,11 @@ def _add_files(command: argparse.ArgumentParser, masked: bool, ending: str) -> N
         files.add_argument(
             "--mask",
             metavar="FILE|DIR",
-            required=True,
-            help="a picture of the same size as IMAGE, white (brighter than half) where it is to "
-            "be filled; for a TIFF with several pages, one that serves all, or as many; for "
-            "several pictures, one that serves all, or a folder with one of each picture's name",
+            help="a picture of the same size as IMAGE, white where it is to be filled, or painted "
+            "there in a colour or on transparency; for a TIFF with several pages, one that serves "
+            "all, or as many; for several pictures, one that serves all, or a folder with one of "
+            "each picture's name. May be left out for an IMAGE with alpha: then what is wholly "
+            "transparent is filled, and the result is opaque",
         )
         files.add_argument(
             "--mask-polarity",

@@ -11,7 +11,7 @@ import argparse
 import dataclasses
 import io
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from dip_jax.cli.words import COMMAND
 from dip_jax.errors import InputError, speaking
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import read_pages
-from dip_jax.pictures.writing import write_pages
+from dip_jax.pictures.writing import FORMAT_OF_SUFFIX, changes, write_pages
 from dip_jax.report.progress import PlainProgress, make_progress
 from dip_jax.run.inputs import Given
 from dip_jax.run.workdir import check_workdir
@@ -132,17 +132,32 @@ def restore(
     changes = fields.parsed(arguments.set)
     check_options(arguments, changes)
     output, pages, given = _read(arguments)
+    for line in _about_the_output(arguments, output, given):
+        progress.message(line)
     if arguments.report is None and _loses_known_pixels(output, arguments.task):
         progress.message("JPEG loses something, known pixels too: .png or .tif would not")
     fit = fit_in_turn if arguments.report is None else fit_with_report
     fitted = fit(arguments, changes, given, progress, stopping)
-    restored = [fitted.pixels.get(place, page.pixels) for place, page in enumerate(pages)]
-    write_pages(output, restored, pages)
+    # A page that is not restored is left as it was, alpha included.
+    likes = [given[n].picture if n in fitted.pixels else page for n, page in enumerate(pages)]
+    restored = [fitted.pixels.get(n, like.pixels) for n, like in enumerate(likes)]
+    write_pages(output, restored, likes)
     done = _pages_done(len(fitted.pixels), len(pages), fitted.failed)
     words = f"{fitted.ended}: {done}{fitted.steps} steps{fitted.chosen}\n{output}"
     if arguments.report is not None:
         words += f"\n{arguments.report}"
     return Outcome(words, fitted.interrupted, fitted.failures)
+
+
+def _about_the_output(
+    arguments: argparse.Namespace, output: Path, given: Sequence[Given]
+) -> list[str]:
+    likes = [one.picture for one in given]
+    lines = changes(output, likes)
+    own = FORMAT_OF_SUFFIX.get(Path(arguments.image).suffix.lower())
+    if arguments.output is None and own != FORMAT_OF_SUFFIX[output.suffix.lower()]:
+        lines.insert(0, f"{arguments.image!r} is a {likes[0].file_format}: the result is {output}")
+    return lines
 
 
 def _loses_known_pixels(output: Path, task: str) -> bool:

@@ -12,8 +12,9 @@ from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.writing import FORMAT_OF_SUFFIX, write_pages
 from dip_jax.settings.tasks import TASKS
 
-_SUFFIX_OF_FORMAT = {"JPEG": ".jpg", "TIFF": ".tif", "WEBP": ".webp"}
 _OTHER_SUFFIXES = (".bmp", ".gif")  # of pictures that are read and not written
+
+_SUFFIX_OF_FORMAT = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WEBP": ".webp"}
 
 
 def name_of_result(image: Path, file_format: str, ending: str = "") -> str:
@@ -102,7 +103,8 @@ def find_output(arguments: argparse.Namespace, file_format: str) -> Path:
 
     Args:
         arguments: as `plan.plan` gives them.
-        file_format: as `Picture` has it.
+        file_format: of the picture, whatever its suffix says; without `--output` the result has it,
+            or is a PNG where it cannot be written.
 
     Raises:
         InputError: if it has no suffix of a picture, cannot be written, or would replace a file.

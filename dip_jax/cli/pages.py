@@ -16,11 +16,10 @@ from dip_jax.api.options import changes_of, seeds_of
 from dip_jax.errors import InputError
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.lanes.jobs import check_size
-from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.values import check_data_range
 from dip_jax.report.progress import Progress
-from dip_jax.run.inputs import Given, page_beside
+from dip_jax.run.inputs import Given, marked, notes
 from dip_jax.settings import build, fields, tasks
 
 
@@ -59,14 +58,15 @@ def with_masks(arguments: argparse.Namespace, pages: Sequence[Picture]) -> list[
         InputError: if a mask cannot be used.
     """
     if not tasks.TASKS[arguments.task].fills:
-        return [Given(page, None) for page in pages]
+        return [Given(page, None, notes(repr(arguments.image), page)) for page in pages]
     given = []
+    mask = "" if arguments.mask is None else arguments.mask
     for number, page in enumerate(pages, 1):
         with _naming(number, len(pages)):
-            which = page_beside("the mask", arguments.mask, number, len(pages))
-            size = page.pixels.shape[:2]
-            fill = read_mask(arguments.mask, size, arguments.mask_polarity, page=which)
-        given.append(Given(page, fill))
+            polarity, command = arguments.mask_polarity, arguments.command
+            one = marked(command, page, mask, polarity, number, len(pages))
+            told = notes(repr(arguments.image), page)
+            given.append(dataclasses.replace(one, remarks=told + one.remarks))
     return given
 
 
@@ -169,7 +169,7 @@ def fit_in_turn(
         where = f"page {number}: " if len(given) > 1 else ""
         if where:
             progress.message(f"page {number} of {len(given)}")
-        for line in fit.advice():
+        for line in (*given[number - 1].remarks, *fit.advice()):
             progress.message(line)
         try:
             pixels[number - 1], info = fit.run(lambda step: stopping(), progress)
@@ -242,7 +242,7 @@ def config_of_run(arguments: argparse.Namespace, changes: Mapping[str, Any]) -> 
     }
     if tasks.TASKS[arguments.task].fills:
         set_here |= {
-            "mask": os.fspath(arguments.mask),
+            "mask": "" if arguments.mask is None else os.fspath(arguments.mask),
             "mask_polarity": arguments.mask_polarity,
             "keep_known": arguments.keep_known,
         }

@@ -1,4 +1,4 @@
-"""Pictures in arrays of any layout, and masks: to the images of the package and back.
+"""Pictures in arrays of any layout: to the images of the package and back.
 
 Outside, a picture is an array of any real dtype and value range, with its channels on any axis or
 none. Inside, images are `(h, w, c)` float32 in [0, 1], and a value that is not known is not finite.
@@ -8,10 +8,10 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, reason
 from dip_jax.pictures.values import DataRange, check_values, from_float, to_float
 
 
@@ -88,7 +88,7 @@ def read_array(
         pixels = np.asarray(image)
     except (ValueError, TypeError) as error:
         raise InputError(
-            f"the image cannot be made an array ({_one_line(error)}); expected numbers of shape "
+            f"the image cannot be made an array ({reason(error)}); expected numbers of shape "
             "(h, w) or (h, w, c)"
         ) from error
     if not pixels.dtype.isnative and pixels.dtype.kind in "iuf":
@@ -103,54 +103,6 @@ def read_array(
         data_range = (0, 1)
     check_values(pixels, data_range, "the image")
     return pixels, Layout(pixels.shape, pixels.dtype, axis, data_range)
-
-
-def read_mask_array(
-    mask: ArrayLike, layout: Layout, polarity: str
-) -> Bool[np.ndarray, "h w"] | Bool[np.ndarray, "h w c"]:
-    """A mask as True where a pixel, or a single value, is to be filled.
-
-    Args:
-        mask: bool, or 0 and 1, or 0 and 255; `(h, w)`, or of the picture's shape.
-        layout: of the picture.
-        polarity: "fill" if true means fill, "keep" if it means keep.
-
-    Raises:
-        InputError: if its shape, its values or the polarity is another.
-    """
-    if polarity not in ("fill", "keep"):
-        raise InputError(
-            f"mask_polarity is {polarity!r}; expected 'fill' (true is filled) or 'keep' (true is "
-            "kept)"
-        )
-    try:
-        values = np.asarray(mask)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"the mask cannot be made an array ({_one_line(error)}); expected bool"
-        ) from error
-    if values.dtype.kind not in "buif":
-        raise InputError(
-            f"the mask is of dtype {values.dtype}; expected bool, or 0 and 1, or 0 and 255: give "
-            "it as mask.astype(bool)"
-        )
-    size = layout.channels_last(np.broadcast_to(False, layout.shape)).shape[:2]
-    if values.shape not in (size, layout.shape):
-        per_value = f" or {layout.shape}" if layout.channel_axis is not None else ""
-        raise InputError(
-            f"the mask has shape {values.shape}; expected {size}{per_value} as the image has"
-        )
-    levels = {level.item() for level in np.unique(values)}
-    if not (levels <= {0, 1} or levels <= {0, 255}):
-        raise InputError(
-            f"the mask has {len(levels)} different values, from {min(levels):g} to "
-            f"{max(levels):g}; expected bool, or 0 and 1, or 0 and 255: compare it with a "
-            "threshold, mask > 127"
-        )
-    fill = values.astype(bool)
-    if fill.shape == layout.shape and layout.channel_axis is not None:
-        fill = layout.channels_last(fill)
-    return fill if polarity == "fill" else ~fill
 
 
 def _channel_axis(pixels: NDArray[Any], channel_axis: int | None) -> int | None:
@@ -189,7 +141,3 @@ def _channel_axis(pixels: NDArray[Any], channel_axis: int | None) -> int | None:
             "it is a stack of grey pictures, give one at a time"
         )
     return int(channel_axis)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from dip_jax.errors import InputError, field
-from dip_jax.pictures.masks import check_mask
+from dip_jax.pictures.marks import Mask, check_mask
 
 _SENTENCES = (
     "The lamp on the landing was still burning when the last guests went home.",
@@ -206,7 +206,7 @@ def damaged(
         fill = text_mask(size, rng)
     else:
         fill = (holes_mask if kind == "holes" else missing_mask)(size, rng, share)
-    check_mask(fill, "the drawn mask")
+    check_mask(Mask(fill), "the drawn mask")
     return erase(x, fill, 1.0 if kind == "text" else 0.0), fill
 
 

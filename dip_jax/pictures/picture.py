@@ -4,9 +4,10 @@ A picture keeps its own dtype and shape, `(h, w)` or `(h, w, c)`. The rest of th
 float32 `(h, w, c)` in [0, 1]; `to_float` and `from_float` translate.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from dip_jax.pictures.arrays import Layout
@@ -25,6 +26,37 @@ class Resolution(NamedTuple):
     unit: str = "inch"
 
 
+class Stack(NamedTuple):
+    """What the pages of a TIFF count together, where the file says it.
+
+    Attributes:
+        axes: a letter for each axis that the pages, or the separate channels of the only one, count
+            along, such as "TC"; as tifffile names them.
+        sizes: how many there are along each; their product is the number of pages.
+        imagej: the lines of ImageJ's description that say so; "" for the axes of other programs.
+    """
+
+    axes: str
+    sizes: tuple[int, ...]
+    imagej: str = ""
+
+
+class TiffLayout(NamedTuple):
+    """How a TIFF holds a page.
+
+    Attributes:
+        compression: its number in the standard; 1 for none.
+        predictor: the number of what was done before compression; 1 for nothing.
+        planar: whether the channels lie one after the other.
+        stack: that the page is part of, or None.
+    """
+
+    compression: int = 1
+    predictor: int = 1
+    planar: bool = False
+    stack: Stack | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A picture, upright, with what its file said about it.
@@ -41,6 +73,9 @@ class Picture:
         data_range: the values of black and white, `(low, high)`; None stands for the full range of
             uint8 and uint16, and for [0, 1] of floats.
         premultiplied: whether the colours are multiplied by alpha already (some TIFFs).
+        tiff: how the page lay in its TIFF; None for other files.
+        notes: what of the file has been read otherwise than it stands there, in a line each; they
+            go on after the file's name, such as "is CMYK: taken as RGB".
     """
 
     pixels: NDArray[Any]
@@ -51,12 +86,28 @@ class Picture:
     file_format: str = "PNG"
     data_range: DataRange | None = None
     premultiplied: bool = False
+    tiff: TiffLayout | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def layout(self) -> Layout:
         """How `pixels` hold the picture."""
         axis = None if self.pixels.ndim == 2 else -1
         return Layout(self.pixels.shape, self.pixels.dtype, axis, self.data_range)
+
+    def opaque(self) -> "Picture":
+        """The picture without alpha: the colours that it has where it is transparent in part."""
+        pixels, alpha = self.pixels, self.alpha
+        if self.premultiplied and alpha is not None:
+            low, high = self.data_range or (0, _white(pixels))
+            share = alpha.astype(np.float64) / (_white(alpha) or 1)
+            share = share if pixels.ndim == 2 else share[..., None]
+            colours = np.divide(pixels, share, out=np.zeros(pixels.shape), where=share > 0)
+            colours = np.clip(colours, low, high)
+            pixels = (colours if pixels.dtype.kind == "f" else np.rint(colours)).astype(
+                pixels.dtype
+            )
+        return replace(self, pixels=pixels, alpha=None, premultiplied=False)
 
     @property
     def dpi(self) -> tuple[float, float] | None:
@@ -65,3 +116,9 @@ class Picture:
             return None
         factor = 2.54 if self.resolution.unit == "cm" else 1.0
         return self.resolution.x * factor, self.resolution.y * factor
+
+
+def _white(values: NDArray[Any]) -> float:
+    if values.dtype in (np.uint8, np.uint16):
+        return float(np.iinfo(values.dtype).max)
+    return 1.0 if values.dtype.kind == "f" else float(values.max())

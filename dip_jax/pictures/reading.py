@@ -15,12 +15,16 @@ from PIL import Image, UnidentifiedImageError
 from dip_jax.errors import InputError, quoted, reason
 from dip_jax.pictures.formats import pillow, tiff_pages, tiff_reading
 from dip_jax.pictures.formats.tiff_pages import page_name
-from dip_jax.pictures.picture import Picture
+from dip_jax.pictures.picture import Picture, Stack
 from dip_jax.pictures.values import DataRange, check_values
 
 
 def read(
-    path: str | os.PathLike[str], data_range: DataRange | None = None, *, page: int = 0
+    path: str | os.PathLike[str],
+    data_range: DataRange | None = None,
+    *,
+    page: int = 0,
+    any_values: bool = False,
 ) -> Picture:
     """Reads one picture, whole, turned upright by its EXIF orientation.
 
@@ -33,13 +37,15 @@ def read(
         data_range: the values `(low, high)` of black and white; None stands for the full range of
             8 and 16 bits, and for (0, 1) of floats. Other integers need one.
         page: which page of a multi-page TIFF, counted from 1; 0 for the only picture of a file.
+        any_values: for a mask: integers and floats may be any, and only what its values mean is
+            noted, not what a result would have otherwise.
 
     Raises:
         InputError: the file is missing, not readable, not a picture, broken or cut short, too
             large to be decoded safely, has several pages or frames and `page` is 0, has no such
             page, holds pixels of a kind that cannot be used, or values outside the range.
     """
-    return _read(path, data_range, page)[0]
+    return _read(path, data_range, page, any_values)[0]
 
 
 def read_pages(path: str | os.PathLike[str], data_range: DataRange | None = None) -> list[Picture]:
@@ -102,8 +108,20 @@ def count_pages(path: str | os.PathLike[str]) -> int:
     return len(page_shapes(path) or [None])
 
 
+def tiff_stack(path: str | os.PathLike[str]) -> Stack | None:
+    """What the pages of a TIFF count together, by its headers alone; None where it does not say."""
+    try:
+        with open(path, "rb") as file:
+            return tiff_reading.stack_of_file(file)
+    except Exception:  # whatever the broken byte led the reader of the headers to
+        return None
+
+
 def _read(
-    path: str | os.PathLike[str], data_range: DataRange | None, page: int | None
+    path: str | os.PathLike[str],
+    data_range: DataRange | None,
+    page: int | None,
+    any_values: bool = False,
 ) -> list[Picture]:
     name = quoted(path)
     try:
@@ -118,10 +136,11 @@ def _read(
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             if tiff_pages.is_tiff(data):
-                pictures = tiff_reading.decode(data, name, data_range, page)
+                pictures = tiff_reading.decode(data, name, data_range, page, any_values=any_values)
             else:
                 tiff_pages.check_number(page or 0, 1, name)
-                pictures = [replace(pillow.decode(data, name), data_range=data_range)]
+                picture = replace(pillow.decode(data, name), data_range=data_range)
+                pictures = [replace(picture, notes=()) if any_values else picture]
         except InputError:
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -139,7 +158,7 @@ def _read(
                 f"{name} is broken or cut short ({reason(error)}); expected a complete picture: "
                 "get or export the file again"
             ) from error
-    for number, picture in enumerate(pictures, 1):
+    for number, picture in enumerate(pictures if not any_values else (), 1):
         which = f"page {page} of {name}" if page else page_name(name, number, len(pictures))
         check_values(picture.pixels, data_range, which)
     return pictures

@@ -26,12 +26,14 @@ FORMAT_OF_SUFFIX = {
 }
 """What `write` can write: the file's suffix, and the format that it stands for."""
 
+_LARGEST_EXIF_OF_JPEG = 65533 - 6  # bytes of a segment, without what begins it
+
 
 def write(path: str | os.PathLike[str], pixels: NDArray[Any], like: Picture | None = None) -> None:
     """Writes a picture whole or not at all; the suffix of `path` chooses the format.
 
-    PNG, WebP and TIFF (not compressed) are written without loss; JPEG at quality 95, with full
-    colour resolution and without alpha.
+    PNG, WebP and TIFF are written without loss; JPEG at quality 95, with full colour resolution.
+    A TIFF is compressed as that of `like`, if that is without loss: see `changes`.
 
     Args:
         path: ends in .png, .jpg, .jpeg, .tif, .tiff or .webp; an existing file is replaced.
@@ -42,7 +44,8 @@ def write(path: str | os.PathLike[str], pixels: NDArray[Any], like: Picture | No
 
     Raises:
         InputError: the suffix, shape or dtype cannot be written, the size is not that of `like`,
-            or the file system refuses. A file that was there before is then untouched.
+            `like` is transparent and the format JPEG, or the file system refuses. A file that was
+            there before is then untouched.
     """
     write_pages(path, [pixels], [like])
 
@@ -96,6 +99,31 @@ def write_pages(
         ) from error
 
 
+def changes(path: str | os.PathLike[str], likes: Sequence[Picture]) -> list[str]:
+    """What the format of a file will hold otherwise than the pictures' own files, in a line each.
+
+    Args:
+        path: that is to be written.
+        likes: the pictures that its pages are like.
+    """
+    file_format = FORMAT_OF_SUFFIX.get(Path(path).suffix.lower())
+    lines: dict[str, None] = {}  # an ordered set
+    for like in likes:
+        if file_format == "TIFF" and like.tiff is not None:
+            before = like.tiff.compression
+            if tiff_writing.kept_compression(before) != before:
+                lines[
+                    f"the compression of the picture ({tiff_writing.compression_name(before)}) "
+                    "cannot hold the result without loss: it is compressed with deflate"
+                ] = None
+        if file_format == "WEBP" and (like.pixels.ndim == 2 or like.pixels.shape[2] == 1):
+            profile = ", and the colour profile is left out" if like.icc_profile else ""
+            lines[f"WebP holds no grey: the result is in RGB, of equal channels{profile}"] = None
+        if file_format == "JPEG" and len(like.exif or b"") > _LARGEST_EXIF_OF_JPEG:
+            lines["the EXIF is too large for JPEG, and is left out"] = None
+    return list(lines)
+
+
 def _prepared(
     pixels: NDArray[Any], file_format: str, like: Picture | None, name: str
 ) -> tuple[NDArray[Any], Picture]:
@@ -130,14 +158,29 @@ def _prepared(
             f"x height), expected {like.pixels.shape[1]} x {like.pixels.shape[0]} as the picture "
             "that it is like: crop or resize it"
         )
+    transparent = 0 if like.alpha is None else _transparent(like.alpha)
+    if file_format == "JPEG" and transparent:
+        raise InputError(
+            f"{name} cannot be written: JPEG holds no transparency, and the picture is transparent "
+            f"in {100 * transparent:.1f}%; expected .png, .tif or .webp: rename it, or give a "
+            "picture without alpha"
+        )
     if like.premultiplied and like.alpha is not None and file_format != "TIFF":
         pixels, like = _not_premultiplied(pixels, like.alpha), replace(like, premultiplied=False)
+    rgb_of_grey = grey and file_format == "WEBP"  # which a profile of grey would not fit
     like_grey = like.pixels.ndim == 2 or like.pixels.shape[2] == 1
     return pixels, replace(
         like,
         alpha=None if file_format == "JPEG" else _alpha_as(pixels.dtype, like.alpha),
-        icc_profile=like.icc_profile if like_grey == grey else None,
+        icc_profile=like.icc_profile if like_grey == grey and not rgb_of_grey else None,
     )
+
+
+def _transparent(alpha: NDArray[Any]) -> float:
+    """The share of the pixels that are not opaque."""
+    if alpha.dtype in (np.uint8, np.uint16):
+        return float((alpha < np.iinfo(alpha.dtype).max).mean())
+    return float((alpha < alpha.max()).mean())
 
 
 def _not_premultiplied(pixels: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:

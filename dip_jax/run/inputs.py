@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dip_jax.errors import InputError, Part, field, setting
+from dip_jax.errors import InputError, Part, field, setting, told
 from dip_jax.pictures import reading, samples
 from dip_jax.pictures.damage import damaged
+from dip_jax.pictures.marks import about_hidden, of_alpha
 from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import count_pages
@@ -30,6 +31,7 @@ class Job:
         fill: True where a pixel is to be filled, `(h, w)`; None where all are known.
         clean: the clean picture, `(h, w, c)` in [0, 1], or None.
         damaged_here: whether the damage was added by this run, for an experiment.
+        remarks: how the files have been taken, where that is not plain, in a line each.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Job:
     fill: np.ndarray | None
     clean: np.ndarray | None
     damaged_here: bool
+    remarks: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,10 +50,12 @@ class Given:
     Attributes:
         picture: as its file has it; it is damaged already.
         fill: True where a pixel is to be filled, `(h, w)`; None where all are known.
+        remarks: as in `Job`.
     """
 
     picture: Picture
     fill: np.ndarray | None
+    remarks: tuple[str, ...] = ()
 
 
 def check_files(config: Config) -> None:
@@ -156,7 +161,15 @@ def prepare(config: Config, given: Given | None = None) -> Job:
             "or one of the other tasks",
         )
     degraded = from_float(y, picture.pixels.dtype, picture.pixels.ndim, data_range)
-    return Job(name, dataclasses.replace(picture, pixels=degraded), y, fill, x, True)
+    remarks = notes(name, picture) if own else ()
+    if masked and picture.alpha is not None and (picture.alpha == 0).any():
+        parts = (
+            f"{name} is wholly transparent in {100 * (picture.alpha == 0).mean():.1f}%, and its "
+            "hidden colours there are taken for clean ones; to fill them, say ",
+            setting("degrade", "none"),
+        )
+        remarks += (told(*parts),)
+    return Job(name, dataclasses.replace(picture, pixels=degraded), y, fill, x, True, remarks)
 
 
 def page_beside(option: Part, path: str, page: int, pages: int) -> int:
@@ -185,20 +198,60 @@ def page_beside(option: Part, path: str, page: int, pages: int) -> int:
     return page
 
 
+def notes(name: str, picture: Picture) -> tuple[str, ...]:
+    """What of a picture has been read otherwise than it stands in its file, in a line each."""
+    return tuple(f"{name} {note}" for note in picture.notes)
+
+
+def marked(
+    task: str, picture: Picture, mask: str, polarity: str, page: int = 0, pages: int = 1
+) -> Given:
+    """A picture that is damaged already, with what is to be filled in it.
+
+    Without a mask that is what is wholly transparent, and the picture becomes opaque.
+
+    Args:
+        task: whose pictures have pixels to be filled.
+        picture: as it was read.
+        mask: the path of its mask; "" for none.
+        polarity: what white in the mask means, "fill" or "keep".
+        page: of the file that the picture is from, counted from 1; 0 for the only one.
+        pages: of that file.
+
+    Raises:
+        InputError: if there is neither a mask nor an alpha that can be used.
+    """
+    if mask:
+        which = page_beside(field("mask"), mask, page, pages)
+        found = read_mask(mask, picture.pixels.shape[:2], polarity, page=which)
+        hidden = about_hidden(found.fill, picture.alpha)
+        return Given(picture, found.fill, found.remarks + hidden)
+    if picture.alpha is None:
+        raise InputError(
+            f"{task} needs to know which pixels to fill: give ",
+            field("mask"),
+            ", a picture of the same size that is white where the picture is to be filled; or a "
+            "picture that is transparent there",
+        )
+    found = of_alpha(picture.alpha, polarity)
+    return Given(picture.opaque(), found.fill, found.remarks)
+
+
 def _already_damaged(
     config: Config, name: str, picture: Picture, y: np.ndarray, masked: bool, given: Given | None
 ) -> Job:
-    if masked and not config["mask"]:
-        raise InputError(
-            f"{config['task']} needs to know which pixels to fill: give ",
-            field("mask"),
-            ", a picture of the same size that is white where the picture is to be filled",
-        )
-    fill, clean = None if given is None else given.fill, None
     pages = count_pages(config["image"])
-    if config["mask"] and given is None:
-        page = page_beside(field("mask"), config["mask"], config["page"], pages)
-        fill = read_mask(config["mask"], y.shape[:2], config["mask_polarity"], page=page)
+    read_here = given is None
+    if given is None and masked:
+        given = marked(
+            config["task"], picture, config["mask"], config["mask_polarity"], config["page"], pages
+        )
+        picture = given.picture
+        y = to_float(picture.pixels, picture.data_range)
+    clean = None
+    fill, remarks = (None, ()) if given is None else (given.fill, given.remarks)
+    if read_here:
+        remarks = notes(name, picture) + remarks
     if config["clean"]:
         data_range = picture.data_range
         page = page_beside(field("clean"), config["clean"], config["page"], pages)
@@ -217,7 +270,7 @@ def _already_damaged(
             field("clean"),
             ", or choose heldout or wmv",
         )
-    return Job(name, picture, y, fill, clean, False)
+    return Job(name, picture, y, fill, clean, False, remarks)
 
 
 def _size(x: np.ndarray) -> str:

@@ -42,6 +42,7 @@ class Loaded:
         if job.damaged_here and config["image"]:
             lines.append(announced(config["degrade"], job.name, task_of(config).fills))
         lines.append(f"{config['task']}: {job.name}, {w} x {h} pixels, {c} channel{'s' * (c > 1)}")
+        lines += job.remarks
         if job.fill is not None:
             lines.append(f"the mask fills {100 * job.fill.mean():.1f}% of the picture")
         if self.not_finite:

@@ -1,11 +1,13 @@
 """The pages of a file, restored one by one, together in one file again."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dip_jax.errors import InputError
 from dip_jax.pictures import reading
+from dip_jax.pictures.picture import Stack, TiffLayout
 from dip_jax.pictures.writing import write_pages
 from dip_jax.run.listing import Found
 from dip_jax.run.picture_run import PictureRun
@@ -43,7 +45,9 @@ def put_together(
         path = folder / whole
         if not reason and (not path.exists() or any(run in fitted for _, run in pages)):
             try:
-                _write(path, [picture for _, picture in pages], config["data_range"] or None)
+                stack = reading.tiff_stack(pages[0][0].path)
+                runs = [picture for _, picture in pages]
+                _write(path, runs, config["data_range"] or None, stack)
             except InputError as error:
                 reason = str(error)
         rows.append(
@@ -77,9 +81,13 @@ def _pages(numbers: Sequence[int]) -> str:
     return f"page {shown}" if len(numbers) == 1 else f"{len(numbers)} pages ({shown})"
 
 
-def _write(path: Path, pictures: Sequence[PictureRun], data_range: Any) -> None:
+def _write(
+    path: Path, pictures: Sequence[PictureRun], data_range: Any, stack: Stack | None
+) -> None:
     pages = []
     for picture in pictures:
         assert picture.summary is not None
-        pages.append(reading.read(picture.folder / picture.summary["restored"], data_range))
+        page = reading.read(picture.folder / picture.summary["restored"], data_range)
+        layout = (page.tiff or TiffLayout())._replace(stack=stack)
+        pages.append(replace(page, tiff=layout))
     write_pages(path, [page.pixels for page in pages], pages)

@@ -4,14 +4,17 @@ import inspect
 import subprocess
 import sys
 import typing
+from io import BytesIO
 
 import numpy as np
 import pytest
 from checkout import ROOT
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import dip_jax
+from dip_jax.api.array_fit import prepare
 from dip_jax.errors import InputError
 from dip_jax.finish.filling import filled
 from dip_jax.forward.observation import observe
@@ -330,3 +333,65 @@ def test_progress_is_shown_on_standard_error_and_only_if_asked(capsys):
     dip_jax.denoise(before, num_steps=2, options=TINY, progress=True)
     out, err = capsys.readouterr()
     assert out == "" and "2/2" in err
+
+
+def pil(shape=(40, 36), mode="RGB"):
+    return Image.fromarray(picture((*shape, 3))).convert(mode)
+
+
+HOLE = np.zeros((40, 36), bool)
+HOLE[12:20, 10:24] = True
+HOW = dict(num_steps=2, options=TINY)
+
+
+def test_an_image_of_pillow_is_what_it_shows():
+    palette = pil(mode="P")
+    expected = dip_jax.inpaint(np.asarray(palette.convert("RGB")), HOLE, **HOW)
+    for mask in (HOLE, Image.fromarray(HOLE), Image.fromarray(np.uint8(255) * HOLE).convert("RGB")):
+        np.testing.assert_array_equal(dip_jax.inpaint(palette, mask, **HOW), expected)
+
+
+def test_alpha_of_an_image_of_pillow_goes_past_or_is_the_mask():
+    image, seen = pil(mode="RGBA"), []
+    image.putalpha(Image.fromarray(np.where(HOLE, 0, 200).astype(np.uint8)))
+    callback = lambda step: seen.append(step.preview.shape)  # noqa: E731
+    after, info = dip_jax.inpaint(image, HOLE, callback=callback, return_info=True, **HOW)
+    assert after.shape == (40, 36, 4) and set(seen) == {after.shape}
+    np.testing.assert_array_equal(after[..., 3], np.asarray(image)[..., 3])
+    assert "transparent in 100.0% of what the mask fills" in info.remarks[0]
+    assert info.remarks[1:] == ("the mask fills 7.8% of the picture",)
+    by_alpha, told = dip_jax.inpaint(image, return_info=True, **HOW)
+    np.testing.assert_array_equal(by_alpha, after[..., :3])
+    assert "alpha of the image is the mask" in told.remarks[0]
+    image.putalpha(255)
+    with pytest.raises(InputError, match="nowhere wholly transparent"):
+        dip_jax.inpaint(image, **HOW)
+
+
+def test_grey_with_alpha_is_grey_with_alpha_again():
+    image = pil(mode="LA")
+    image.putalpha(77)
+    fit = prepare("denoise", image, options=TINY)
+    assert fit.before.shape == (40, 36) and fit.observation.y.shape == (40, 36, 1)
+    after = Image.fromarray(fit._like_given(np.asarray(fit.observation.y)))
+    assert after.mode == "LA"
+    np.testing.assert_array_equal(np.asarray(after), np.asarray(image))
+
+
+def test_a_mask_painted_in_colours_is_one_and_per_value_masks_are_bool():
+    image = picture((40, 36, 3))
+    red = np.where(HOLE[..., None], (255, 0, 0), 0).astype(np.uint8)
+    fit = prepare("text_inpaint", image, red, options=TINY)
+    np.testing.assert_array_equal(fit.observation.known[..., 0] == 0, HOLE)
+    assert "(255, 0, 0)" in fit.remarks[0]
+    known = prepare("text_inpaint", image, red > 0, options=TINY).observation.known
+    np.testing.assert_array_equal(known == 0, red > 0)
+
+
+def test_an_image_that_is_turned_and_a_mask_that_is_not_do_not_meet():
+    exif = Image.Exif()
+    exif[274] = 3
+    buffer = BytesIO()
+    pil((40, 40)).save(buffer, "PNG", exif=exif)
+    with pytest.raises(InputError, match="exif_transpose"):
+        dip_jax.inpaint(Image.open(buffer), np.eye(40) > 0, **HOW)

@@ -8,12 +8,15 @@ import time
 
 import numpy as np
 import pytest
+import tifffile
 from checkout import ROOT
 from PIL import Image
 
 import dip_jax
 from dip_jax.cli import command
 from dip_jax.cli.many_files import restore_files
+from dip_jax.cli.output import find_output
+from dip_jax.cli.pages import with_masks
 from dip_jax.cli.signals import Stopping
 from dip_jax.pictures import reading, samples, writing
 from dip_jax.pictures.picture import Picture
@@ -113,6 +116,81 @@ def test_a_report_keeps_the_work_directory_and_gives_the_same_picture(folder, ca
     assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
     assert (folder / "work" / "comparison.png").exists()
     assert "work" in capsys.readouterr().out
+
+
+def test_without_a_mask_the_alpha_tells_what_to_fill_and_the_result_is_opaque(folder, capsys):
+    pixels, alpha = waves(), np.full((40, 36), 255, np.uint8)
+    alpha[9:21, 9:21], alpha[10:20, 10:20] = 90, 0  # erased with a soft edge, over other colours
+    pixels[alpha == 0] = (255, 0, 255)
+    Image.fromarray(np.dstack([pixels, alpha])).save("erased.png")
+    Image.fromarray(np.uint8(255) * (alpha == 0)).save("hole.png")
+    Image.fromarray(pixels).save("flat.png")
+    for more in (("a.png",), ("c.png", "--report", "work")):
+        assert here("fill-hole", "erased.png", "--steps", "2", "-o", *more) == 0
+        assert "is the mask" in capsys.readouterr().err
+    assert here("fill-hole", "flat.png", "--mask", "hole.png", "--steps", "2", "-o", "b.png") == 0
+    assert "the mask fills 6.9%" in capsys.readouterr().err
+    a, b, c = (reading.read(f"{name}.png") for name in "abc")
+    assert a.alpha is None and c.alpha is None
+    np.testing.assert_array_equal(a.pixels, b.pixels)
+    np.testing.assert_array_equal(a.pixels, c.pixels)
+    np.testing.assert_array_equal(a.pixels[alpha > 0], pixels[alpha > 0])
+
+
+@pytest.mark.parametrize("kind", ["red", "strokes", "labels", "int32", "bool"])
+def test_the_mask_is_the_same_however_it_is_drawn(kind, folder):
+    drawn = reading.read("mask.png").pixels > 0
+    if kind == "red":
+        Image.fromarray(drawn[..., None] * np.uint8([255, 0, 0])).save("drawn.png")
+    elif kind == "strokes":
+        white = np.full(drawn.shape, 255, np.uint8)
+        Image.fromarray(np.dstack([white, drawn * white])).save("drawn.png")
+    elif kind == "labels":
+        Image.fromarray(drawn.astype(np.uint8)).save("drawn.png")
+    else:
+        tifffile.imwrite("drawn.tif", drawn if kind == "bool" else drawn * np.int32(255))
+    name = "drawn.tif" if kind in ("int32", "bool") else "drawn.png"
+    arguments = command.make_parser().parse_args(["inpaint", "photo.png", "--mask", name])
+    (given,) = with_masks(arguments, read_pages("photo.png"))
+    np.testing.assert_array_equal(given.fill, drawn)
+    assert bool(given.remarks) == (kind in ("red", "strokes", "bool"))
+
+
+@pytest.mark.parametrize(
+    ("name", "file_format", "expected"),
+    [
+        ("a.png", "PNG", "a_denoised.png"),
+        ("a.jpg", "PNG", "a_denoised.png"),
+        ("a.PNG", "TIFF", "a_denoised.tif"),
+        ("a.JPG", "JPEG", "a_denoised.JPG"),
+        ("a.jpeg", "JPEG", "a_denoised.jpeg"),
+        ("a", "WEBP", "a_denoised.webp"),
+        ("a.gif", "GIF", "a_denoised.png"),
+        ("a.bmp", "BMP", "a_denoised.png"),
+    ],
+)
+def test_what_a_file_is_and_not_what_it_is_called_chooses_the_format(
+    name, file_format, expected, folder
+):
+    arguments = command.make_parser().parse_args(["denoise", name])
+    assert str(find_output(arguments, file_format)) == expected
+
+
+def test_a_png_called_jpg_keeps_its_alpha(folder, capsys):
+    alpha = np.full((40, 36), 255, np.uint8)
+    alpha[:9] = 0
+    Image.fromarray(np.dstack([waves(), alpha])).save("a.jpg", "PNG")
+    assert here("denoise", "a.jpg", "--steps", "2") == 0
+    assert "'a.jpg' is a PNG: the result is a_denoised.png" in capsys.readouterr().err
+    np.testing.assert_array_equal(reading.read("a_denoised.png").alpha, alpha)
+
+
+def test_what_the_output_cannot_hold_is_told(folder, capsys):
+    Image.fromarray(waves()).convert("CMYK").save("inks.tif", compression="jpeg")
+    assert here("denoise", "inks.tif", "--steps", "2") == 0
+    err = capsys.readouterr().err
+    assert "'inks.tif' is CMYK: taken as RGB" in err
+    assert "(JPEG) cannot hold the result without loss: it is compressed with deflate" in err
 
 
 @pytest.fixture

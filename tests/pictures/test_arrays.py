@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dip_jax.pictures.arrays import read_array, read_mask_array
+from dip_jax.pictures.arrays import read_array
+from dip_jax.pictures.mask_arrays import read_mask_array
 
 RANGES = {  # dtype: a range to be given, or None where it is known
     "bool": None,
@@ -79,12 +80,12 @@ def test_a_mask_of_the_size_or_of_the_shape_marks_the_same_values(shape, axis, k
     size = layout.channels_last(np.zeros(shape)).shape[:2]
     drawn = np.random.default_rng(0).random(size) < 0.4
     mask = (drawn * white).astype(kind)
-    fill = read_mask_array(mask, layout, "fill")
+    fill = read_mask_array(mask, layout, "fill").fill
     np.testing.assert_array_equal(fill, drawn)
-    np.testing.assert_array_equal(read_mask_array(mask, layout, "keep"), ~drawn)
+    np.testing.assert_array_equal(read_mask_array(mask, layout, "keep").fill, ~drawn)
     if layout.channel_axis is not None:
         every = np.repeat(np.expand_dims(mask, layout.channel_axis), shape[axis], axis)
-        fill = read_mask_array(every, layout, "fill")
+        fill = read_mask_array(every, layout, "fill").fill
         assert (fill == drawn[..., None]).all() and fill.shape[2] == shape[axis]
 
 

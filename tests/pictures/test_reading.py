@@ -16,7 +16,8 @@ from picture_files import Pixels, one_line, png_bytes, random_pixels
 from PIL import Image
 
 from dip_jax.pictures import reading, samples, writing
-from dip_jax.pictures.masks import check_mask, read_mask
+from dip_jax.pictures.marks import Mask, check_mask
+from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.picture import Picture, Resolution
 from dip_jax.pictures.reading import read_pages
 from dip_jax.pictures.samples import SAMPLES
@@ -308,29 +309,10 @@ def test_white_fills_and_the_other_polarity_keeps(tmp_path: Path, mode: str) -> 
         Image.fromarray(fill * np.uint16(65535)).save(path)
     else:
         save_mask(path, fill, mode)
-    read = read_mask(path, (9, 13))
+    read = read_mask(path, (9, 13)).fill
     assert read.dtype == np.bool_
     np.testing.assert_array_equal(read, fill)
-    np.testing.assert_array_equal(read_mask(path, (9, 13), "keep"), ~fill)
-
-
-def test_white_is_more_than_half_and_colour_counts_by_luminance(tmp_path: Path) -> None:
-    Image.fromarray(np.array([[0, 127, 128, 255]], np.uint8)).save(tmp_path / "grey.png")
-    np.testing.assert_array_equal(
-        read_mask(tmp_path / "grey.png", (1, 4)), [[False, False, True, True]]
-    )
-    # BT.601: green is 0.587 of white, red 0.299, blue 0.114; both together 0.413.
-    colours = [[(0, 255, 0), (255, 0, 0), (0, 0, 255), (255, 0, 255)]]
-    Image.fromarray(np.array(colours, np.uint8)).save(tmp_path / "colour.png")
-    np.testing.assert_array_equal(
-        read_mask(tmp_path / "colour.png", (1, 4)), [[True, False, False, False]]
-    )
-
-
-def test_alpha_of_a_mask_is_ignored(tmp_path: Path) -> None:
-    pixels = np.array([[[255, 0], [0, 255]]], np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "mask.png")
-    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", (1, 2)), [[True, False]])
+    np.testing.assert_array_equal(read_mask(path, (9, 13), "keep").fill, ~fill)
 
 
 def test_bad_masks_are_refused(tmp_path: Path) -> None:
@@ -346,8 +328,8 @@ def test_bad_masks_are_refused(tmp_path: Path) -> None:
         assert word in one_line(read_mask, tmp_path / "none.png", (6, 10), polarity)
     for polarity, word in (("fill", "everything"), ("keep", "nothing")):
         assert word in one_line(read_mask, tmp_path / "all.png", (6, 10), polarity)
-    assert "the painted mask" in one_line(check_mask, fill & False, "the painted mask")
-    check_mask(fill)
+    assert "the painted mask" in one_line(check_mask, Mask(fill & False), "the painted mask")
+    check_mask(Mask(fill))
 
 
 # Writing
@@ -387,9 +369,13 @@ def test_grey_alpha_written_without_loss(tmp_path: Path) -> None:
     np.testing.assert_array_equal(picture.alpha, like.alpha)
 
 
-def test_jpeg_is_close_and_has_no_alpha(tmp_path: Path) -> None:
+def test_jpeg_is_close_and_refuses_transparency(tmp_path: Path) -> None:
     photograph = samples.sample("astronaut", 128)
     like = Picture(pixels=photograph.pixels, alpha=random_pixels(128, 128))
+    message = one_line(writing.write, tmp_path / "a.JPG", photograph.pixels, like)
+    assert "no transparency" in message and ".png" in message
+    assert not (tmp_path / "a.JPG").exists()
+    like = Picture(pixels=photograph.pixels, alpha=np.full((128, 128), 255, np.uint8))
     writing.write(tmp_path / "a.JPG", photograph.pixels, like)
     picture = reading.read(tmp_path / "a.JPG")
     error = picture.pixels.astype(float) - photograph.pixels

@@ -308,3 +308,41 @@ def test_main_restores_every_page(folder):
     assert f"3 of 3 pictures restored\n{work / 'restored.tif'}" in process.stdout
     assert json.loads((work / "stack-page003" / "config.json").read_text())["page"] == 3
     assert count_pages(work / "restored.tif") == 3
+
+
+def test_a_stack_with_axes_has_them_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    how = {"metadata": {"axes": "CYX"}, "photometric": "minisblack", "compression": "lzw"}
+    tifffile.imwrite("stack.tif", random_pixels(2, 12, 10), **how)
+    mask_of(12, 10, 3, 5).save("mask.png")
+    go(config_of("text_inpaint", image="stack.tif", mask="mask.png"), tmp_path / "run")
+    with tifffile.TiffFile(tmp_path / "run" / "restored.tif") as file:
+        assert [(one.axes, one.shape) for one in file.series] == [("CYX", (2, 12, 10))]
+        assert {int(page.compression) for page in file.pages} == {tifffile.COMPRESSION.LZW}
+
+
+def test_the_alpha_of_a_picture_is_its_mask_where_none_is_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pixels, alpha = random_pixels(12, 10, 3), np.full((12, 10), 255, np.uint8)
+    alpha[3:5], alpha[6] = 0, 100
+    Image.fromarray(np.dstack([pixels, alpha])).save("erased.png")
+    config = config_of("hole_fill", image="erased.png") | {"degrade": "none"}
+    job = prepare(config)
+    np.testing.assert_array_equal(job.fill, alpha == 0)
+    assert job.degraded.alpha is None and "opaque" in job.remarks[0]
+    np.testing.assert_array_equal(job.degraded.pixels, pixels)
+    mask_of(12, 10, 0, 2).save("mask.png")
+    masked = prepare(config | {"mask": "mask.png"})
+    assert np.flatnonzero(masked.fill.any(axis=1)).tolist() == [0, 1]
+    np.testing.assert_array_equal(masked.degraded.alpha, alpha)
+    assert masked.remarks == ()
+    mask_of(12, 10, 2, 4).save("across.png")
+    (remark,) = prepare(config | {"mask": "across.png"}).remarks
+    assert "transparent in 50.0% of what the mask fills, and stays so" in remark
+    (remark,) = prepare(config | {"degrade": "missing"}).remarks
+    assert "hidden colours" in remark and "--config.degrade=none" in remark
+    with pytest.raises(InputError, match=r"config\.mask_polarity is 'keep'"):
+        prepare(config | {"mask_polarity": "keep"})
+    Image.fromarray(pixels).save("plain.png")
+    with pytest.raises(InputError, match=r"give config\.mask.*or a picture that is transparent"):
+        prepare(config | {"image": "plain.png"})

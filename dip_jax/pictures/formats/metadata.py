@@ -35,6 +35,10 @@ _DESCRIPTIVE_TAGS = frozenset(
         *NESTED_TAGS,
     }
 )
+NO_XMP = "has XMP data, which are not kept"
+"""A note on a picture; XMP tells sizes and orientation too, which would be wrong of the result."""
+
+_IMAGEJ_LAYOUT = ("images", "channels", "slices", "frames", "hyperstack", "mode", "loop")
 _IMAGEJ_CALIBRATION = ("ImageJ", "unit", "yunit", "zunit", "spacing", "finterval", "tunit")
 
 
@@ -106,6 +110,12 @@ def resolution_of_exif(exif: Image.Exif, orientation: int) -> Resolution | None:
     number = exif.get(base.ResolutionUnit, 2)
     unit = next((unit for unit, n in UNIT_NUMBERS.items() if n == number), None)
     return resolution(exif.get(base.XResolution), exif.get(base.YResolution), unit, orientation)
+
+
+def imagej_layout(text: str) -> str:
+    """The lines of ImageJ's description that say what the pages of a file count; "" if none do."""
+    lines = [line for line in text.splitlines() if line.split("=")[0] in _IMAGEJ_LAYOUT]
+    return "".join(f"{line}\n" for line in lines) if text.startswith("ImageJ=") else ""
 
 
 def _description(text: Any) -> Any:

@@ -27,6 +27,7 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True, "exact": True},
 }
+_USUAL_GAMMA = 0.45455  # of a PNG: that of sRGB, as everything shows what says nothing
 _PNG_SIGNATURE_AND_HEADER = 8 + 25
 
 
@@ -65,6 +66,7 @@ def decode(data: bytes, name: str) -> Picture:
             exif=metadata.descriptive(exif),
             resolution=resolution or metadata.resolution_of_exif(exif, orientation),
             file_format=_format_of(image),
+            notes=_notes(image),
         )
 
 
@@ -80,6 +82,27 @@ def file_format(file: BinaryIO) -> str:
 
 def _format_of(image: Image.Image) -> str:
     return "JPEG" if image.format == "MPO" else str(image.format)  # a phone's, of several pictures
+
+
+def _notes(image: Image.Image) -> tuple[str, ...]:
+    notes = []
+    if image.mode == "CMYK":
+        profile = ", without its colour profile" if image.info.get("icc_profile") else ""
+        notes.append(f"is CMYK: taken as RGB{profile}")
+    if image.mode == "1":
+        notes.append("has 1 of 8 bits a pixel: the result has all 8, with greys")
+    if image.format == "MPO":
+        notes.append("holds further pictures: the main one is taken, and the result has it alone")
+    gamma = image.info.get("gamma", _USUAL_GAMMA)
+    profiled = "icc_profile" in image.info or "srgb" in image.info
+    if not profiled and abs(gamma - _USUAL_GAMMA) > 0.01:
+        notes.append(f"says that its gamma is {gamma:g}, which is not kept")
+    if "xmp" in image.info:
+        notes.append(metadata.NO_XMP)
+    texts = [name for name in getattr(image, "text", {}) if name != "XML:com.adobe.xmp"]
+    if texts:
+        notes.append(f"has texts ({', '.join(texts)[:80]}), which are not kept")
+    return tuple(notes)
 
 
 def shape(file: BinaryIO) -> tuple[int, int, int]:

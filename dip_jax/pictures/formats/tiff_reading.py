@@ -3,9 +3,10 @@
 Only the layouts whose meaning is certain are read; the others are refused with an `InputError`.
 """
 
+import contextlib
 import math
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
@@ -22,7 +23,7 @@ from dip_jax.pictures.formats.tiff_pages import (
     page_name,
     pages_of,
 )
-from dip_jax.pictures.picture import Picture
+from dip_jax.pictures.picture import Picture, Stack, TiffLayout
 from dip_jax.pictures.values import DataRange
 
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
@@ -45,11 +46,17 @@ _BOUNDED_COMPRESSION = frozenset(
         tifffile.COMPRESSION.ZSTD,
     }
 )
+_XMP = 700
 _ALPHA = ((tifffile.EXTRASAMPLE.ASSOCALPHA,), (tifffile.EXTRASAMPLE.UNASSALPHA,))
 
 
 def decode(
-    data: bytes, name: str, data_range: DataRange | None, number: int | None = None
+    data: bytes,
+    name: str,
+    data_range: DataRange | None,
+    number: int | None = None,
+    *,
+    any_values: bool = False,
 ) -> list[Picture]:
     """The pages of a file; reduced copies of a page, as previews are, do not count.
 
@@ -59,6 +66,7 @@ def decode(
         data_range: of all pages; packed integers, such as 12-bit ones, are refused without.
         number: decode this page alone, counted from 1; 0 for the only one, and refuse several;
             None for all.
+        any_values: as in `reading.read`: packed integers are not refused.
 
     Raises:
         InputError: a page is too large to be decoded safely, or of a kind that cannot be used, or
@@ -73,14 +81,29 @@ def decode(
             check_number(number, len(pages), name)
             chosen = chosen[max(number - 1, 0) :][:1]
         check_sizes([page for _, (_, page) in chosen], name)
+        stack = _stack_of(file, len(pages))
         return [
-            _decode_page(page.aspage(), i, data, data_range, page_name(name, n, len(pages)))
+            _decode_page(
+                page.aspage(),
+                i,
+                data,
+                data_range,
+                any_values,
+                page_name(name, n, len(pages)),
+                stack,
+            )
             for n, (i, page) in chosen
         ]
 
 
 def _decode_page(
-    page: tifffile.TiffPage, index: int, data: bytes, data_range: DataRange | None, name: str
+    page: tifffile.TiffPage,
+    index: int,
+    data: bytes,
+    data_range: DataRange | None,
+    any_values: bool,
+    name: str,
+    stack: Stack | None,
 ) -> Picture:
     exif = Image.Exif()
     exif.endian, exif.bigtiff = page.parent.byteorder, page.parent.is_bigtiff
@@ -88,13 +111,20 @@ def _decode_page(
     orientation = exif.get(ExifTags.Base.Orientation, 1)
     premultiplied = False
     if page.compression in _BOUNDED_COMPRESSION and page.photometric in _SAMPLES:
-        pixels, alpha = _arrays(page, data, data_range, name)
+        pixels, alpha = _arrays(page, data, data_range, any_values, name)
         pixels = metadata.upright(pixels, orientation)
         alpha = None if alpha is None else metadata.upright(alpha, orientation)
         premultiplied = tifffile.EXTRASAMPLE.ASSOCALPHA in page.extrasamples
     else:
         pixels, alpha = _arrays_by_pillow(page, data, index, name)
     inks = page.photometric == _PHOTOMETRIC.SEPARATED
+    notes = () if any_values else _notes(page, inks)
+    if _is_inverse_bool(page):
+        shown = "black, as a TIFF says that shows 0 as white"
+        if any_values:
+            pixels, shown = np.iinfo(pixels.dtype).max - pixels, "white"
+        notes += (f"was written by tifffile from bool: True is taken as {shown}",)
+    planar = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samplesperpixel > 1
     return Picture(
         pixels=pixels,
         alpha=alpha,
@@ -104,11 +134,71 @@ def _decode_page(
         file_format="TIFF",
         data_range=data_range,
         premultiplied=premultiplied,
+        tiff=TiffLayout(int(page.compression), int(page.predictor), planar, stack),
+        notes=notes,
     )
 
 
+def _is_inverse_bool(page: tifffile.TiffPage) -> bool:
+    """Whether it was an array of bool, which tifffile writes with 0 as white.
+
+    For a picture the standard holds, by which it is shown; a mask is meant as the array was.
+    """
+    tagged = page.photometric == _PHOTOMETRIC.MINISWHITE and page.bitspersample == 1
+    return tagged and page.software.startswith("tifffile")
+
+
+def _notes(page: tifffile.TiffPage, inks: bool) -> tuple[str, ...]:
+    notes = []
+    if inks:
+        profile = ", without its colour profile" if page.iccprofile else ""
+        notes.append(f"is CMYK: taken as RGB{profile}")
+    palette = page.photometric == _PHOTOMETRIC.PALETTE
+    if isinstance(page.bitspersample, int) and page.bitspersample < 8 and not palette:
+        notes.append(
+            f"has {page.bitspersample} of 8 bits a pixel: the result has all 8, with greys"
+        )
+    if _XMP in page.tags:
+        notes.append(metadata.NO_XMP)
+    if page.parent.is_ome:
+        notes.append("has a description in OME-XML, which is not kept")
+    if page.is_geotiff:
+        notes.append("has geographic tags, which are not kept")
+    return tuple(notes)
+
+
+def stack_of_file(file: BinaryIO) -> Stack | None:
+    """What the pages count, if the file says it of all of them together; None if not.
+
+    Raises:
+        Exception: whatever tifffile raises for a file that it cannot read.
+    """
+    with errors_raised(), tifffile.TiffFile(file) as tiff:
+        return _stack_of(tiff, len(pages_of(tiff)))
+
+
+def _stack_of(file: tifffile.TiffFile, pages: int) -> Stack | None:
+    with contextlib.suppress(Exception):  # a description that contradicts the pages says nothing
+        (series,) = file.series
+        axes = series.axes.rstrip("S").removesuffix("YX")
+        sizes = tuple(int(n) for n in series.shape[: len(axes)])
+        said = series.kind in ("imagej", "shaped", "ome") and not set(axes) & set("YXSIQ")
+        if not (axes and said):
+            return None
+        if pages == 1:  # the channels of a page, under a name of their own
+            return Stack(axes, sizes) if len(axes) == 1 and series.kind == "shaped" else None
+        if math.prod(sizes) == pages:
+            text = file.pages.first.description if series.kind == "imagej" else ""
+            return Stack(axes, sizes, metadata.imagej_layout(text))
+    return None
+
+
 def _arrays(
-    page: tifffile.TiffPage, data: bytes, data_range: DataRange | None, name: str
+    page: tifffile.TiffPage,
+    data: bytes,
+    data_range: DataRange | None,
+    any_values: bool,
+    name: str,
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
     bits, dtype = page.bitspersample, page.dtype
     if not isinstance(bits, int) or dtype is None or dtype.kind not in "biuf":
@@ -117,7 +207,7 @@ def _arrays(
             f"{name} has {bits}-bit pixels of a {kind} kind; expected integers or floats, as many "
             "bits in each channel: convert it first"
         )
-    if bits not in (1, 2, 4, 8, 16, 24, 32, 64) and data_range is None:
+    if bits not in (1, 2, 4, 8, 16, 24, 32, 64) and data_range is None and not any_values:
         raise InputError(
             f"{name} has {bits}-bit pixels; expected 8 or 16 bits, or float: say which values are "
             "black and white, such as ",
