@@ -10,7 +10,6 @@ then.
 import argparse
 import dataclasses
 import io
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,11 @@ from dip_jax.cli.output import check_output, find_output
 from dip_jax.cli.pages import fit_in_turn, fit_with_report, with_masks
 from dip_jax.cli.signals import Stopping
 from dip_jax.cli.words import COMMAND
-from dip_jax.errors import InputError, speaking
+from dip_jax.errors import InputError, Interrupted, speaking
 from dip_jax.pictures.reading import read_pages
 from dip_jax.pictures.writing import write_pages
 from dip_jax.report.progress import PlainProgress, make_progress
+from dip_jax.report.streams import tell, tell_error
 from dip_jax.settings import fields, tasks
 
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -39,16 +39,22 @@ def restore_file(arguments: argparse.Namespace) -> int:
 
 
 def _restored_and_told(arguments: argparse.Namespace) -> int:
-    stopping = Stopping("stopping at the next logged step, and writing the best so far")
+    stopping = Stopping(
+        "stopping at the next logged step, and writing the best so far (nothing, if the fit has "
+        "only begun)"
+    )
     progress = _Telling(arguments.task, arguments.quiet)
     try:
         with stopping, progress:
             outcome = _restore(arguments, progress, stopping)
+    except Interrupted as error:
+        tell_error(f"dip-jax: {error}")
+        return INTERRUPTED
     except InputError as error:
-        print(f"dip-jax: {_one_line(str(error))}", file=sys.stderr)
+        tell_error(f"dip-jax: {_one_line(str(error))}")
         return FAILED if progress.begun else REFUSED
     except OSError as error:  # a full disk, a file system that is gone
-        print(f"dip-jax: {error}; expected a place with space and permission", file=sys.stderr)
+        tell_error(f"dip-jax: {error}; expected a place with space and permission")
         return FAILED
     except KeyboardInterrupt:
         kept = "nothing was written"
@@ -57,13 +63,13 @@ def _restored_and_told(arguments: argparse.Namespace) -> int:
                 "no result was written; the same command goes on from the checkpoints in "
                 f"{arguments.report}, where there are any"
             )
-        print(f"dip-jax: ended at once; {kept}", file=sys.stderr)
+        tell_error(f"dip-jax: ended at once; {kept}")
         return INTERRUPTED
     if arguments.quiet:  # else it has been told when it happened
         for failure in outcome.failures:
-            print(f"dip-jax: {_one_line(failure)}", file=sys.stderr)
+            tell_error(f"dip-jax: {_one_line(failure)}")
     else:
-        print(outcome.words)
+        tell(outcome.words)
     if outcome.interrupted:
         return INTERRUPTED
     return FAILED if outcome.failures else DONE

@@ -13,7 +13,7 @@ import numpy as np
 from dip_jax.api.array_fit import ArrayFit, prepare
 from dip_jax.api.info import FitInfo
 from dip_jax.api.options import changes_of
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, Interrupted
 from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.picture import Picture
 from dip_jax.report.progress import Progress
@@ -111,6 +111,7 @@ def fit_in_turn(
 
     Raises:
         InputError: if none is restored.
+        Interrupted: if none is, because it was to end so early.
     """
     pixels: dict[int, np.ndarray] = {}
     infos: list[FitInfo] = []
@@ -125,7 +126,11 @@ def fit_in_turn(
         for line in fit.advice():
             progress.message(line)
         try:
-            pixels[number - 1], info = fit.run(lambda step: stopping(), progress)
+            pixels[number - 1], info = fit.run(lambda step: stopping(), progress, only_usable=True)
+        except Interrupted:
+            if not infos:
+                raise
+            break
         except InputError as error:
             if len(given) == 1:
                 raise
@@ -156,6 +161,7 @@ def fit_with_report(
 
     Raises:
         InputError: if none is restored.
+        Interrupted: if none is, because it was to end so early.
     """
     from dip_jax.run.start import start  # here, because it imports much
 
@@ -192,9 +198,14 @@ def fit_with_report(
         failures = [f"seed {lane['seed']} failed: {lane['reason']}" for lane in summary["failed"]]
     else:
         failures = [f"page {row['page']}: {row['reason']}" for row in rows if row["reason"]]
-    if not pixels:
-        raise InputError(failures[0] if failures else "no page has a result yet")
     interrupted = summary["stop_reason"] == "interrupted"
+    if not pixels:
+        if interrupted and not failures:
+            raise Interrupted(
+                "interrupted before any page was usable: no result was written, and the same "
+                "command goes on"
+            )
+        raise InputError(failures[0] if failures else "no page has a result yet")
     ended = "interrupted; the same command with --force goes on" if interrupted else "finished"
     failed = [row["page"] for row in rows if row.get("status") == "failed"]
     steps = sum(rows[place]["steps"] for place in pixels)

@@ -299,6 +299,19 @@ def test_ended_before_the_calm_could_be_judged_the_average_is_the_result():
     assert info.steps == 1 and info.chosen_steps == {0: 1} and after.dtype == before.dtype
 
 
+def test_of_several_seeds_one_that_has_only_begun_is_left_out():
+    before = picture((12, 10))
+    options = TINY | {"lanes.at_once": 1}
+
+    def stop(step):
+        return step.seed == 1
+
+    _, info = dip_jax.denoise(
+        before, num_steps=120, seeds=2, callback=stop, options=options, return_info=True
+    )
+    assert list(info.chosen_steps) == [0] and info.stop_reason == "asked" and not info.failed
+
+
 def test_what_a_callback_raises_comes_through():
     def fail(step):
         raise RuntimeError("mine")
