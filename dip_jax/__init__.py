@@ -7,6 +7,8 @@ the package is light: JAX is imported when one of them is first looked up.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from dip_jax import forks as forks  # first of all: it is to see every fork
+
 if TYPE_CHECKING:
     from dip_jax.api.functions import denoise, fill_hole, inpaint, reconstruct
     from dip_jax.api.info import FitInfo, FitStep

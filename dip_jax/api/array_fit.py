@@ -15,6 +15,7 @@ from dip_jax.api.options import OF_FILES, OF_MASKS, changes_of, seeds_of
 from dip_jax.errors import FitError, InputError, Interrupted, field
 from dip_jax.finish.ensemble import Ending, composited, ended
 from dip_jax.forward.observation import Observation, observe
+from dip_jax.lanes import our_jax
 from dip_jax.lanes.jobs import Log, check_size
 from dip_jax.lanes.seeds import restore
 from dip_jax.pictures.arrays import Layout, read_array, read_mask_array
@@ -61,6 +62,7 @@ class ArrayFit:
         options = {name: value for name, value in self.config.items() if name not in without}
         return options | {"seeds": list(self.seeds)}
 
+    @our_jax.as_needed()
     def run(
         self,
         callback: Callback | None = None,
@@ -138,6 +140,7 @@ class ArrayFit:
         )
 
 
+@our_jax.as_needed()
 def prepare(
     task: str,
     image: ArrayLike,
@@ -249,7 +252,8 @@ class _Watching:
             log.step,
             self._num_steps,
             dict(log.row),
-            lambda: self._layout.pixels(log.x_avg()),
+            our_jax.as_needed()(lambda: self._layout.pixels(log.x_avg())),
         )
-        answer = self._callback(step)
+        with our_jax.as_outside():
+            answer = self._callback(step)
         return isinstance(answer, bool | np.bool_) and bool(answer)

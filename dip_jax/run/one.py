@@ -14,6 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from dip_jax.errors import FitError, Interrupted
+from dip_jax.lanes import our_jax
 from dip_jax.report.progress import Progress
 from dip_jax.run.inputs import Given
 from dip_jax.run.picture_run import PictureRun
@@ -24,6 +25,7 @@ from dip_jax.run.workdir import check_workdir, make_workdir
 from dip_jax.settings.tasks import Config
 
 
+@our_jax.as_needed()
 def run(
     config: Config,
     workdir: str | os.PathLike[str],

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import typing
 
+import jax
 import numpy as np
 import pytest
 from checkout import ROOT
@@ -320,7 +321,7 @@ def test_what_a_callback_raises_comes_through():
         dip_jax.denoise(picture((10, 9)), num_steps=2, callback=fail, options=TINY)
 
 
-def test_the_same_as_a_run_gives(tmp_path):
+def test_the_same_as_a_run_gives_also_in_double_precision(tmp_path):
     before = picture((12, 10, 3))
     mask = random_mask((12, 10))
     writing.write(tmp_path / "before.png", before)
@@ -330,7 +331,7 @@ def test_the_same_as_a_run_gives(tmp_path):
     config |= {"num_steps": 8, "log_every": 2, "preview_every": 0}
     config["network"] |= {"scales": 1, "down": (4,), "up": (4,), "upsampling": ("nearest",)}
     config["input"] |= {"depth": 4}
-    with progress.make_progress("run") as shown:
+    with progress.make_progress("run") as shown, jax.enable_x64(True):
         run(config, tmp_path / "run", shown)
     after = dip_jax.reconstruct(before, mask, num_steps=8, options=TINY)
     np.testing.assert_array_equal(reading.read(tmp_path / "run/restored.png").pixels, after)
