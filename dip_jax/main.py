@@ -14,10 +14,12 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from dip_jax.cli import startup
+from dip_jax.cli.signals import INTERRUPTED, Stopping, ending_at_once
 from dip_jax.report.streams import let_go, tell, tell_error
 
 startup.prepare_memory(restart=__name__ == "__main__")  # before JAX takes memory
 
+_ENDED = "ended at once; the same command goes on from the last checkpoint, if there is one"
 _EXAMPLE = "configs/hole_fill.py"
 
 _WORKDIR = flags.DEFINE_string(
@@ -45,17 +47,17 @@ def main(argv: list[str]) -> int:
     try:
         return _run(argv)
     except KeyboardInterrupt:
-        tell_error("ended at once; the same command goes on from the last checkpoint")
-        return 130
+        tell_error(_ENDED)
+        return INTERRUPTED
 
 
 def _run(argv: list[str]) -> int:
-    from dip_jax.cli.signals import Stopping
-    from dip_jax.errors import FitError, InputError, Interrupted
-    from dip_jax.report.progress import make_progress
-    from dip_jax.run import joining, processes
-    from dip_jax.run.start import start
-    from dip_jax.run.words import last_words
+    with ending_at_once(_ENDED):
+        from dip_jax.errors import FitError, InputError, Interrupted
+        from dip_jax.report.progress import make_progress
+        from dip_jax.run import joining, processes
+        from dip_jax.run.start import start
+        from dip_jax.run.words import last_words
 
     startup.keep_compiled_programs()
     # Orbax, JAX and Matplotlib log in lines that would tear up the progress display.
@@ -76,11 +78,12 @@ def _run(argv: list[str]) -> int:
             _PROCESS_ID.value,
             _LOST_AFTER.value,
         ) as mates:
-            with Stopping("stopping at the next logged step, and saving") as stopping, progress:
+            words = "stopping at the next logged step, and saving"
+            with Stopping(words, _ENDED) as stopping, progress:
                 command = ["python", "-m", "dip_jax.main", *sys.argv[1:]]
                 summary = start(config, workdir, progress, mates.stopping(stopping), mates, command)
     except Interrupted as error:
-        return _refuse(str(error), 130)
+        return _refuse(str(error), INTERRUPTED)
     except InputError as error:
         return _refuse(str(error), 1 if isinstance(error, FitError) else 2)
     except OSError as error:  # a full disk, a file system that is gone
@@ -91,7 +94,7 @@ def _run(argv: list[str]) -> int:
         return 3
     tell(last_words(summary, workdir))
     if summary["stop_reason"] == "interrupted":
-        return 130
+        return INTERRUPTED
     return 1 if summary["failed"] else 0
 
 

@@ -26,6 +26,11 @@ from dip_jax.settings import build, estimates, tasks
 from dip_jax.settings.ending import ending
 from dip_jax.settings.fields import override
 
+TOO_EARLY = (
+    "interrupted before there was a usable picture: nothing was written, and the same command "
+    "begins anew"
+)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ArrayFit:
@@ -116,10 +121,7 @@ class ArrayFit:
         steps = sum(result.steps for result in results)
         usable = [result for result in results if result.usable]
         if only_usable and not usable:
-            raise Interrupted(
-                "interrupted before there was a usable picture: nothing was written, and the same "
-                "command begins anew"
-            )
+            raise Interrupted(TOO_EARLY)
         asked = any(result.stop_reason == "asked" for result in results)
         results = usable or results
         given = ended(results, self.observation, self.how)

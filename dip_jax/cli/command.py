@@ -13,10 +13,10 @@ from typing import NoReturn
 
 from dip_jax import __version__
 from dip_jax.cli import startup
+from dip_jax.cli.signals import INTERRUPTED, ending_at_once
 from dip_jax.report.streams import let_go, tell_error
 from dip_jax.settings.tasks import TASKS
 
-INTERRUPTED = 130
 EXIT_CODES = """exit codes:
   0    done
   1    failed on the way (a fit fell apart at once, the memory or the disk was full); pages and
@@ -244,7 +244,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     arguments = make_parser().parse_args(argv)
     startup.prepare_memory(restart=argv is None)  # before JAX takes memory
-    from dip_jax.cli.one_file import restore_file
+    with ending_at_once("dip-jax: ended at once; nothing was written"):
+        from dip_jax.cli.one_file import restore_file
 
     startup.keep_compiled_programs()
     return restore_file(arguments)

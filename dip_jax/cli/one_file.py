@@ -16,7 +16,7 @@ from typing import Any
 
 from dip_jax.cli.output import check_output, find_output
 from dip_jax.cli.pages import fit_in_turn, fit_with_report, with_masks
-from dip_jax.cli.signals import Stopping
+from dip_jax.cli.signals import INTERRUPTED, Stopping
 from dip_jax.cli.words import COMMAND
 from dip_jax.errors import InputError, Interrupted, speaking
 from dip_jax.pictures.reading import read_pages
@@ -25,7 +25,7 @@ from dip_jax.report.progress import PlainProgress, make_progress
 from dip_jax.report.streams import tell, tell_error
 from dip_jax.settings import fields, tasks
 
-DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, REFUSED = 0, 1, 2
 
 
 def restore_file(arguments: argparse.Namespace) -> int:
@@ -39,9 +39,17 @@ def restore_file(arguments: argparse.Namespace) -> int:
 
 
 def _restored_and_told(arguments: argparse.Namespace) -> int:
+    kept = "nothing was written"
+    if arguments.report is not None:
+        kept = (
+            "no result was written; the same command goes on from the checkpoints in "
+            f"{arguments.report}, where there are any"
+        )
+    last_words = f"dip-jax: ended at once; {kept}"
     stopping = Stopping(
         "stopping at the next logged step, and writing the best so far (nothing, if the fit has "
-        "only begun)"
+        "only begun)",
+        last_words,
     )
     progress = _Telling(arguments.task, arguments.quiet)
     try:
@@ -57,13 +65,7 @@ def _restored_and_told(arguments: argparse.Namespace) -> int:
         tell_error(f"dip-jax: {error}; expected a place with space and permission")
         return FAILED
     except KeyboardInterrupt:
-        kept = "nothing was written"
-        if arguments.report is not None:
-            kept = (
-                "no result was written; the same command goes on from the checkpoints in "
-                f"{arguments.report}, where there are any"
-            )
-        tell_error(f"dip-jax: ended at once; {kept}")
+        tell_error(last_words)
         return INTERRUPTED
     if arguments.quiet:  # else it has been told when it happened
         for failure in outcome.failures:

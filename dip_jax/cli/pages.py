@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax.api.array_fit import ArrayFit, prepare
+from dip_jax.api.array_fit import TOO_EARLY, ArrayFit, prepare
 from dip_jax.api.info import FitInfo
 from dip_jax.api.options import changes_of
 from dip_jax.errors import InputError, Interrupted
@@ -118,7 +118,9 @@ def fit_in_turn(
     failures: list[str] = []
     failed: list[int] = []
     for number, fit in enumerate(_prepared(arguments, changes, given), 1):
-        if number > 1 and stopping():
+        if stopping():
+            if not infos:
+                raise Interrupted(TOO_EARLY)
             break
         where = f"page {number}: " if len(given) > 1 else ""
         if where:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import pytest
 from checkout import ROOT
@@ -111,9 +112,12 @@ def test_the_result_is_written_though_the_disk_of_the_log_is_full(folder):
     assert reading.read("out.png").pixels.shape == (40, 36, 3)
 
 
-@pytest.mark.parametrize("more", [(), ("--report", "work")])
-def test_a_signal_before_there_is_anything_to_see_writes_nothing(more, folder, capsys, monkeypatch):
-    monkeypatch.setattr(Stopping, "__call__", lambda self: True)
+@pytest.mark.parametrize("before, more", [(0, ()), (1, ()), (0, ("--report", "work"))])
+def test_a_signal_before_there_is_anything_to_see_writes_nothing(
+    before, more, folder, capsys, monkeypatch
+):
+    answers = iter([False] * before + [True] * 9)  # before the fit, or at its first step
+    monkeypatch.setattr(Stopping, "__call__", lambda self: next(answers))
     assert here("denoise", "photo.png", "-o", "out.png", "--steps", "4", *more) == 130
     out, err = capsys.readouterr()
     assert not out and not (folder / "out.png").exists()
@@ -132,6 +136,42 @@ def test_a_terminal_that_is_closed_is_one_signal_however_many_it_sends(capsys):
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert capsys.readouterr().err.count("ending") == 1
+
+
+_COMPILES = """
+import hashlib
+from dip_jax.cli.signals import Stopping
+with Stopping("asked", "ended"):
+    print("ready", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # Python hears nothing before its end
+"""
+
+
+def test_a_signal_is_answered_and_a_second_one_ends_while_python_hears_nothing():
+    process = subprocess.Popen(
+        [sys.executable, "-c", _COMPILES],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert [process.stderr.readline() for _ in range(2)] == ["\n", "asked\n"]
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err == "ended\n"
+
+
+def test_a_command_does_not_care_whether_the_process_computes_in_double_precision(folder):
+    assert here("denoise", "photo.png", "-o", "a.png", "--steps", "2", "-q") == 0
+    jax.config.update("jax_enable_x64", True)
+    try:
+        assert here("denoise", "photo.png", "-o", "b.png", "--steps", "2", "-q") == 0
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
 
 
 def test_under_nohup_a_closed_terminal_is_no_signal():
