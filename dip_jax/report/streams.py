@@ -9,14 +9,13 @@ import os
 import sys
 from typing import TextIO
 
-_PLAIN = str.maketrans({"σ": "sigma", "×": "x", "·": "*", "–": "-", "—": "-", "…": "..."})
 _FAILED = (OSError, ValueError, RuntimeError)  # gone or full; closed; written to by a signal too
 
 
 class Unfailing:
     r"""A stream for text that never raises: what cannot be written is left out.
 
-    Letters that its encoding lacks are said in others, or as escapes such as `\xf6`.
+    Letters that its encoding lacks become escapes such as `\xf6`.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -34,7 +33,7 @@ class Unfailing:
             try:
                 self._stream.write(text)  # type: ignore[union-attr]
             except UnicodeEncodeError:
-                plain = text.translate(_PLAIN).encode(self.encoding, "backslashreplace")
+                plain = text.encode(self.encoding, "backslashreplace")
                 self._stream.write(plain.decode(self.encoding))  # type: ignore[union-attr]
         return len(text)
 
