@@ -143,6 +143,10 @@ class FitError(InputError):
     """A fit that came to nothing, though what was given could be used; the message is alike."""
 
 
+class Interrupted(FitError):
+    """A fit that was asked to end before it had a picture that is any good."""
+
+
 def quoted(path: str | os.PathLike[str]) -> str:
     """A path as a message names it: on one line, whatever it holds."""
     return repr(os.fspath(path))

@@ -13,8 +13,12 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from dip_jax.cli import causes, startup
+from dip_jax.cli.signals import INTERRUPTED, Stopping, ending_at_once
+from dip_jax.report.streams import let_go, tell, tell_error
 
 startup.prepare_memory(restart=__name__ == "__main__")  # before JAX takes memory
+
+_ENDED = "ended at once; the same command goes on from the last checkpoint, if there is one"
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Work directory; by default runs/<task>, with the preset, name and seed."
@@ -38,12 +42,20 @@ _PROCESS_ID = flags.DEFINE_integer("process_id", -1, "Which of them this is, fro
 
 
 def main(argv: list[str]) -> int:
-    from dip_jax.cli.signals import Stopping
-    from dip_jax.errors import FitError, InputError
-    from dip_jax.report.progress import make_progress
-    from dip_jax.run import joining, processes
-    from dip_jax.run.start import start
-    from dip_jax.run.words import last_words
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        tell_error(_ENDED)
+        return INTERRUPTED
+
+
+def _run(argv: list[str]) -> int:
+    with ending_at_once(_ENDED):
+        from dip_jax.errors import FitError, InputError, Interrupted
+        from dip_jax.report.progress import make_progress
+        from dip_jax.run import joining, processes
+        from dip_jax.run.start import start
+        from dip_jax.run.words import last_words
 
     startup.keep_compiled_programs()
     # Orbax, JAX and Matplotlib log in lines that would tear up the progress display.
@@ -66,23 +78,23 @@ def main(argv: list[str]) -> int:
             _PROCESS_ID.value,
             _LOST_AFTER.value,
         ) as mates:
-            with Stopping("stopping at the next logged step, and saving") as stopping, progress:
+            words = "stopping at the next logged step, and saving"
+            with Stopping(words, _ENDED) as stopping, progress:
                 command = ["python", "-m", "dip_jax.main", *sys.argv[1:]]
                 summary = start(config, workdir, progress, mates.stopping(stopping), mates, command)
+    except Interrupted as error:
+        return _refuse(str(error), INTERRUPTED)
     except InputError as error:
         return _refuse(str(error), 1 if isinstance(error, FitError) else 2)
     except OSError as error:  # a full disk, a file system that is gone
-        print(f"dip_jax: {error}: what was saved before is kept", file=sys.stderr)
+        tell_error(f"dip_jax: {error}: what was saved before is kept")
         return 1
     except processes.Lost as error:
-        print(f"dip_jax: {error}", file=sys.stderr)
+        tell_error(f"dip_jax: {error}")
         return 3
-    except KeyboardInterrupt:
-        print("ended at once; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    print(last_words(summary, workdir))
+    tell(last_words(summary, workdir))
     if summary["stop_reason"] == "interrupted":
-        return 130
+        return INTERRUPTED
     return 1 if summary["failed"] else 0
 
 
@@ -98,7 +110,7 @@ def _default_workdir(config: dict) -> Path:
 
 
 def _refuse(message: str, status: int = 2) -> int:
-    print(f"dip_jax: {' '.join(message.split())}", file=sys.stderr)
+    tell_error(f"dip_jax: {' '.join(message.split())}")
     return status
 
 
@@ -114,4 +126,7 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=_parse)
+    try:
+        app.run(main, flags_parser=_parse)
+    finally:
+        let_go()

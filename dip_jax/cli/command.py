@@ -15,6 +15,8 @@ from typing import NoReturn
 
 from dip_jax import __version__
 from dip_jax.cli import startup
+from dip_jax.cli.signals import INTERRUPTED, ending_at_once
+from dip_jax.report.streams import let_go, tell_error
 from dip_jax.settings.tasks import TASKS
 
 EXIT_CODES = """exit codes:
@@ -22,8 +24,9 @@ EXIT_CODES = """exit codes:
   1    failed on the way (a fit fell apart at once, the memory or the disk was full), or one of
        several pictures cannot be used; pictures, pages and seeds that did not fail were written
   2    something given cannot be used; one line says what, and nothing was written
-  130  interrupted by Ctrl-C or SIGTERM; the best picture so far was written, or after a second
-       signal none; with --report the same command (and --force, if there is a FILE) goes on
+  130  interrupted by Ctrl-C, SIGTERM or SIGHUP; the best picture so far was written, or none if
+       the fit had only begun, or after a second signal; with --report the same command (and
+       --force, if there is a FILE) goes on
 """
 
 _DESCRIPTION = """Restores damaged pictures with no training data, by the Deep Image Prior: an
@@ -116,7 +119,7 @@ class _Parser(argparse.ArgumentParser):
         return arguments
 
     def error(self, message: str) -> NoReturn:
-        print(f"dip-jax: {message} (see '{self.prog} --help')", file=sys.stderr)
+        tell_error(f"dip-jax: {message} (see '{self.prog} --help')")
         raise SystemExit(2)
 
 
@@ -309,9 +312,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: what follows the command's name; by default that of this process, which is then
             started anew with huge pages.
     """
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:  # before the fit, or after it
+        tell_error("dip-jax: ended at once")
+        return INTERRUPTED
+    finally:
+        let_go()
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = make_parser().parse_args(argv)
     startup.prepare_memory(restart=argv is None)  # before JAX takes memory
-    from dip_jax.cli.many_files import restore_files
+    with ending_at_once("dip-jax: ended at once; nothing was written"):
+        from dip_jax.cli.many_files import restore_files
 
     startup.keep_compiled_programs()
     return restore_files(arguments)

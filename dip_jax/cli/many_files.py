@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dip_jax.cli.one_file import (
     DONE,
     FAILED,
-    INTERRUPTED,
     REFUSED,
     Telling,
     check,
@@ -23,10 +22,11 @@ from dip_jax.cli.one_file import (
 from dip_jax.cli.output import making
 from dip_jax.cli.pages import check_options
 from dip_jax.cli.plan import Plan, check_outputs, plan
-from dip_jax.cli.signals import Stopping
+from dip_jax.cli.signals import INTERRUPTED, Stopping
 from dip_jax.cli.words import COMMAND
 from dip_jax.errors import InputError, speaking
 from dip_jax.lanes.memory import measured_once
+from dip_jax.report.streams import tell
 from dip_jax.settings import estimates, fields
 from dip_jax.settings.tasks import Config
 
@@ -69,7 +69,11 @@ class _Many:
         Raises:
             InputError: if none of them can be used.
         """
-        stopping = Stopping("stopping at the next logged step, and writing the best so far")
+        stopping = Stopping(
+            "stopping at the next logged step, and writing the best so far (nothing, if the fit "
+            "has only begun)",
+            "dip-jax: ended at once; what was restored before is written",
+        )
         try:
             with stopping:
                 return self._in_turn(self._that_can_be_used(stopping), stopping)
@@ -132,14 +136,14 @@ class _Many:
             self._failures |= bool(outcome.failures)
             interrupted = outcome.interrupted
             if not quiet:
-                print(f"{place} {one.image}: {outcome.words}", flush=True)
+                tell(f"{place} {one.image}: {outcome.words}")
             else:  # aloud, they have been told when they happened
                 for failure in outcome.failures:
                     refuse(f"{one.image}: {failure}")
         if left:
             refuse(f"interrupted; not restored: {', '.join(one.image for one in left)}")
         if not quiet:
-            print(self._count())
+            tell(self._count())
         if interrupted:
             return INTERRUPTED
         return FAILED if self._failures else DONE

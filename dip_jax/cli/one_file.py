@@ -10,7 +10,6 @@ then.
 import argparse
 import dataclasses
 import io
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,18 +24,19 @@ from dip_jax.cli.pages import (
     prepared,
     with_masks,
 )
-from dip_jax.cli.signals import Stopping
+from dip_jax.cli.signals import INTERRUPTED, Stopping
 from dip_jax.cli.words import COMMAND
-from dip_jax.errors import InputError, speaking
+from dip_jax.errors import InputError, Interrupted, speaking
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import read_pages
 from dip_jax.pictures.writing import FORMAT_OF_SUFFIX, changes, write_pages
 from dip_jax.report.progress import PlainProgress, make_progress
+from dip_jax.report.streams import tell, tell_error
 from dip_jax.run.inputs import Given
 from dip_jax.run.workdir import check_workdir
 from dip_jax.settings import fields, tasks
 
-DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, REFUSED = 0, 1, 2
 
 
 def restore_file(arguments: argparse.Namespace) -> int:
@@ -50,31 +50,39 @@ def restore_file(arguments: argparse.Namespace) -> int:
 
 
 def _restored_and_told(arguments: argparse.Namespace) -> int:
-    stopping = Stopping("stopping at the next logged step, and writing the best so far")
+    kept = "nothing was written"
+    if arguments.report is not None:
+        kept = (
+            "no result was written; the same command goes on from the checkpoints in "
+            f"{arguments.report}, where there are any"
+        )
+    last_words = f"dip-jax: ended at once; {kept}"
+    stopping = Stopping(
+        "stopping at the next logged step, and writing the best so far (nothing, if the fit has "
+        "only begun)",
+        last_words,
+    )
     progress = Telling(arguments.task, arguments.quiet)
     try:
         with stopping, progress:
             outcome = restore(arguments, progress, stopping)
+    except Interrupted as error:
+        tell_error(f"dip-jax: {error}")
+        return INTERRUPTED
     except InputError as error:
         refuse(str(error))
         return FAILED if progress.begun else REFUSED
     except OSError as error:  # a full disk, a file system that is gone
-        print(f"dip-jax: {error}; expected a place with space and permission", file=sys.stderr)
+        tell_error(f"dip-jax: {error}; expected a place with space and permission")
         return FAILED
     except KeyboardInterrupt:
-        kept = "nothing was written"
-        if arguments.report is not None:
-            kept = (
-                "no result was written; the same command goes on from the checkpoints in "
-                f"{arguments.report}, where there are any"
-            )
-        print(f"dip-jax: ended at once; {kept}", file=sys.stderr)
+        tell_error(last_words)
         return INTERRUPTED
     if arguments.quiet:  # else it has been told when it happened
         for failure in outcome.failures:
             refuse(failure)
     else:
-        print(outcome.words)
+        tell(outcome.words)
     if outcome.interrupted:
         return INTERRUPTED
     return FAILED if outcome.failures else DONE
@@ -166,7 +174,7 @@ def _loses_known_pixels(output: Path, task: str) -> bool:
 
 def refuse(text: str) -> None:
     """Says what is wrong, in one line."""
-    print(f"dip-jax: {' '.join(text.split())}", file=sys.stderr)
+    tell_error(f"dip-jax: {' '.join(text.split())}")
 
 
 def _pages_done(done: int, pages: int, failed: list[int]) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax.api.array_fit import ArrayFit, prepare
+from dip_jax.api.array_fit import TOO_EARLY, ArrayFit, prepare
 from dip_jax.api.info import FitInfo
 from dip_jax.api.options import changes_of, seeds_of
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, Interrupted
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.lanes.jobs import check_size
 from dip_jax.pictures.picture import Picture
@@ -158,13 +158,16 @@ def fit_in_turn(
 
     Raises:
         InputError: if none is restored.
+        Interrupted: if none is, because it was to end so early.
     """
     pixels: dict[int, np.ndarray] = {}
     infos: list[FitInfo] = []
     failures: list[str] = []
     failed: list[int] = []
     for number, fit in enumerate(prepared(arguments, changes, given), 1):
-        if number > 1 and stopping():
+        if stopping():
+            if not infos:
+                raise Interrupted(TOO_EARLY)
             break
         where = f"page {number}: " if len(given) > 1 else ""
         if where:
@@ -172,7 +175,11 @@ def fit_in_turn(
         for line in (*given[number - 1].remarks, *fit.advice()):
             progress.message(line)
         try:
-            pixels[number - 1], info = fit.run(lambda step: stopping(), progress)
+            pixels[number - 1], info = fit.run(lambda step: stopping(), progress, only_usable=True)
+        except Interrupted:
+            if not infos:
+                raise
+            break
         except InputError as error:
             if len(given) == 1:
                 raise
@@ -203,6 +210,7 @@ def fit_with_report(
 
     Raises:
         InputError: if none is restored.
+        Interrupted: if none is, because it was to end so early.
     """
     from dip_jax.run.start import start  # here, because it imports much
 
@@ -223,9 +231,14 @@ def fit_with_report(
         failures = [f"seed {lane['seed']} failed: {lane['reason']}" for lane in summary["failed"]]
     else:
         failures = [f"page {row['page']}: {row['reason']}" for row in rows if row["reason"]]
-    if not pixels:
-        raise InputError(failures[0] if failures else "no page has a result yet")
     interrupted = summary["stop_reason"] == "interrupted"
+    if not pixels:
+        if interrupted and not failures:
+            raise Interrupted(
+                "interrupted before any page was usable: no result was written, and the same "
+                "command goes on"
+            )
+        raise InputError(failures[0] if failures else "no page has a result yet")
     ended = "interrupted; the same command with --force goes on" if interrupted else "finished"
     failed = [row["page"] for row in rows if row.get("status") == "failed"]
     steps = sum(rows[place]["steps"] for place in pixels)

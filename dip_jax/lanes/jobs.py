@@ -64,6 +64,8 @@ class Restoration:
             None if there was no step left to make.
         steps_per_second: after the first step, of the lane's share of the time.
         held: `(h, w, k)`, True where a value was held out; None if that is not known any more.
+        usable: False if it was asked to end so early that its image shows nothing yet; see
+            `figures.is_usable`.
     """
 
     seed: int
@@ -81,6 +83,7 @@ class Restoration:
     seconds_to_first_step: float | None
     steps_per_second: float
     held: np.ndarray | None = None
+    usable: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

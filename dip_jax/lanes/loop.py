@@ -19,6 +19,7 @@ from dip_jax.fit.fitting import Fit, make_fit
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.lane import Lane
 from dip_jax.fit.state import LaneState
+from dip_jax.lanes import our_jax
 from dip_jax.lanes.jobs import LaneJob, LaterJob
 from dip_jax.lanes.memory import lanes_that_fit, memory_exhausted
 from dip_jax.lanes.running import (
@@ -39,6 +40,7 @@ from dip_jax.lanes.slots import Advance, Shape, Slots, expect
 from dip_jax.networks.fields import widths
 
 
+@our_jax.as_needed()
 def fit_lanes(
     jobs: Sequence[LaneJob | LaterJob],
     *,

@@ -21,6 +21,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from dip_jax.errors import InputError
+from dip_jax.lanes import our_jax
 from dip_jax.report.experiment import announced
 from dip_jax.report.progress import Progress
 from dip_jax.run.inputs import Given, added_damage, check_files
@@ -36,6 +37,7 @@ from dip_jax.settings import build, estimates
 from dip_jax.settings.tasks import Config, task_of
 
 
+@our_jax.as_needed()
 def run_folder(
     config: Config,
     workdir: str | os.PathLike[str],

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, Interrupted
 from dip_jax.finish.composite import seamless
 from dip_jax.finish.denoising import denoised
 from dip_jax.finish.filling import filled
@@ -517,7 +517,8 @@ def test_an_interrupted_ensemble_keeps_its_finished_seeds(three_seeds, tmp_path)
     asked = iter([False] * 6 + [True])  # the second seed is at its third logged step
     config = config_of("denoise", seeds=3, seed=4)
     summary, _ = go(config, tmp_path / "run", should_stop=lambda: next(asked))
-    assert summary["stop_reason"] == "interrupted" and summary["seeds"] == [4, 5]
+    # After 20 steps the second seed shows nothing yet: it is left out, and goes on later.
+    assert summary["stop_reason"] == "interrupted" and summary["seeds"] == [4]
     kept = tmp_path / "run" / "seeds" / "4" / "result.npz"
     before = kept.stat().st_mtime_ns
     # How lanes are worked off does not change what comes out, so it may differ.
@@ -529,6 +530,15 @@ def test_an_interrupted_ensemble_keeps_its_finished_seeds(three_seeds, tmp_path)
     assert (tmp_path / "run/restored.png").read_bytes() == (whole / "restored.png").read_bytes()
     again, said = go(config, tmp_path / "run")
     assert again["stop_reason"] == "num_steps" and "nothing to do" in said
+
+
+def test_a_run_that_ends_at_its_first_step_has_no_result_and_goes_on(tmp_path):
+    config = config_of("hole_fill", num_steps=3)
+    with pytest.raises(Interrupted, match="the same command goes on"):
+        go(config, tmp_path / "run", should_stop=lambda: True)
+    assert not (tmp_path / "run" / "restored.png").exists()
+    summary, said = go(config, tmp_path / "run")
+    assert "going on after step 1" in said and summary["stop_reason"] == "num_steps"
 
 
 @pytest.mark.parametrize("how", ["refined", "seamless", "pasted"])
