@@ -1,11 +1,15 @@
 """Deep Image Prior in JAX: restores damaged pictures with no training data.
 
 `denoise`, `inpaint`, `fill_hole` and `reconstruct` take an array and give one like it. Importing
-the package is light: JAX is imported when one of them is first looked up.
+the package is light: JAX is imported when one of them is first looked up. What a program has set of
+JAX does not change their results, and they leave it as it is; compiled programs are kept in the
+user's cache folder, as `lanes.disk` says, which also says how not to.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from dip_jax import forks as forks  # first of all: it is to see every fork
 
 if TYPE_CHECKING:
     from dip_jax.api.functions import denoise, fill_hole, inpaint, reconstruct

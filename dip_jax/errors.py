@@ -7,7 +7,7 @@ door at which it is told says what they are called there.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -26,15 +26,37 @@ class Words(NamedTuple):
     workdir: str
 
 
+def _setting_of_configuration(name: str, value: Any) -> str:
+    if name == "preset":  # what a configuration is called with, before it has fields
+        return f"--config=configs/TASK.py:{value}"
+    if isinstance(value, tuple):  # a shell would read the brackets, and the entries have one type
+        entries = [float(entry) if name == "data_range" else entry for entry in value]
+        return f'--config.{name}="{tuple(entries)}"'
+    return f"--config.{name}={value}"
+
+
 CONFIGURATION = Words(
     field=lambda name: f"config.{name}",
-    setting=lambda name, value: f"--config.{name}={value}",
+    setting=_setting_of_configuration,
     workdir="--workdir",
 )
-_ARGUMENTS = {"seed": "rng", "stop.criterion": "criterion"}  # of the Python interface
+_ARGUMENTS = {  # of the Python interface; the other fields are set by its argument `options`
+    "seed": "rng",
+    "stop.criterion": "criterion",
+} | {
+    name: name for name in "num_steps seeds data_range preset mask mask_polarity keep_known".split()
+}
+
+
+def _setting_of_python(name: str, value: Any) -> str:
+    if name in _ARGUMENTS:
+        return f"{_ARGUMENTS[name]}={value!r}"
+    return f"options={{{name!r}: {value!r}}}"
+
+
 PYTHON = Words(
     field=lambda name: _ARGUMENTS.get(name, name),
-    setting=lambda name, value: f"{_ARGUMENTS.get(name, name)}={value!r}",
+    setting=_setting_of_python,
     workdir="the folder",
 )
 
@@ -68,6 +90,11 @@ class Workdir(NamedTuple):
 field, setting, WORKDIR = Field, Setting, Workdir()
 
 Part = str | Field | Setting | Workdir
+
+
+def joined(parts: Iterable[Part], word: str = " and ") -> list[Part]:
+    """The parts with a word between them."""
+    return [one for part in parts for one in (word, part)][1:]
 
 
 _words: ContextVar[Words] = ContextVar("words", default=CONFIGURATION)
@@ -114,6 +141,10 @@ class InputError(ValueError):
 
 class FitError(InputError):
     """A fit that came to nothing, though what was given could be used; the message is alike."""
+
+
+class Interrupted(FitError):
+    """A fit that was asked to end before it had a picture that is any good."""
 
 
 def quoted(path: str | os.PathLike[str]) -> str:

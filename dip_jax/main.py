@@ -6,18 +6,19 @@ the job was lost, and 130 if it was interrupted.
 """
 
 import logging
-import re
 import sys
 from pathlib import Path
 
 from absl import app, flags
 from ml_collections import config_flags
 
-from dip_jax.cli import startup
+from dip_jax.cli import causes, startup
+from dip_jax.cli.signals import INTERRUPTED, Stopping, ending_at_once
+from dip_jax.report.streams import let_go, tell, tell_error
 
 startup.prepare_memory(restart=__name__ == "__main__")  # before JAX takes memory
 
-_EXAMPLE = "configs/hole_fill.py"
+_ENDED = "ended at once; the same command goes on from the last checkpoint, if there is one"
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Work directory; by default runs/<task>, with the preset, name and seed."
@@ -41,21 +42,31 @@ _PROCESS_ID = flags.DEFINE_integer("process_id", -1, "Which of them this is, fro
 
 
 def main(argv: list[str]) -> int:
-    from dip_jax.cli.signals import Stopping
-    from dip_jax.errors import FitError, InputError
-    from dip_jax.report.progress import make_progress
-    from dip_jax.run import joining, processes
-    from dip_jax.run.start import start
-    from dip_jax.run.words import last_words
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        tell_error(_ENDED)
+        return INTERRUPTED
+
+
+def _run(argv: list[str]) -> int:
+    with ending_at_once(_ENDED):
+        from dip_jax.errors import FitError, InputError, Interrupted
+        from dip_jax.report.progress import make_progress
+        from dip_jax.run import joining, processes
+        from dip_jax.run.start import start
+        from dip_jax.run.words import last_words
 
     startup.keep_compiled_programs()
     # Orbax, JAX and Matplotlib log in lines that would tear up the progress display.
     for name in ("absl", "jax", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
     if argv[1:]:
-        return _refuse(f"unexpected argument {argv[1]!r}: options look like --config.num_steps=500")
+        return _refuse(causes.misplaced(argv[1]))
     if _CONFIG.value is None:
-        return _refuse(f"no configuration: say which, for example --config={_EXAMPLE}")
+        return _refuse(f"no configuration: say which, for example --config={causes.EXAMPLE}")
+    if words := causes.not_to_be_set(config_flags.get_override_values(flags.FLAGS["config"])):
+        return _refuse(words)
     config = _CONFIG.value.to_dict()
     workdir = _WORKDIR.value or _default_workdir(config)
     progress = make_progress(config["task"])
@@ -67,23 +78,23 @@ def main(argv: list[str]) -> int:
             _PROCESS_ID.value,
             _LOST_AFTER.value,
         ) as mates:
-            with Stopping("stopping at the next logged step, and saving") as stopping, progress:
+            words = "stopping at the next logged step, and saving"
+            with Stopping(words, _ENDED) as stopping, progress:
                 command = ["python", "-m", "dip_jax.main", *sys.argv[1:]]
                 summary = start(config, workdir, progress, mates.stopping(stopping), mates, command)
+    except Interrupted as error:
+        return _refuse(str(error), INTERRUPTED)
     except InputError as error:
         return _refuse(str(error), 1 if isinstance(error, FitError) else 2)
     except OSError as error:  # a full disk, a file system that is gone
-        print(f"dip_jax: {error}: what was saved before is kept", file=sys.stderr)
+        tell_error(f"dip_jax: {error}: what was saved before is kept")
         return 1
     except processes.Lost as error:
-        print(f"dip_jax: {error}", file=sys.stderr)
+        tell_error(f"dip_jax: {error}")
         return 3
-    except KeyboardInterrupt:
-        print("ended at once; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    print(last_words(summary, workdir))
+    tell(last_words(summary, workdir))
     if summary["stop_reason"] == "interrupted":
-        return 130
+        return INTERRUPTED
     return 1 if summary["failed"] else 0
 
 
@@ -99,7 +110,7 @@ def _default_workdir(config: dict) -> Path:
 
 
 def _refuse(message: str, status: int = 2) -> int:
-    print(f"dip_jax: {' '.join(message.split())}", file=sys.stderr)
+    tell_error(f"dip_jax: {' '.join(message.split())}")
     return status
 
 
@@ -111,26 +122,11 @@ def _parse(argv: list[str]) -> list[str]:
             _CONFIG.value.to_dict()  # a file that could not be loaded is only found out here
         return rest
     except Exception as error:  # a configuration is a program and may raise anything
-        raise SystemExit(_refuse(_cause(error))) from None
-
-
-def _cause(error: Exception) -> str:
-    """What is wrong, out of the messages of absl and ml_collections, which hold tracebacks."""
-    text = str(error.args[0] if error.args else error)
-    if "InputError: " in text:
-        return text.rpartition("InputError: ")[2]
-    if "Failed loading config file" in text:
-        path = flags.FLAGS["config"].config_filename.split(":")[0]
-        return f"the configuration {path!r} cannot be loaded: expected a file such as {_EXAMPLE}"
-    if isinstance(error, AttributeError | KeyError):
-        # The message is the name in quotes, and perhaps another one that was meant.
-        names = re.findall(r"\w+", text.replace("\\n", " "))
-        guess = re.search(r'Did you mean "(\w+)"', text)
-        return f"the configuration has no field {names[0]!r}" + (
-            f"; did you mean {guess[1]!r}?" if guess else ": see the configuration file"
-        )
-    return text
+        raise SystemExit(_refuse(causes.cause(error, argv))) from None
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=_parse)
+    try:
+        app.run(main, flags_parser=_parse)
+    finally:
+        let_go()

@@ -10,7 +10,7 @@ from PIL import Image
 
 import dip_jax
 from dip_jax.cli.command import make_parser
-from dip_jax.cli.one_file import restore_file
+from dip_jax.cli.many_files import restore_files
 
 GREY = np.linspace(0, 255, 40 * 36).reshape(40, 36).astype(np.uint8)
 RGB = np.stack([GREY, GREY, GREY], axis=-1)
@@ -46,7 +46,7 @@ ARRAYS = {
     "axis out of range": (given(RGB, channel_axis=3), "expected -3 to 2"),
     "axis of words": (given(RGB, channel_axis="last"), "channel_axis is 'last'"),
     "integers of no range": (given(GREY.astype(np.int16)), "give data_range"),
-    "floats up to 255": (given(GREY.astype(float)), "give its data_range"),
+    "floats up to 255": (given(GREY.astype(float)), "give data_range"),
     "outside of the range": (given(FLOAT, data_range=(0.2, 0.8)), "data_range"),
     "range of one": (given(FLOAT, data_range=1.0), "data_range"),
     "range upside down": (given(FLOAT, data_range=(1, 0)), "data_range"),
@@ -79,7 +79,7 @@ ARRAYS = {
     "criterion": (given(criterion="best"), "'best'"),
     "criterion of the clean": (given(criterion="oracle"), "clean picture"),
     "preset": (given(preset="fast"), "'fast'"),
-    "misspelt option": (given(options={"num_step": 5}), "'num_steps'"),
+    "misspelt option": (given(options={"num_step": 5}), "mean num_steps"),
     "option of another type": (given(options={"learning_rate": "low"}), "learning_rate is 'low'"),
     "option out of range": (given(options={"average": 1.0}), "average is 1.0"),
     "an argument as option": (given(options={"image": "a.png"}), "'image'"),
@@ -168,11 +168,12 @@ COMMANDS = {
     "negative seed": (("denoise", "grey.png", "--seed", "-1"), "-1"),
     "another criterion": (("denoise", "grey.png", "--criterion", "best"), "best"),
     "set without value": (("denoise", "grey.png", "--set", "average"), "NAME=VALUE"),
-    "set of no field": (("denoise", "grey.png", "--set", "averag=0.9"), "'average'"),
+    "set of no field": (("denoise", "grey.png", "--set", "averag=0.9"), "mean --set average"),
     "set of another type": (("denoise", "grey.png", "--set", "average=long"), "'long'"),
     "missing file": (("denoise", "none.png"), "none.png"),
     "a folder": (("denoise", "folder.png"), "folder.png"),
-    "this folder": (("denoise", "."), "'.'"),
+    "a pattern of nothing": (("denoise", "*.webp"), "'*.webp' stands for no picture"),
+    "a file of no name": (("denoise", ""), "IMAGE is empty"),
     "truncated": (("denoise", "cut.png"), "cut short"),
     "empty file": (("denoise", "empty.png"), "empty.png"),
     "no picture in it": (("denoise", "text.png"), "text.png"),
@@ -202,7 +203,9 @@ COMMANDS = {
         ("inpaint", "grey.png", *MASKED, "-o", "mask.png", "--force"),
         "what is",
     ),
-    "output is a folder": (("denoise", "grey.png", "-o", "folder.png"), "is a folder"),
+    "output is a file, not a folder": (("denoise", "grey.png", "-o", "rgb.png/"), "'rgb.png/'"),
+    "output in a folder of no folder": (("denoise", "grey.png", "-o", "none/out/"), "none/out"),
+    "one output for two": (("denoise", "grey.png", "rgb.png", "-o", "out.png"), "out.png"),
     "output of no format": (("denoise", "grey.png", "-o", "out.xyz"), "'.xyz'"),
     "output has no suffix": (("denoise", "grey.png", "-o", "out"), "suffix"),
     "output in no folder": (("denoise", "grey.png", "-o", "none/out.png"), "no folder 'none'"),
@@ -213,7 +216,7 @@ COMMANDS = {
     ),
     "output cannot hold it": (("denoise", "deep.png", "-o", "out.jpg"), "JPEG"),
     "alpha into JPEG": (("denoise", "hole.png", "-o", "out.jpg"), "JPEG holds no transparency"),
-    "range upside down": (("denoise", "grey.png", "--data-range", "9", "3"), "data_range"),
+    "range upside down": (("denoise", "grey.png", "--data-range", "9", "3"), "--data-range is (9"),
     "range of one": (("denoise", "grey.png", "--data-range", "9"), "--data-range"),
     "report in a full folder": (("denoise", "grey.png", "--report", "full"), "with --report"),
     "report is a file": (("denoise", "grey.png", "--report", "grey.png"), "is a file"),
@@ -225,7 +228,7 @@ def test_a_command_that_cannot_be_done_is_refused_in_one_line(case, folder, caps
     arguments, words = COMMANDS[case]
     before = contents(folder)
     try:
-        code = restore_file(make_parser().parse_args(arguments))
+        code = restore_files(make_parser().parse_args(arguments))
     except SystemExit as exit:  # by argparse
         code = exit.code
     out, err = capsys.readouterr()
@@ -253,6 +256,6 @@ def test_without_permission_nothing_is_read_or_written(folder, request, capsys):
     (folder / "secret.png").chmod(0)
     request.getfixturevalue("nobody")
     for arguments in (("grey.png", "-o", "out.png"), ("secret.png", "-o", "full/out.png")):
-        assert restore_file(make_parser().parse_args(("denoise", *arguments))) == 2
+        assert restore_files(make_parser().parse_args(("denoise", *arguments))) == 2
         _, err = capsys.readouterr()
         assert "ermission" in err and err.count("\n") == 1

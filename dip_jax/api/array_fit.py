@@ -12,9 +12,10 @@ from PIL import Image
 
 from dip_jax.api.info import Callback, FitInfo, FitStep, Pixels
 from dip_jax.api.options import OF_FILES, OF_MASKS, changes_of, seeds_of
-from dip_jax.errors import FitError, InputError, field
+from dip_jax.errors import FitError, InputError, Interrupted, field
 from dip_jax.finish.ensemble import Ending, composited, ended
 from dip_jax.forward.observation import Observation
+from dip_jax.lanes import our_jax
 from dip_jax.lanes.jobs import Log, check_size
 from dip_jax.lanes.seeds import restore
 from dip_jax.pictures.arrays import Layout, read_array
@@ -29,6 +30,11 @@ from dip_jax.settings import build, estimates, tasks
 from dip_jax.settings.adapting import adapting
 from dip_jax.settings.ending import ending
 from dip_jax.settings.fields import override
+
+TOO_EARLY = (
+    "interrupted before there was a usable picture: nothing was written, and the same command "
+    "begins anew"
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,19 +93,26 @@ class ArrayFit:
     def _like_given(self, x: np.ndarray) -> Pixels:
         return self._with_alpha(self.layout.pixels(self.prepared.to_picture(x)))
 
+    @our_jax.as_needed()
     def run(
         self,
         callback: Callback | None = None,
         progress: Progress | None = None,
+        *,
+        only_usable: bool = False,
     ) -> tuple[Pixels, FitInfo]:
         """Fits every seed, and gives the mean as an array like the one before.
 
         Args:
             callback: sees every logged step, and may end the fit.
             progress: shows how far it is.
+            only_usable: whether a picture is refused that shows nothing yet, because the callback
+                has ended the fit after a few steps. Of several seeds those that show nothing
+                are left out in any case.
 
         Raises:
             FitError: if no seed has a result.
+            Interrupted: if none may be used.
         """
         config, layout = self.config, self.layout
         watching = _Watching(self._like_given, config["num_steps"], callback, progress)
@@ -131,16 +144,21 @@ class ArrayFit:
                 progress.stop()
         if not results:
             raise FitError(next(iter(failed.values())))
+        steps = sum(result.steps for result in results)
+        usable = [result for result in results if result.usable]
+        if only_usable and not usable:
+            raise Interrupted(TOO_EARLY)
+        asked = any(result.stop_reason == "asked" for result in results)
+        results = usable or results
         given = ended(results, self.prepared, self.how)
         restored = composited(given.image, self.prepared, self.how, self.before, layout)
-        asked = any(result.stop_reason == "asked" for result in results)
         longest = max(results, key=lambda result: result.steps)
         return self._with_alpha(restored), FitInfo(
             figures=given.figures,
             chosen_steps={result.seed: result.chosen_step for result in results},
             uncertainty=None if given.spread is None else given.spread * layout.width,
             history=watching.history,
-            steps=sum(result.steps for result in results),
+            steps=steps,
             seconds=sum(result.seconds for result in results),
             stop_reason="asked" if asked else longest.stop_reason,
             rollbacks=sum(result.rollbacks for result in results),
@@ -155,6 +173,7 @@ class ArrayFit:
         )
 
 
+@our_jax.as_needed()
 def prepare(
     task: str,
     image: ImageLike,
@@ -297,7 +316,8 @@ class _Watching:
             log.step,
             self._num_steps,
             dict(log.row),
-            lambda: self._pixels(log.x_avg()),
+            our_jax.as_needed()(lambda: self._pixels(log.x_avg())),
         )
-        answer = self._callback(step)
+        with our_jax.as_outside():
+            answer = self._callback(step)
         return isinstance(answer, bool | np.bool_) and bool(answer)

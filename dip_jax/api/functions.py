@@ -15,6 +15,7 @@ import numpy as np
 from dip_jax.api.array_fit import prepare
 from dip_jax.api.info import Callback, FitInfo, Pixels
 from dip_jax.errors import PYTHON, InputError, speaking
+from dip_jax.lanes import our_jax
 from dip_jax.pictures.pil_images import ImageLike
 from dip_jax.pictures.values import DataRange
 from dip_jax.report.progress import Progress, make_progress
@@ -352,7 +353,7 @@ def _restored(
     if not (progress is None or isinstance(progress, bool) or hasattr(progress, "message")):
         raise InputError(f"progress is {progress!r}; expected True, False or a Progress")
     shown = make_progress(task) if progress is True else progress or None
-    with speaking(PYTHON):
+    with our_jax.as_needed(), speaking(PYTHON):
         try:
             fit = prepare(task, image, mask, **options)
             if shown is not None:

@@ -49,7 +49,8 @@ class FitInfo:
         figures: PSNRs in dB and SSIMs of the network's images: of the output ("out") and the moving
             average ("avg") of one seed at its chosen step, or of the means of these over seeds, and
             of that of the images that the seeds chose ("mean").
-        chosen_steps: for each seed, the step that its picture comes from, counted from 1.
+        chosen_steps: for each seed, the step that its picture comes from, counted from 1. Without
+            those that failed, and, where the callback ended the fit, those that had only begun.
         uncertainty: the standard deviation over seeds, `(h, w)` in the image's values; 0 where
             known pixels were kept; None for one seed. Of what refinement takes, in denoising, from
             the noisy picture for all seeds alike it tells nothing.

@@ -11,8 +11,8 @@ from dip_jax.settings import limits
 # Fields that only a run with files knows, those of a mask, and the rest that arguments stand for.
 OF_FILES = tuple("image page mask clean sample damage preview_every checkpoint_every".split())
 OF_MASKS = ("mask_polarity", "keep_known")
-_OF_ARGUMENTS = ("task", "preset", "degrade", "seed", "seeds", "data_range")
-_NOT_OPTIONS = (*OF_FILES, *OF_MASKS, *_OF_ARGUMENTS)
+_OF_ARGUMENTS = ("image", "mask", *OF_MASKS, "preset", "seed", "seeds", "data_range")
+_OF_RUNS = ("task", "degrade", *OF_FILES)
 
 
 def changes_of(
@@ -23,12 +23,21 @@ def changes_of(
         raise InputError(f"options is {options!r}; expected a dict such as {{'log_every': 10}}")
     changes = dict(options or {})
     for name in changes:
-        if name in _NOT_OPTIONS or str(name).startswith(("sample.", "damage.")):
-            raise InputError(f"{name!r} cannot be set by options; see the function's arguments")
-    if num_steps is not None:
-        changes["num_steps"] = int(num_steps) if isinstance(num_steps, np.integer) else num_steps
-    if criterion is not None:
-        changes["stop.criterion"] = criterion
+        if name in _OF_ARGUMENTS:
+            raise InputError(f"{name!r} is not set among the others: it is given as ", field(name))
+        if name in _OF_RUNS or str(name).startswith(("sample.", "damage.")):
+            raise InputError(
+                f"{name!r} is for runs with a configuration, 'python -m dip_jax.main': leave it out"
+            )
+    of_arguments = {"num_steps": num_steps, "stop.criterion": criterion}
+    for name, value in of_arguments.items():
+        if value is None:
+            continue
+        value = int(value) if isinstance(value, np.integer) else value
+        if not np.array_equal(changes.setdefault(name, value), value):
+            raise InputError(
+                field(name), f" is {value!r}, and {name!r} is set to {changes[name]!r}: leave one"
+            )
     if changes.get("stop.criterion") == "oracle":
         raise InputError(
             field("stop.criterion"),
@@ -45,9 +54,7 @@ def seeds_of(seeds: int | Sequence[int], rng: int | np.random.Generator | None) 
     """
     if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
         if seeds < 1:
-            raise InputError(
-                field("seeds"), f" is {seeds}; expected 1 or more, or the seeds themselves"
-            )
+            raise InputError(field("seeds"), f" is {seeds}; expected 1 or more")
         last = limits.LAST_SEED - int(seeds) + 1
         if isinstance(rng, np.random.Generator):
             first = int(rng.integers(last, endpoint=True))

@@ -1,27 +1,32 @@
-"""The command `dip-jax`: one damaged picture in, the restored one out.
+"""The command `dip-jax`: damaged pictures in, restored ones out.
 
     dip-jax denoise noisy.png -o clean.png
 
-It is the Python interface with files around it. This file is the options and what they mean; the
-work is in `one_file`.
+It is the Python interface with files around it. This file is the options and what they mean; which
+pictures they stand for is found in `plan`, and the work is in `one_file` and `many_files`.
 """
 
 import argparse
+import difflib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from dip_jax import __version__
 from dip_jax.cli import startup
+from dip_jax.cli.signals import INTERRUPTED, ending_at_once
+from dip_jax.report.streams import let_go, tell_error
 from dip_jax.settings.tasks import TASKS
 
 EXIT_CODES = """exit codes:
   0    done
-  1    failed on the way (a fit fell apart at once, the memory or the disk was full); pages and
-       seeds that did not fail were written
+  1    failed on the way (a fit fell apart at once, the memory or the disk was full), or one of
+       several pictures cannot be used; pictures, pages and seeds that did not fail were written
   2    something given cannot be used; one line says what, and nothing was written
-  130  interrupted by Ctrl-C or SIGTERM; the best picture so far was written, or after a second
-       signal none; with --report the same command (and --force, if there is a FILE) goes on
+  130  interrupted by Ctrl-C, SIGTERM or SIGHUP; the best picture so far was written, or none if
+       the fit had only begun, or after a second signal; with --report the same command (and
+       --force, if there is a FILE) goes on
 """
 
 _DESCRIPTION = """Restores damaged pictures with no training data, by the Deep Image Prior: an
@@ -36,6 +41,7 @@ _EXAMPLES = """examples:
   dip-jax denoise noisy.png -o clean.png
   dip-jax inpaint scan.tif --mask scratches.png -o mended.tif --seeds 4
   dip-jax fill-hole photo.jpg --mask hole.png -o filled.png --report filled/
+  dip-jax inpaint scans/ --mask masks/ -o mended/
   dip-jax reconstruct sparse.png --mask known.png --mask-polarity keep -o full.png
 
 'dip-jax TASK --help' explains the options. For experiments with samples, presets and work
@@ -80,12 +86,79 @@ _COMMANDS = {
 }
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
 class _Parser(argparse.ArgumentParser):
-    """Refuses in one line."""
+    """Refuses in one line, and says what may have been meant."""
+
+    commands: Mapping[str, argparse.ArgumentParser]
+
+    def parse_args(self, args=None, namespace=None):
+        """As that of `argparse`, and pictures may stand on both sides of an option."""
+        words = list(sys.argv[1:] if args is None else args)
+        _check_task(self, words)
+        arguments, rest = self.parse_known_args(words, namespace)
+        if any(word.startswith("-") and word != "-" for word in rest):
+            self.commands[arguments.command].error(
+                _unknown_option(self.commands, arguments.command, rest)
+            )
+        arguments.images += rest
+        arguments.image = arguments.images[0]  # where it is the only one; else see `plan`
+        return arguments
 
     def error(self, message: str) -> NoReturn:
-        print(f"dip-jax: {message}: see '{self.prog} --help'", file=sys.stderr)
+        tell_error(f"dip-jax: {message} (see '{self.prog} --help')")
         raise SystemExit(2)
+
+
+def _check_task(parser: _Parser, words: Sequence[str]) -> None:
+    """Refuses a command whose first word is no task, in place of whatever follows it."""
+    tasks = ", ".join(_COMMANDS)
+    if not words:
+        parser.error(f"say TASK ({tasks}) and a picture, as in 'dip-jax denoise noisy.png'")
+    word = words[0]
+    if word in _COMMANDS or word in ("-h", "--help", "--version"):
+        return
+    if word.startswith("-"):
+        parser.error(f"TASK ({tasks}) comes first, before {word}")
+    near = [name for name, (task, *_) in _COMMANDS.items() if word in (task, *task.split("_"))]
+    near += difflib.get_close_matches(word.lower().replace("_", "-"), _COMMANDS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    if not near and (os.path.exists(word) or os.path.splitext(word)[1]):
+        hint = "; TASK comes before the picture"
+    parser.error(f"{word!r} is no task (TASK is one of {tasks}){hint}")
+
+
+def _unknown_option(
+    commands: Mapping[str, argparse.ArgumentParser], command: str, rest: Sequence[str]
+) -> str:
+    """What is wrong with words that are left over, in words."""
+    options = {name: _options(one) for name, one in commands.items()}
+    word = next(word for word in rest if word.startswith("-")).partition("=")[0]
+    near = difflib.get_close_matches(word, options[command], n=1)
+    others = [name for name, known in options.items() if word in known]
+    hint = ""
+    if others:
+        hint = f": it is for {', '.join(others)}"
+    elif near:
+        hint = f"; did you mean {near[0]}?"
+    return f"{command} has no option {word}{hint}"
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    return [name for action in parser._actions for name in action.option_strings]
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -102,6 +175,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", metavar="TASK", required=True, title="tasks", parser_class=_Parser
     )
+    parser.commands = commands.choices
     for name, (task, line, description, example) in _COMMANDS.items():
         command = commands.add_parser(
             name,
@@ -112,39 +186,45 @@ def make_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         command.set_defaults(task=task)
-        _add_files(command, masked=TASKS[task].fills)
+        _add_files(command, masked=TASKS[task].fills, ending=TASKS[task].ending)
         _add_fit(command)
         _add_rest(command)
     return parser
 
 
-def _add_files(command: argparse.ArgumentParser, masked: bool) -> None:
+def _add_files(command: argparse.ArgumentParser, masked: bool, ending: str) -> None:
     files = command.add_argument_group("files")
     files.add_argument(
-        "image",
+        "images",
         metavar="IMAGE",
-        help="the damaged picture, with sides of 32 pixels or more; of a TIFF with several pages, "
-        "each is a picture",
+        nargs="+",
+        help="the damaged picture, with sides of 32 pixels or more, or several: files, folders, "
+        "patterns such as 'scans/*.png'; of a TIFF with several pages, each is a picture. What is "
+        "wrong with one is told, and the others are restored",
     )
     files.add_argument(
         "-o",
         "--output",
-        metavar="FILE",
-        help="where to write the result; the suffix chooses the format: .png, .jpg, .tif or .webp "
-        "(JPEG loses something and changes known pixels). Its folder must exist. Default: "
-        "IMAGE with _restored before its suffix, in the format that IMAGE has, whatever it is "
-        "called (of BMP and GIF: PNG)",
+        metavar="FILE|DIR",
+        help="where to write the result. FILE: the suffix chooses the format: .png, .jpg, .tif or "
+        ".webp (JPEG loses something and changes known pixels); its folder must exist. DIR: a "
+        "folder that exists, or a name with a slash at its end, or any where IMAGE is several; "
+        "each result has the name of its picture there. Default: beside IMAGE, with "
+        f"{ending} before the suffix",
     )
     files.add_argument(
-        "--force", action="store_true", help="replace FILE if it exists; else that is refused"
+        "--force",
+        action="store_true",
+        help="replace results that exist; else that is refused before anything is done",
     )
     if masked:
         files.add_argument(
             "--mask",
-            metavar="FILE",
+            metavar="FILE|DIR",
             help="a picture of the same size as IMAGE, white where it is to be filled, or painted "
             "there in a colour or on transparency; for a TIFF with several pages, one that serves "
-            "all, or as many. May be left out for an IMAGE with alpha: then what is wholly "
+            "all, or as many; for several pictures, one that serves all, or a folder with one of "
+            "each picture's name. May be left out for an IMAGE with alpha: then what is wholly "
             "transparent is filled, and the result is opaque",
         )
         files.add_argument(
@@ -162,7 +242,7 @@ def _add_files(command: argparse.ArgumentParser, masked: bool) -> None:
     files.add_argument(
         "--data-range",
         nargs=2,
-        type=float,
+        type=_number,
         metavar=("LOW", "HIGH"),
         help="the values of black and white in IMAGE. Default: 0 255 for 8 bits, 0 65535 for 16, "
         "0 1 for floats. Give it for other floats, or for 12 bits in 16 (0 4095)",
@@ -171,8 +251,8 @@ def _add_files(command: argparse.ArgumentParser, masked: bool) -> None:
         "--report",
         metavar="DIR",
         help="keep a whole work directory there, with curves, figures, a comparison and the "
-        "checkpoints that an interrupted run goes on from, and of several pages one for each; a "
-        "new or empty folder",
+        "checkpoints that an interrupted run goes on from, and of several pictures or pages one "
+        "for each; a new or empty folder",
     )
 
 
@@ -180,7 +260,7 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
     fit = command.add_argument_group("the fit")
     fit.add_argument(
         "--seeds",
-        type=int,
+        type=_whole,
         default=1,
         metavar="N",
         help="how many fits, each with its own random numbers, the result is the mean of. Each "
@@ -188,14 +268,14 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
     )
     fit.add_argument(
         "--seed",
-        type=int,
+        type=_whole,
         default=0,
         metavar="N",
         help="the first of the seeds; the same seed gives the same result. Default: 0",
     )
     fit.add_argument(
         "--steps",
-        type=int,
+        type=_whole,
         metavar="N",
         help="the largest number of steps of a fit, which often stops by itself before. More take "
         "longer and follow the picture more closely, damage included. Default: 600 to 2400",
@@ -232,12 +312,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: what follows the command's name; by default that of this process, which is then
             started anew with huge pages.
     """
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:  # before the fit, or after it
+        tell_error("dip-jax: ended at once")
+        return INTERRUPTED
+    finally:
+        let_go()
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = make_parser().parse_args(argv)
     startup.prepare_memory(restart=argv is None)  # before JAX takes memory
-    from dip_jax.cli.one_file import restore_file
+    with ending_at_once("dip-jax: ended at once; nothing was written"):
+        from dip_jax.cli.many_files import restore_files
 
     startup.keep_compiled_programs()
-    return restore_file(arguments)
+    return restore_files(arguments)
 
 
 if __name__ == "__main__":

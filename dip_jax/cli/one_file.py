@@ -1,4 +1,4 @@
-"""One file restored: what the command `dip-jax` does once it knows its options.
+"""One file restored: what the command `dip-jax` does for it once it knows its options.
 
     read every page -> check everything -> fit, as from Python, or by a run with a report
     -> write, as the suffix says
@@ -10,68 +10,86 @@ then.
 import argparse
 import dataclasses
 import io
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dip_jax.api.array_fit import ArrayFit
 from dip_jax.cli.output import check_output, find_output
-from dip_jax.cli.pages import fit_in_turn, fit_with_report, with_masks
-from dip_jax.cli.signals import Stopping
+from dip_jax.cli.pages import (
+    check_options,
+    config_of_run,
+    fit_in_turn,
+    fit_with_report,
+    prepared,
+    with_masks,
+)
+from dip_jax.cli.signals import INTERRUPTED, Stopping
 from dip_jax.cli.words import COMMAND
-from dip_jax.errors import InputError, speaking
+from dip_jax.errors import InputError, Interrupted, speaking
+from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import read_pages
 from dip_jax.pictures.writing import FORMAT_OF_SUFFIX, changes, write_pages
 from dip_jax.report.progress import PlainProgress, make_progress
+from dip_jax.report.streams import tell, tell_error
 from dip_jax.run.inputs import Given
+from dip_jax.run.workdir import check_workdir
 from dip_jax.settings import fields, tasks
 
-DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, REFUSED = 0, 1, 2
 
 
 def restore_file(arguments: argparse.Namespace) -> int:
     """Restores a file, tells about it, and gives the exit code.
 
     Args:
-        arguments: as `command.make_parser` gives them.
+        arguments: as `plan.plan` gives them.
     """
     with speaking(COMMAND):
         return _restored_and_told(arguments)
 
 
 def _restored_and_told(arguments: argparse.Namespace) -> int:
-    stopping = Stopping("stopping at the next logged step, and writing the best so far")
-    progress = _Telling(arguments.task, arguments.quiet)
+    kept = "nothing was written"
+    if arguments.report is not None:
+        kept = (
+            "no result was written; the same command goes on from the checkpoints in "
+            f"{arguments.report}, where there are any"
+        )
+    last_words = f"dip-jax: ended at once; {kept}"
+    stopping = Stopping(
+        "stopping at the next logged step, and writing the best so far (nothing, if the fit has "
+        "only begun)",
+        last_words,
+    )
+    progress = Telling(arguments.task, arguments.quiet)
     try:
         with stopping, progress:
-            outcome = _restore(arguments, progress, stopping)
+            outcome = restore(arguments, progress, stopping)
+    except Interrupted as error:
+        tell_error(f"dip-jax: {error}")
+        return INTERRUPTED
     except InputError as error:
-        print(f"dip-jax: {_one_line(str(error))}", file=sys.stderr)
+        refuse(str(error))
         return FAILED if progress.begun else REFUSED
     except OSError as error:  # a full disk, a file system that is gone
-        print(f"dip-jax: {error}; expected a place with space and permission", file=sys.stderr)
+        tell_error(f"dip-jax: {error}; expected a place with space and permission")
         return FAILED
     except KeyboardInterrupt:
-        kept = "nothing was written"
-        if arguments.report is not None:
-            kept = (
-                "no result was written; the same command goes on from the checkpoints in "
-                f"{arguments.report}, where there are any"
-            )
-        print(f"dip-jax: ended at once; {kept}", file=sys.stderr)
+        tell_error(last_words)
         return INTERRUPTED
     if arguments.quiet:  # else it has been told when it happened
         for failure in outcome.failures:
-            print(f"dip-jax: {_one_line(failure)}", file=sys.stderr)
+            refuse(failure)
     else:
-        print(outcome.words)
+        tell(outcome.words)
     if outcome.interrupted:
         return INTERRUPTED
     return FAILED if outcome.failures else DONE
 
 
 @dataclasses.dataclass(frozen=True)
-class _Outcome:
+class Outcome:
     """What was written: in words, whether it is less than was asked for, and what failed."""
 
     words: str
@@ -79,15 +97,49 @@ class _Outcome:
     failures: list[str]
 
 
-def _restore(
-    arguments: argparse.Namespace, progress: "_Telling", stopping: Callable[[], bool]
-) -> _Outcome:
-    changes = fields.parsed(arguments.set)
+def _read(arguments: argparse.Namespace) -> tuple[Path, list[Picture], list[Given]]:
+    """Where the result goes, what is restored, and with what."""
     data_range = None if arguments.data_range is None else tuple(arguments.data_range)
     pages = read_pages(arguments.image, data_range)
     output = find_output(arguments, pages[0].file_format)
     given = with_masks(arguments, pages)
     check_output(output, [one.picture for one in given])
+    return output, pages, given
+
+
+def check(arguments: argparse.Namespace) -> list[ArrayFit]:
+    """Finds whatever can be wrong before a fit, and gives the fit of every page.
+
+    Args:
+        arguments: as `plan.plan` gives them.
+
+    Raises:
+        InputError: if something is.
+    """
+    changes = fields.parsed(arguments.set)
+    _, _, given = _read(arguments)
+    if arguments.report is not None:
+        check_workdir(Path(arguments.report), config_of_run(arguments, changes))
+    return prepared(arguments, changes, given)
+
+
+def restore(
+    arguments: argparse.Namespace, progress: "Telling", stopping: Callable[[], bool]
+) -> Outcome:
+    """Restores a file, and says what was written.
+
+    Args:
+        arguments: as `plan.plan` gives them.
+        progress: shows how far it is.
+        stopping: whether to end the fit.
+
+    Raises:
+        InputError: if something given cannot be used, or nothing was restored; nothing has been
+            written then.
+    """
+    changes = fields.parsed(arguments.set)
+    check_options(arguments, changes)
+    output, pages, given = _read(arguments)
     for line in _about_the_output(arguments, output, given):
         progress.message(line)
     if arguments.report is None and _loses_known_pixels(output, arguments.task):
@@ -102,7 +154,7 @@ def _restore(
     words = f"{fitted.ended}: {done}{fitted.steps} steps{fitted.chosen}\n{output}"
     if arguments.report is not None:
         words += f"\n{arguments.report}"
-    return _Outcome(words, fitted.interrupted, fitted.failures)
+    return Outcome(words, fitted.interrupted, fitted.failures)
 
 
 def _about_the_output(
@@ -120,8 +172,9 @@ def _loses_known_pixels(output: Path, task: str) -> bool:
     return output.suffix.lower() in (".jpg", ".jpeg") and tasks.TASKS[task].fills
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def refuse(text: str) -> None:
+    """Says what is wrong, in one line."""
+    tell_error(f"dip-jax: {' '.join(text.split())}")
 
 
 def _pages_done(done: int, pages: int, failed: list[int]) -> str:
@@ -132,10 +185,11 @@ def _pages_done(done: int, pages: int, failed: list[int]) -> str:
     return f"{done} of {pages} pages" + (f" ({'; '.join(rest)})" if rest else "") + ", "
 
 
-class _Telling:
+class Telling:
     """The progress of the command: a bar, lines, or silence; and whether a fit has begun."""
 
     def __init__(self, name: str, quiet: bool) -> None:
+        """Takes the name before the bar, and whether it is silence."""
         self._shown = PlainProgress(name, io.StringIO()) if quiet else make_progress(name)
         self.begun = False
 
@@ -152,7 +206,7 @@ class _Telling:
     def stop(self) -> None:
         self._shown.stop()
 
-    def __enter__(self) -> "_Telling":
+    def __enter__(self) -> "Telling":
         self._shown.__enter__()
         return self
 

@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax.api.array_fit import ArrayFit, prepare
+from dip_jax.api.array_fit import TOO_EARLY, ArrayFit, prepare
 from dip_jax.api.info import FitInfo
-from dip_jax.api.options import changes_of
-from dip_jax.errors import InputError
+from dip_jax.api.options import changes_of, seeds_of
+from dip_jax.errors import InputError, Interrupted
+from dip_jax.fit.hyperparameters import FitSettings
+from dip_jax.lanes.jobs import check_size
 from dip_jax.pictures.picture import Picture
+from dip_jax.pictures.values import check_data_range
 from dip_jax.report.progress import Progress
 from dip_jax.run.inputs import Given, marked, notes
-from dip_jax.settings import fields, tasks
+from dip_jax.settings import build, fields, tasks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,12 +80,56 @@ def _naming(number: int, pages: int) -> Iterator[None]:
         raise InputError(f"{where}{error}") from None
 
 
-def _prepared(
+def check_options(arguments: argparse.Namespace, changes: Mapping[str, Any]) -> FitSettings:
+    """Refuses options that no picture could make good, and gives what they make of a fit.
+
+    Args:
+        arguments: as `command.make_parser` gives them.
+        changes: of the configuration, as `fields.parsed` gives them.
+
+    Raises:
+        InputError: if there are some.
+    """
+    seeds_of(arguments.seeds, arguments.seed)
+    if arguments.data_range is not None:
+        check_data_range(tuple(arguments.data_range))
+    of_options = changes_of(arguments.steps, arguments.criterion, changes)
+    return build.fit_settings(fields.override(_defaults(arguments), of_options))
+
+
+def _check_sides(picture: Picture, settings: FitSettings) -> None:
+    """Refuses a picture that is too small; of an array it would be asked where its channels are."""
+    h, w, channels = (*picture.pixels.shape, 1)[:3]
+    check_size(h, w, settings)
+    if channels >= min(h, w):
+        raise InputError(
+            f"the picture is {w} x {h} pixels, no more on a side than it has channels; expected a "
+            "larger one"
+        )
+
+
+def _defaults(arguments: argparse.Namespace) -> dict[str, Any]:
+    return tasks.defaults(arguments.task, "quick" if arguments.quick else "")
+
+
+def prepared(
     arguments: argparse.Namespace, changes: Mapping[str, Any], given: Sequence[Given]
 ) -> list[ArrayFit]:
+    """The fit of every page; all that can be wrong with it is found.
+
+    Args:
+        arguments: as `command.make_parser` gives them.
+        changes: of the configuration, as `fields.parsed` gives them.
+        given: the pages.
+
+    Raises:
+        InputError: if one cannot be fitted.
+    """
+    settings = check_options(arguments, changes)
     fits = []
     for number, one in enumerate(given, 1):
         with _naming(number, len(given)):
+            _check_sides(one.picture, settings)
             fit = prepare(
                 arguments.task,
                 one.picture.pixels,
@@ -111,13 +158,16 @@ def fit_in_turn(
 
     Raises:
         InputError: if none is restored.
+        Interrupted: if none is, because it was to end so early.
     """
     pixels: dict[int, np.ndarray] = {}
     infos: list[FitInfo] = []
     failures: list[str] = []
     failed: list[int] = []
-    for number, fit in enumerate(_prepared(arguments, changes, given), 1):
-        if number > 1 and stopping():
+    for number, fit in enumerate(prepared(arguments, changes, given), 1):
+        if stopping():
+            if not infos:
+                raise Interrupted(TOO_EARLY)
             break
         where = f"page {number}: " if len(given) > 1 else ""
         if where:
@@ -125,7 +175,11 @@ def fit_in_turn(
         for line in (*given[number - 1].remarks, *fit.advice()):
             progress.message(line)
         try:
-            pixels[number - 1], info = fit.run(lambda step: stopping(), progress)
+            pixels[number - 1], info = fit.run(lambda step: stopping(), progress, only_usable=True)
+        except Interrupted:
+            if not infos:
+                raise
+            break
         except InputError as error:
             if len(given) == 1:
                 raise
@@ -156,12 +210,43 @@ def fit_with_report(
 
     Raises:
         InputError: if none is restored.
+        Interrupted: if none is, because it was to end so early.
     """
     from dip_jax.run.start import start  # here, because it imports much
 
     if len(given) > 1:
-        _prepared(arguments, changes, given)  # nothing is written if one of them cannot be used
-    config = tasks.defaults(arguments.task, "quick" if arguments.quick else "")
+        prepared(arguments, changes, given)  # nothing is written if one of them cannot be used
+    pixels: dict[int, np.ndarray] = {}
+    summary = start(
+        config_of_run(arguments, changes),
+        arguments.report,
+        progress,
+        stopping,
+        command=["dip-jax", *sys.argv[1:]],
+        given=given,
+        on_restored=pixels.__setitem__,
+    )
+    rows = summary.get("pictures", [summary])
+    if len(given) == 1:
+        failures = [f"seed {lane['seed']} failed: {lane['reason']}" for lane in summary["failed"]]
+    else:
+        failures = [f"page {row['page']}: {row['reason']}" for row in rows if row["reason"]]
+    interrupted = summary["stop_reason"] == "interrupted"
+    if not pixels:
+        if interrupted and not failures:
+            raise Interrupted(
+                "interrupted before any page was usable: no result was written, and the same "
+                "command goes on"
+            )
+        raise InputError(failures[0] if failures else "no page has a result yet")
+    ended = "interrupted; the same command with --force goes on" if interrupted else "finished"
+    failed = [row["page"] for row in rows if row.get("status") == "failed"]
+    steps = sum(rows[place]["steps"] for place in pixels)
+    return Fitted(pixels, failed, failures, steps, interrupted, ended)
+
+
+def config_of_run(arguments: argparse.Namespace, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of the run that `fit_with_report` makes."""
     set_here: dict[str, Any] = {
         "image": os.fspath(arguments.image),
         "degrade": "none",
@@ -177,28 +262,7 @@ def fit_with_report(
     if arguments.data_range is not None:
         set_here["data_range"] = tuple(arguments.data_range)
     set_here |= changes_of(arguments.steps, arguments.criterion, changes)
-    pixels: dict[int, np.ndarray] = {}
-    summary = start(
-        fields.override(config, set_here),
-        arguments.report,
-        progress,
-        stopping,
-        command=["dip-jax", *sys.argv[1:]],
-        given=given,
-        on_restored=pixels.__setitem__,
-    )
-    rows = summary.get("pictures", [summary])
-    if len(given) == 1:
-        failures = [f"seed {lane['seed']} failed: {lane['reason']}" for lane in summary["failed"]]
-    else:
-        failures = [f"page {row['page']}: {row['reason']}" for row in rows if row["reason"]]
-    if not pixels:
-        raise InputError(failures[0] if failures else "no page has a result yet")
-    interrupted = summary["stop_reason"] == "interrupted"
-    ended = "interrupted; the same command with --force goes on" if interrupted else "finished"
-    failed = [row["page"] for row in rows if row.get("status") == "failed"]
-    steps = sum(rows[place]["steps"] for place in pixels)
-    return Fitted(pixels, failed, failures, steps, interrupted, ended)
+    return fields.override(_defaults(arguments), set_here)
 
 
 def _how_ended(infos: Sequence[FitInfo], interrupted: bool) -> str:

@@ -1,6 +1,7 @@
 """What a process that fits should do before JAX is first used: memory, and compiled programs.
 
-Both are settings of the whole process, so the library never makes them by itself: the command does.
+Both are settings of the whole process, which are a command's to make: the Python interface leaves
+memory alone, and keeps programs only while it is at work.
 """
 
 import contextlib
@@ -103,22 +104,12 @@ _OWN = ("dip_jax", "benchmarks")
 
 
 def keep_compiled_programs(folder: str | os.PathLike[str] | None = None) -> None:
-    """Makes JAX keep compiled programs on disk, so that a second run starts at once.
+    """Makes JAX keep compiled programs on disk for the whole process; see `lanes.disk`.
 
     Args:
-        folder: where; by default `dip_jax` in the user's cache folder. Does nothing if
-            `JAX_COMPILATION_CACHE_DIR` is set, which JAX itself obeys.
+        folder: where; by default `dip_jax/programs` in the user's cache folder. Does nothing if
+            the user has told JAX another, or to keep none.
     """
-    import jax
+    from dip_jax.lanes import disk
 
-    from dip_jax.lanes import programs
-
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    folder = Path(folder or Path(base, "dip_jax", "programs")).expanduser()
-    jax.config.update("jax_compilation_cache_dir", os.fspath(folder))
-    # Small programs too: a run has dozens of them, and together they take seconds.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    programs.keep_in(folder / "whole")
+    disk.keep_programs(folder)

@@ -8,17 +8,28 @@ from dip_jax.errors import Words
 _OPTIONS = {
     "data_range": "--data-range",
     "image": "IMAGE",
+    "keep_known": "--no-keep-known",
     "mask": "--mask",
     "mask_polarity": "--mask-polarity",
     "num_steps": "--steps",
+    "preset": "--quick",
     "seed": "--seed",
     "seeds": "--seeds",
     "stop.criterion": "--criterion",
+    "task": "TASK",
 }
+_WITHOUT_VALUE = ("keep_known", "preset")
 
 
 def _setting(name: str, value: Any) -> str:
-    return f"{_OPTIONS[name]} {value}" if name in _OPTIONS else f"--set {name}={value}"
+    values = value if isinstance(value, tuple) else (value,)
+    if name in _WITHOUT_VALUE:
+        return _OPTIONS[name]
+    if name in _OPTIONS:
+        return " ".join([_OPTIONS[name], *map(str, values)])
+    return f"--set {name}={','.join(map(str, values))}"
 
 
-COMMAND = Words(field=lambda name: _OPTIONS.get(name, name), setting=_setting, workdir="--report")
+COMMAND = Words(
+    field=lambda name: _OPTIONS.get(name, f"--set {name}"), setting=_setting, workdir="--report"
+)

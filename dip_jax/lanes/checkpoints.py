@@ -19,7 +19,7 @@ from etils import epath
 from orbax.checkpoint._src.serialization import tensorstore_utils as ts_utils
 from orbax.checkpoint.type_handlers import NumpyHandler, SaveArgs, register_type_handler
 
-from dip_jax.errors import InputError
+from dip_jax.errors import WORKDIR, InputError
 from dip_jax.fit.state import LaneState
 from dip_jax.lanes.memory import memory_exhausted
 
@@ -105,7 +105,8 @@ class Checkpoints:
             return found
         raise InputError(
             f"no checkpoint in {self._manager.directory} can be read: remove that folder to start "
-            "the run again from its first step, or use another work directory"
+            "the run again from its first step, or choose another with ",
+            WORKDIR,
         )
 
     def _read(self, step: int, like: LaneState) -> tuple[LaneState, dict[str, Any]]:

@@ -62,6 +62,30 @@ def best_of(state: LaneState) -> Best:
     )
 
 
+_SETTLED = 100  # steps; by then the moving average has lost what it began with
+
+
+def is_usable(best: Best, lane: Lane, steps: int) -> bool:
+    """Whether an image is worth more than nothing: it was fitted for a while, or shows something.
+
+    Shows something: on the values that were held out, or where none were on all that are known, it
+    is nearer to the picture than the mean colour of what was fitted. A picture that is flat but for
+    noise has nothing more to show; so after 100 steps any image will do.
+
+    Args:
+        best: the image.
+        lane: what was fitted.
+        steps: that were made.
+    """
+    if steps >= _SETTLED:
+        return True
+    x, y, fit, held = (np.asarray(a) for a in (best.x, lane.y, lane.fit, lane.held))
+    fit = np.broadcast_to(fit, y.shape)
+    judged = np.broadcast_to(held if held.any() else fit, y.shape) > 0
+    colour = (y * fit).sum(axis=(0, 1)) / np.maximum(fit.sum(axis=(0, 1)), 1)
+    return bool(np.square(x - y)[judged].mean() < np.square(colour - y)[judged].mean())
+
+
 def oracle_of(state: LaneState) -> dict[str, float]:
     """The highest `psnr_true` and its step, of both images; empty without a clean image."""
     if state.oracle is None:

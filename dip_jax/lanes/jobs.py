@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.forward.observation import Observation
 from dip_jax.lanes.checkpoints import Checkpoints
@@ -64,6 +64,8 @@ class Restoration:
             None if there was no step left to make.
         steps_per_second: after the first step, of the lane's share of the time.
         held: `(h, w, k)`, True where a value was held out; None if that is not known any more.
+        usable: False if it was asked to end so early that its image shows nothing yet; see
+            `figures.is_usable`.
     """
 
     seed: int
@@ -81,6 +83,7 @@ class Restoration:
     seconds_to_first_step: float | None
     steps_per_second: float
     held: np.ndarray | None = None
+    usable: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +139,8 @@ def check_size(h: int, w: int, settings: FitSettings) -> None:
     if min(h, w) < least:
         raise InputError(
             f"the picture is {w} x {h} pixels, smaller than the {least} x {least} that a network "
-            f"of {settings.architecture.scales} scales needs: use a larger picture, or fewer scales"
+            f"of {settings.architecture.scales} scales needs: use a larger picture, or a smaller ",
+            field("network.scales"),
         )
 
 

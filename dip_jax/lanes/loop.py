@@ -13,12 +13,13 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field, joined
 from dip_jax.fit.criteria import Criterion
 from dip_jax.fit.fitting import Fit, make_fit
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.lane import Lane
 from dip_jax.fit.state import LaneState
+from dip_jax.lanes import our_jax
 from dip_jax.lanes.jobs import LaneJob, LaterJob
 from dip_jax.lanes.memory import lanes_that_fit, memory_exhausted
 from dip_jax.lanes.running import (
@@ -39,6 +40,7 @@ from dip_jax.lanes.slots import Advance, Shape, Slots, expect
 from dip_jax.networks.fields import widths
 
 
+@our_jax.as_needed()
 def fit_lanes(
     jobs: Sequence[LaneJob | LaterJob],
     *,
@@ -327,7 +329,7 @@ def _take_fewer(plan: _Plan, group: _Group, queue: _Queue, fail: _Fail) -> None:
     error = InputError(
         "the memory is too small for this picture and network: use a smaller picture or fewer "
         "channels (",
-        *widths(plan.settings.architecture),
+        *joined(field(name) for name in widths(plan.settings.architecture)),
         ")",
     )
     while queue:  # all of one size

@@ -1,6 +1,8 @@
 """How much memory lanes take, and how much there is."""
 
 import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,31 @@ def device_bytes(device: jax.Device) -> int | None:
 
     All of a process' CPU devices share the machine's memory.
     """
+    found = _found.get()
+    if found is None:
+        return _bytes_now(device)
+    if device not in found:
+        found[device] = _bytes_now(device)
+    return found[device]
+
+
+_found: ContextVar[dict[jax.Device, int | None] | None] = ContextVar("found", default=None)
+
+
+@contextlib.contextmanager
+def measured_once() -> Iterator[None]:
+    """Within it the memory counts as it was when `device_bytes` first asked.
+
+    For several pictures in turn: what a fit has taken is kept for the next one, not given back.
+    """
+    before = _found.set({})
+    try:
+        yield
+    finally:
+        _found.reset(before)
+
+
+def _bytes_now(device: jax.Device) -> int | None:
     if device.platform == "cpu":
         return _machine_bytes()
     stats = device.memory_stats() or {}

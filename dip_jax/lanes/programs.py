@@ -40,6 +40,7 @@ _A_DAY = 24 * 3600  # seconds
 
 _MOST_SHARED = 8  # sets of programs of a process
 
+_lock = threading.RLock()  # fits of several threads compile a program once, one after the other
 _folder: Path | None = None
 _shared: OrderedDict[tuple[Any, ...], Any] = OrderedDict()  # the last used at the end
 _expected: dict[str, "_Loading"] = {}  # by label
@@ -75,10 +76,11 @@ def shared(label: str, make: Callable[[], T]) -> T:
     if not label:
         return make()
     key = _shared_key(label)
-    made = _shared.pop(key, None) or make()
-    _shared[key] = made
-    while len(_shared) > _MOST_SHARED:
-        _shared.popitem(last=False)
+    with _lock:
+        made = _shared.pop(key, None) or make()
+        _shared[key] = made
+        while len(_shared) > _MOST_SHARED:
+            _shared.popitem(last=False)
     return made
 
 
@@ -138,17 +140,21 @@ class _Kept:
         self._program: Callable | None = None
 
     def __call__(self, *args: Any) -> Any:
-        if self._program is None:
-            devices = _devices(args)
-            path = self._folder / f"{_key(self._label, args, devices)}{_SUFFIX}"
-            loading = _expected.pop(self._label, None)
-            if loading is not None and loading.path == path:
-                loaded = loading.result()
-            else:
-                loaded = _loaded(path, devices)
-            self._program = loaded or self._compiled(path, args)
-            self._remember(path, devices)
-        return self._program(*args)
+        with _lock:
+            program = self._program = self._program or self._found(args)
+        return program(*args)
+
+    def _found(self, args: tuple) -> Callable:
+        devices = _devices(args)
+        path = self._folder / f"{_key(self._label, args, devices)}{_SUFFIX}"
+        loading = _expected.pop(self._label, None)
+        if loading is not None and loading.path == path:
+            loaded = loading.result()
+        else:
+            loaded = _loaded(path, devices)
+        program = loaded or self._compiled(path, args)
+        self._remember(path, devices)
+        return program
 
     def _compiled(self, path: Path, args: tuple) -> Callable:
         lowered = self._function.lower(*args)  # type: ignore[attr-defined]
@@ -236,9 +242,9 @@ def _key(label: str, args: tuple, devices: list[jax.Device]) -> str:
 
 
 def _settings() -> list[tuple[str, Any]]:
-    """Of JAX; those that name folders have no say in a program."""
+    """Of JAX; those that name folders, or guard transfers, have no say in a program."""
     values = jax.config.values.items()
-    return sorted((name, value) for name, value in values if not name.endswith("_dir"))
+    return sorted((n, v) for n, v in values if not n.endswith("_dir") and "transfer_guard" not in n)
 
 
 @functools.cache

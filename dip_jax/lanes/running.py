@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from dip_jax.errors import InputError, field
+from dip_jax.errors import WORKDIR, InputError, field
 from dip_jax.fit.fitting import Fit
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.lane import Lane
@@ -142,7 +142,8 @@ def begun(
         if record.get("observation") != mark:
             raise InputError(
                 "the checkpoint belongs to another picture or mask than this one: give it back "
-                "the files that it was started with, or use another work directory"
+                "the files that it was started with, or choose another folder with ",
+                WORKDIR,
             )
         seconds = record["seconds"]
     step = int(state.step)
@@ -218,6 +219,7 @@ def result_of(
         )
     later = run.step - run.first_step - 1
     speed = float("nan")
+    reason = figures.stop_reason(state, asked and run.step < schedule.num_steps)
     if run.first_seconds is not None and later > 0:
         speed = later / (run.this_session - run.first_share)
     return Restoration(
@@ -228,7 +230,7 @@ def result_of(
         steps=run.step,
         chosen_step=int(best.step),
         chosen_image="avg" if int(best.kind) == AVG else "out",
-        stop_reason=figures.stop_reason(state, asked and run.step < schedule.num_steps),
+        stop_reason=reason,
         rollbacks=int(state.rollbacks),
         oracle=figures.oracle_of(state),
         figures=figures.figures_of(best, lane, made.ssims),
@@ -236,6 +238,7 @@ def result_of(
         seconds_to_first_step=run.first_seconds,
         steps_per_second=speed,
         held=np.asarray(lane.held)[:h, :w] > 0,
+        usable=reason != "asked" or figures.is_usable(best, lane, run.step),
     )
 
 

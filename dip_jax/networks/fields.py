@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dip_jax.errors import InputError, Part, field
+from dip_jax.errors import InputError, field
 from dip_jax.networks.layers.upsampling import UPSAMPLINGS
 
 
@@ -49,7 +49,6 @@ def check_fields(architecture: Any) -> None:
             raise InputError(said, f" is {value}, expected channel counts")
 
 
-def widths(architecture: Any) -> Sequence[Part]:
-    """The fields of a shape that say how many channels its scales have, as part of a message."""
-    names = [name for name in ("down", "up") if name in vars(architecture)]
-    return [part for name in names for part in (" and ", field(f"network.{name}"))][1:]
+def widths(architecture: Any) -> Sequence[str]:
+    """The fields of a configuration that say how many channels the scales of a shape have."""
+    return [f"network.{name}" for name in ("down", "up") if name in vars(architecture)]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field
 from dip_jax.pictures.marks import Mask, check_mask
 
 _SENTENCES = (
@@ -41,8 +41,8 @@ def gaussian_noise(
     """
     if not (np.isfinite(sigma) and sigma > 0):
         raise InputError(
-            f"noise sigma {sigma} cannot be used; expected a number above 0 in units of 255: "
-            "choose one, such as 25"
+            field("damage.sigma"),
+            f" is {sigma}; expected a number above 0 in units of 255: choose one, such as 25",
         )
     noise = rng.standard_normal(x.shape) * (sigma / 255.0)
     return np.clip(x + noise, 0.0, 1.0).astype(np.float32)
@@ -123,8 +123,9 @@ def holes_mask(
         if fill is not None:
             return fill
     raise InputError(
-        f"separate holes that cover a share of {share} do not fit into {w} x {h} pixels; expected "
-        "0.01 to 0.4 in a picture that is not very long or small: choose another share"
+        field("damage.share"),
+        f" is {share}, and separate holes that cover so much do not fit into {w} x {h} pixels; "
+        "expected 0.01 to 0.4 in a picture that is not very long or small: choose another",
     )
 
 
@@ -222,14 +223,15 @@ def _checked_shape(shape: tuple[int, int]) -> tuple[int, int]:
 def _pixel_count(share: float, h: int, w: int) -> int:
     if not 0 < share < 1:
         raise InputError(
-            f"a share of {share} cannot be filled; expected a number between 0 and 1, both "
-            "excluded: choose one, such as 0.5"
+            field("damage.share"),
+            f" is {share}; expected a number between 0 and 1, both excluded, such as 0.5",
         )
     count = round(share * h * w)
     if not 0 < count < h * w:
         raise InputError(
-            f"a share of {share} of {w} x {h} pixels is {count} pixels; expected at least one to "
-            "fill and one to keep: choose another share"
+            field("damage.share"),
+            f" is {share}, which of {w} x {h} pixels is {count}; expected at least one to fill and "
+            "one to keep: choose another",
         )
     return count
 

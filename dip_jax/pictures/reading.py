@@ -85,6 +85,21 @@ def page_shapes(path: str | os.PathLike[str]) -> list[tuple[int, int, int]] | No
         return None
 
 
+def format_of(path: str | os.PathLike[str]) -> str:
+    """Which of the formats of `Picture.file_format` a file truly is, whatever its name says.
+
+    By its header alone; "" for one that is broken or no picture: reading it will say what is wrong.
+    """
+    try:
+        with warnings.catch_warnings(), open(path, "rb") as file:
+            warnings.simplefilter("ignore")
+            magic = file.read(4)
+            file.seek(0)
+            return "TIFF" if tiff_pages.is_tiff(magic) else pillow.file_format(file)
+    except Exception:  # as in `page_shapes`
+        return ""
+
+
 def count_pages(path: str | os.PathLike[str]) -> int:
     """How many pictures a file holds, by its headers alone: the pages of a multi-page TIFF, or 1.
 

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field
 from dip_jax.pictures.picture import Picture as Picture
 
 SAMPLES = ("astronaut", "camera", "chelsea", "coffee", "rocket")
@@ -25,11 +25,11 @@ def sample(name: str, side: int | None = None) -> Picture:
     """
     if name not in SAMPLES:
         raise InputError(
-            f"there is no sample {name!r}; expected one of {', '.join(SAMPLES)}: choose one"
+            field("sample.name"), f" is {name!r}; expected one of the samples {', '.join(SAMPLES)}"
         )
     if side is not None and side < 1:
         raise InputError(
-            f"side {side} is too small; expected 1 or more pixels: choose a larger one"
+            field("sample.side"), f" is {side}; expected 1 or more pixels: choose a larger one"
         )
     try:
         from skimage import data

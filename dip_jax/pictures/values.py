@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field
 
 DataRange = tuple[float, float]
 """The values that black and white have, `(low, high)`."""
@@ -121,33 +121,42 @@ def check_values(
         inside = low <= int(least) and int(most) <= high
     if not inside:
         kind = "float values" if dtype.kind == "f" else "values"
-        advice = (
-            "scale it first, or give its data_range" if data_range is None else "widen data_range"
-        )
+        advice = "scale it first, or give " if data_range is None else "widen "
         least_most = f"{float(least):.10g} to {float(most):.10g}"
         raise InputError(
-            f"{name} has {kind} from {least_most}; expected values in {words}: {advice}"
+            f"{name} has {kind} from {least_most}; expected values in {words}: {advice}",
+            field("data_range"),
+            ", the values of black and white",
         )
 
 
 def _check_dtype(dtype: np.dtype[Any], data_range: DataRange | None, name: str) -> None:
     if data_range is not None:
-        _check_data_range(data_range)
+        check_data_range(data_range)
     if dtype in _FULL_SCALE or dtype in (np.float16, np.float32, np.float64):
         return
     if dtype.kind not in "biu":
         raise InputError(
             f"{name} of dtype {dtype} cannot be used; expected uint8, uint16, float16, float32 or "
-            "float64, or another integer dtype with its data_range: convert it to one of these"
+            "float64, or another integer dtype with ",
+            field("data_range"),
+            ": convert it to one of these",
         )
     if data_range is None:
         raise InputError(
             f"{name} of dtype {dtype} cannot be used without the range of its values; expected "
-            "uint8, uint16 or float in [0, 1]: give data_range, the values of black and white"
+            "uint8, uint16 or float in [0, 1]: give ",
+            field("data_range"),
+            ", the values of black and white",
         )
 
 
-def _check_data_range(data_range: Any) -> None:
+def check_data_range(data_range: Any) -> None:
+    """Refuses what is no range of values, whatever picture it is for.
+
+    Raises:
+        InputError: it is not two finite numbers, the first below the second.
+    """
     try:
         low, high = data_range
         good = math.isfinite(low) and math.isfinite(high) and low < high
@@ -156,8 +165,9 @@ def _check_data_range(data_range: Any) -> None:
         good = False
     if not good:
         raise InputError(
-            f"data_range {data_range!r} cannot be used; expected two finite numbers (low, high) "
-            "with low below high: give the values of black and white"
+            field("data_range"),
+            f" is {data_range!r}; expected two finite numbers, the values of black and of white, "
+            "the first below the second",
         )
 
 
@@ -167,8 +177,9 @@ def _whole_numbers(low: float, high: float, dtype: np.dtype[Any]) -> DataRange:
     first, last = max(math.ceil(low), limits[0]), min(math.floor(high), limits[1])
     if first > last:
         raise InputError(
-            f"data_range ({low:g}, {high:g}) holds no value of dtype {dtype}; expected one within "
-            f"[{limits[0]}, {limits[1]}]: give another range or dtype"
+            field("data_range"),
+            f" ({low:g}, {high:g}) holds no value of dtype {dtype}; expected one within "
+            f"[{limits[0]}, {limits[1]}]: give another range or dtype",
         )
     end = float(last)
     return float(first), end if end <= last else math.nextafter(end, 0.0)

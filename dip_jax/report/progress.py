@@ -1,5 +1,7 @@
 """How far a run is: a bar on a terminal, lines in a log.
 
+What cannot be shown, because a stream is gone or full, is left out: the run goes on (`streams`).
+
 Speed is in steps per second over the recent updates, so that compilation, which falls before the
 first update, does not count; it and the time left are shown only once they are known.
 """
@@ -11,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Protocol, Self, TextIO
+from typing import Any, Protocol, Self, TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
@@ -20,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dip_jax.report.durations import clock
+from dip_jax.report.streams import Unfailing
 
 RECENT_SECONDS = 30.0
 BAR_CELLS = 8  # the narrowest bar that is still worth looking at
@@ -100,7 +103,7 @@ class PlainProgress:
         clock: Clock = time.monotonic,
     ) -> None:
         self._name = name
-        self._stream = sys.stderr if stream is None else stream
+        self._stream = Unfailing(sys.stderr if stream is None else stream)
         self._every_seconds = every_seconds
         self._clock = clock
         self._pace = Pace(0, 0, clock)
@@ -164,7 +167,8 @@ class RichProgress:
         clock: Clock = time.monotonic,
     ) -> None:
         self._name = name
-        self._console = Console(stderr=True) if console is None else console
+        stderr = cast(TextIO, Unfailing(sys.stderr))
+        self._console = Console(file=stderr) if console is None else console
         self._clock = clock
         self._pace = Pace(0, 0, clock)
         self._psnrs: list[str] = []
@@ -239,8 +243,8 @@ class RichProgress:
 def make_progress(name: str, stream: TextIO | None = None) -> Progress:
     """A bar if `stream` (default: the present `sys.stderr`) is a terminal, else log lines."""
     stream = sys.stderr if stream is None else stream
-    if stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown"):
-        return RichProgress(name, Console(file=stream))
+    if Unfailing(stream).isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown"):
+        return RichProgress(name, Console(file=cast(TextIO, Unfailing(stream))))
     return PlainProgress(name, stream)
 
 

@@ -93,6 +93,19 @@ def check_files(config: Config) -> None:
         )
 
 
+def added_damage(config: Config) -> str | None:
+    """What a run adds to the pictures of a person, for an experiment; None for nothing.
+
+    Args:
+        config: as `tasks.defaults` gives it.
+
+    Returns:
+        Its kind, of `limits.DEGRADATIONS`. A sample is no picture of a person.
+    """
+    given = config["mask"] or config["clean"] or not config["image"]
+    return None if given or config["degrade"] == "none" else config["degrade"]
+
+
 def prepare(config: Config, given: Given | None = None) -> Job:
     """Reads the files that a configuration names, and damages its sample if it says so.
 

@@ -28,10 +28,10 @@ def is_many(image: str, page: int = 0) -> bool:
         image: the path of a folder, a file or a pattern; "" for a sample.
         page: the one page that is meant of a file with several; 0 for all.
     """
-    return _is_group(image) or (bool(image) and not page and count_pages(image) > 1)
+    return is_group(image) or (bool(image) and not page and count_pages(image) > 1)
 
 
-def _is_group(path: str) -> bool:
+def is_group(path: str) -> bool:
     """Whether it is a folder, or a pattern that is no file's name."""
     return bool(path) and (
         os.path.isdir(path) or (glob.has_magic(path) and not Path(path).exists())
@@ -40,7 +40,7 @@ def _is_group(path: str) -> bool:
 
 def title(image: str, page: int = 0) -> str:
     """A name for what `is_many` is asked about, fit for a file name."""
-    if not _is_group(image):
+    if not is_group(image):
         return Path(image).stem + _page_suffix(page, page)
     parts = [part for part in Path(image).parts if not glob.has_magic(part)]
     return Path(*parts).name if parts and Path(*parts).name else "pictures"
@@ -79,8 +79,8 @@ def find_pictures(config: Config) -> list[Found]:
             picture has another number of pages.
     """
     image = config["image"]
-    group = _is_group(image)
-    paths = _files(image) if group else [Path(image)]
+    group = is_group(image)
+    paths = picture_files(image) if group else [Path(image)]
     if not paths:
         raise InputError(
             field("image"),
@@ -98,7 +98,7 @@ def find_pictures(config: Config) -> list[Found]:
     shapes: list[Sequence[tuple[int, int, int] | None]] = [
         page_shapes(path) or [None] for path in paths
     ]
-    masks, cleans = (_Partners(option, config[option]) for option in ("mask", "clean"))
+    masks, cleans = (Partners(option, config[option]) for option in ("mask", "clean"))
     found = []
     names = entry_names(paths, [len(pages) for pages in shapes])
     for path, pages, entries in zip(paths, shapes, names, strict=True):
@@ -117,7 +117,12 @@ def find_pictures(config: Config) -> list[Found]:
     return found
 
 
-def _files(pattern: str) -> list[Path]:
+def picture_files(pattern: str) -> list[Path]:
+    """The pictures of a folder, by their suffixes, or the files of a pattern; in order.
+
+    Args:
+        pattern: what `is_group` is true of.
+    """
     if os.path.isdir(pattern):
         return sorted(
             path
@@ -127,16 +132,27 @@ def _files(pattern: str) -> list[Path]:
     return sorted(Path(name) for name in glob.glob(pattern, recursive=True) if os.path.isfile(name))
 
 
-class _Partners:
+class Partners:
     """What belongs to each picture, by its file's name."""
 
     def __init__(self, option: str, path: str) -> None:
-        self._option, self._path, self._many = option, path, _is_group(path)
+        """The partners that a field of the configuration names.
+
+        Args:
+            option: the field, such as "mask".
+            path: a file, which serves all, or what `is_group` is true of; "" for none.
+        """
+        self._option, self._path, self._many = option, path, is_group(path)
         self._by_stem: dict[str, list[Path]] = {}
-        for other in _files(path) if self._many else ():
+        for other in picture_files(path) if self._many else ():
             self._by_stem.setdefault(other.stem, []).append(other)
 
     def of(self, picture: Path, pages: int) -> str:
+        """The path of what belongs to a picture with so many pages; "" for none.
+
+        Raises:
+            InputError: if there is no such file, or several, or its pages do not go with these.
+        """
         path = self._path_of(picture)
         if path:
             page_beside(field(self._option), path, 1, pages)

@@ -5,15 +5,15 @@ import dataclasses
 import jax
 import numpy as np
 
-from dip_jax.errors import setting, told
 from dip_jax.forward.observation import Observation
 from dip_jax.lanes.jobs import check_size, fingerprint
 from dip_jax.prepare.prepared import Prepared
 from dip_jax.prepare.prepared import prepare as prepared_of
+from dip_jax.report.experiment import announced
 from dip_jax.run.inputs import Given, Job, prepare
 from dip_jax.settings import build, estimates
 from dip_jax.settings.adapting import adapting
-from dip_jax.settings.tasks import Config
+from dip_jax.settings.tasks import Config, task_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,16 +46,10 @@ class Loaded:
         """
         job = self.job
         h, w, c = job.y.shape
-        lines = [f"{config['task']}: {job.name}, {w} x {h} pixels, {c} channel{'s' * (c > 1)}"]
+        lines = []
         if job.damaged_here and config["image"]:
-            lines.append(
-                told(
-                    f"{job.name} is taken for a clean picture and damaged ({config['degrade']}) ",
-                    "for an experiment; if it is damaged already, say ",
-                    setting("degrade", "none"),
-                    " or give a mask",
-                )
-            )
+            lines.append(announced(config["degrade"], job.name, task_of(config).fills))
+        lines.append(f"{config['task']}: {job.name}, {w} x {h} pixels, {c} channel{'s' * (c > 1)}")
         lines += job.remarks
         if job.fill is not None:
             lines.append(f"the mask fills {100 * job.fill.mean():.1f}% of the picture")

@@ -20,9 +20,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from dip_jax.errors import InputError, setting, told
+from dip_jax.errors import InputError
+from dip_jax.lanes import our_jax
+from dip_jax.report.experiment import announced
 from dip_jax.report.progress import Progress
-from dip_jax.run.inputs import Given, check_files
+from dip_jax.run.inputs import Given, added_damage, check_files
 from dip_jax.run.listing import Found, find_pictures
 from dip_jax.run.picture_run import PictureRun
 from dip_jax.run.processes import ALONE, Processes
@@ -32,9 +34,10 @@ from dip_jax.run.stacks import put_together
 from dip_jax.run.table import Telling, row_of, write_table
 from dip_jax.run.workdir import check_workdir, make_workdir
 from dip_jax.settings import build, estimates
-from dip_jax.settings.tasks import Config
+from dip_jax.settings.tasks import Config, task_of
 
 
+@our_jax.as_needed()
 def run_folder(
     config: Config,
     workdir: str | os.PathLike[str],
@@ -60,7 +63,8 @@ def run_folder(
 
     Returns:
         What `summary.json` holds: `pictures`, a list of one dict for each; the numbers of them that
-        are `restored`, have `failed` (at least one seed of) or are `left` to be done; `stacks`,
+        are `restored`, have `failed` (at least one seed of) or are `left` to be done;
+        `added_damage`, by `inputs.added_damage`; `stacks`,
         a list of one dict for each file with several pages, by `put_together`; `seconds`, fitting,
         all pictures together; `stop_reason`, "finished" or "interrupted".
 
@@ -98,17 +102,9 @@ def run_folder(
         make_workdir(folder, config)
     processes.meet("config.json", folder)
     name = f"{Path(config['image']).name}, {len(found)} pages"
+    if damage := added_damage(config):
+        progress.message(announced(damage, "all pictures", task_of(config).fills))
     progress.message(f"{config['task']}: {name if one_file else f'{len(found)} pictures'}")
-
-    if config["degrade"] != "none" and not config["mask"] and not config["clean"]:
-        progress.message(
-            told(
-                f"the pictures are taken for clean ones and damaged ({config['degrade']}) for an "
-                "experiment; if they are damaged already, say ",
-                setting("degrade", "none"),
-                " or give masks",
-            )
-        )
 
     def states() -> list[dict[str, Any]]:
         return [_state(one, picture) for one, picture in zip(found, pictures, strict=True)]

@@ -13,7 +13,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from dip_jax.errors import FitError
+from dip_jax.errors import FitError, Interrupted
+from dip_jax.lanes import our_jax
 from dip_jax.report.progress import Progress
 from dip_jax.run.inputs import Given
 from dip_jax.run.picture_run import PictureRun
@@ -24,6 +25,7 @@ from dip_jax.run.workdir import check_workdir, make_workdir
 from dip_jax.settings.tasks import Config
 
 
+@our_jax.as_needed()
 def run(
     config: Config,
     workdir: str | os.PathLike[str],
@@ -49,6 +51,7 @@ def run(
     Raises:
         InputError: if something given cannot be used, and nothing has been written then.
         FitError: if every seed failed.
+        Interrupted: if it was asked to end before any seed had a usable picture.
     """
     overall = Overall(progress)
     picture = PictureRun(
@@ -76,7 +79,12 @@ def run(
             progress.message(picture.what_is_there())
         restore_pictures([picture], config, overall, processes)
     if picture.summary is None:
-        raise FitError(picture.failure or "no seed has a result yet: the same command goes on")
+        if picture.failure:
+            raise FitError(picture.failure)
+        raise Interrupted(
+            "interrupted before there was a usable picture: no result was written, and the same "
+            "command goes on"
+        )
     if on_restored is not None and (pixels := picture.restored()) is not None:
         on_restored(0, pixels)
     return picture.summary

@@ -16,6 +16,7 @@ from dip_jax.pictures import writing
 from dip_jax.pictures.values import to_float
 from dip_jax.report import records
 from dip_jax.report.comparison import comparison, write_picture
+from dip_jax.run.inputs import added_damage
 from dip_jax.run.loaded import Loaded
 from dip_jax.settings.ending import ending
 from dip_jax.settings.tasks import Config, task_of
@@ -116,6 +117,7 @@ def write_results(
         "chosen_step": chosen_step,
         "chosen_image": only.chosen_image if only else "mean",
         "criterion": name,
+        "added_damage": added_damage(config),
         "stop_reason": "interrupted" if interrupted else _common_reason(there),
         "rollbacks": sum(result.rollbacks for result in there),
         "filled_share": None if job.fill is None else float(job.fill.mean()),

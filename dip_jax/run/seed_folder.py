@@ -155,8 +155,10 @@ class LaneFolder:
             writing.write(path, pixels, job.degraded)
 
     def on_done(self, result: Restoration) -> None:
-        self.result = result
         self.close()
+        if not result.usable:  # as if its turn had not come, but for its checkpoint
+            return
+        self.result = result
         if result.stop_reason != "asked":
             self._count(self._num_steps)
         if result.stop_reason == "asked" or self._alone:

@@ -8,7 +8,9 @@ import jax
 
 from dip_jax.files import to_utf8, write_bytes
 from dip_jax.report import records
+from dip_jax.report.experiment import note_of
 from dip_jax.report.progress import Progress
+from dip_jax.run.inputs import added_damage
 from dip_jax.run.listing import Found
 from dip_jax.run.picture_run import PictureRun
 from dip_jax.settings.tasks import Config
@@ -94,6 +96,7 @@ def write_table(
         "seconds": sum(row.get("seconds") or 0.0 for row in rows),
         "seconds_of_this_session": wall,
         "device": jax.local_devices()[0].device_kind,
+        "added_damage": added_damage(config),
         "stop_reason": "interrupted" if left else "finished",
         "pictures": rows,
         "stacks": stacks,
@@ -141,6 +144,7 @@ def _markdown(summary: dict[str, Any]) -> str:
         f"{summary['restored']} restored, {summary['failed']} failed, {summary['left']} left; "
         f"{summary['seconds']:.0f} s of fitting on {summary['device']}.",
         "",
+        *([f"Mind that {note_of(summary)}.", ""] if note_of(summary) else []),
         *(f"| {' | '.join(cells)} |" for cells in zip(*columns, strict=True)),
     ]
     stacks = [

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from dip_jax.report.experiment import note_of
+
 
 def last_words(summary: dict[str, Any], workdir: str | os.PathLike[str]) -> str:
     """How a run has ended, and where its result is, in lines.
@@ -12,7 +14,8 @@ def last_words(summary: dict[str, Any], workdir: str | os.PathLike[str]) -> str:
         summary: of one picture or of many, as `start.start` gives it.
         workdir: its work directory.
     """
-    return (_of_many if "pictures" in summary else _of_one)(summary, Path(workdir))
+    words = (_of_many if "pictures" in summary else _of_one)(summary, Path(workdir))
+    return "\n".join(filter(None, [words, note_of(summary)]))
 
 
 def _of_one(summary: dict[str, Any], workdir: Path) -> str:

@@ -47,7 +47,7 @@ def check_workdir(folder: Path, config: Config) -> bool:
             *(part for change in changes[1:] for part in ("; ", *change)),
             ". Choose another with ",
             WORKDIR,
-            ", or give the same configuration to go on with that run",
+            ", or give the same as then to go on with that run",
         )
     return True
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from dip_jax.errors import InputError, Part, setting, told
+from dip_jax.errors import InputError, Part, joined, setting, told
 from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes.memory import device_bytes, lane_bytes
@@ -140,8 +140,8 @@ def check_memory(
         advice.append(f"reduce or crop the picture to {fits[0]} x {fits[1]}")
     channels = int(0.8 * share * architecture.width)  # some maps have a size of their own
     if channels >= 4:
-        advice += [", or set " if advice else "set ", *widths(architecture)]
-        advice.append(f" to {channels} channels")
+        advice.append(", or say " if advice else "say ")
+        advice += joined(setting(name, (channels,)) for name in widths(architecture))
     raise InputError(
         f"a picture of {w} x {h} pixels takes about {_gigabytes(needed)} of memory with this "
         f"network, and {_gigabytes(available)} are free: ",

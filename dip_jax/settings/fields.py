@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, Part, field, joined
 
 
 def override(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,9 +43,12 @@ def parsed(assignments: list[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
+        if text.strip().lower() in ("true", "false"):
+            text = text.strip().capitalize()
         if not equals:
             raise InputError(
-                f"{assignment!r} sets nothing; expected NAME=VALUE, such as stop.patience=100"
+                f"--set {assignment!r} sets nothing; expected NAME=VALUE, such as "
+                "--set stop.patience=100"
             )
         try:
             changes[name.strip()] = ast.literal_eval(text.strip())
@@ -73,15 +76,14 @@ def _path(config: Mapping[str, Any], name: Any) -> list[str]:
     known = fields(config)
     if isinstance(name, str) and name in known:
         return name.split(".")
-    inside = [field for field in known if field.startswith(f"{name}.")]
-    near = inside or difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    inside = [one for one in known if one.startswith(f"{name}.")]
+    near = inside or difflib.get_close_matches(str(name), known, n=3, cutoff=0.6)
     last = str(name).rpartition(".")[2]
-    near = near or [field for field in known if field.rpartition(".")[2] == last]
-    raise InputError(
-        f"there is no option {name!r}"
-        + (f"; did you mean {' or '.join(map(repr, near[:6]))}?" if near else "")
-        + ("; dip_jax/settings/tasks.py lists all" if not near else "")
-    )
+    near = near or [one for one in known if one.rpartition(".")[2] == last]
+    meant: list[Part] = ["dip_jax/settings/tasks.py lists all"]
+    if near:
+        meant = ["did you mean ", *joined(map(field, near[:6]), " or "), "?"]
+    raise InputError(field(str(name)), ": there is no such option; ", *meant)
 
 
 def _like(default: Any, value: Any, name: str) -> Any:
@@ -90,11 +92,11 @@ def _like(default: Any, value: Any, name: str) -> Any:
     if default == ():  # a range of values
         if isinstance(value, tuple | list) and len(value) in (0, 2):
             return tuple(_like(0.0, entry, name) for entry in value)
-        raise InputError(f"{name} is {value!r}, expected two numbers such as (0, 4095)")
+        raise InputError(field(name), f" is {value!r}, expected two numbers such as (0, 4095)")
     if isinstance(default, tuple):
         entries = tuple(value) if isinstance(value, tuple | list) else (value,)
         if not entries:
-            raise InputError(f"{name} is empty, expected one entry, or one for every scale")
+            raise InputError(field(name), " is empty, expected one entry, or one for every scale")
         return tuple(_like(default[0], entry, name) for entry in entries)
     if isinstance(default, bool):
         if isinstance(value, bool):
@@ -104,5 +106,8 @@ def _like(default: Any, value: Any, name: str) -> Any:
             return float(value)
     elif type(value) is type(default):
         return value
-    kind = {bool: "True or False", int: "a whole number", float: "a number", str: "a word"}
-    raise InputError(f"{name} is {value!r}, expected {kind[type(default)]} such as {default!r}")
+    kind = {int: "a whole number", float: "a number", str: "a word"}
+    expected = "True or False"
+    if not isinstance(default, bool):
+        expected = f"{kind[type(default)]} such as {default!r}"
+    raise InputError(field(name), f" is {value!r}, expected {expected}")

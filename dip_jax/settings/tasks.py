@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field, setting
 
 Config = Mapping[str, Any]  # nested, as `defaults` gives it
 
@@ -89,12 +89,14 @@ class Task:
         name: in configurations, and of its file in `configs`.
         fills: whether it fills unknown values, and so takes a mask; else all are known, and noisy.
         done: what has been done to a picture, as the title of its report begins.
+        ending: of the name of a result that is written beside its picture.
         settings: by preset, what differs from the fields above; the other presets stand on "".
     """
 
     name: str
     fills: bool
     done: str
+    ending: str
     settings: Mapping[str, Config]
 
 
@@ -103,6 +105,7 @@ _ALL = (
         "denoise",
         fills=False,
         done="Noise removed from",
+        ending="_denoised",
         settings={
             "": {
                 "degrade": "noise",
@@ -118,6 +121,7 @@ _ALL = (
         "text_inpaint",
         fills=True,
         done="Text removed from",
+        ending="_inpainted",
         settings={
             "": {
                 "degrade": "text",
@@ -136,6 +140,7 @@ _ALL = (
         "hole_fill",
         fills=True,
         done="Holes filled in",
+        ending="_filled",
         settings={
             "": {
                 "degrade": "holes",
@@ -160,6 +165,7 @@ _ALL = (
         "reconstruct",
         fills=True,
         done="Missing pixels rebuilt in",
+        ending="_reconstructed",
         settings={
             "": {"degrade": "missing", "num_steps": 2400},
             "quick": {"sample": {"side": 128}, "num_steps": 500},
@@ -190,8 +196,9 @@ def defaults(task: str, preset: str = "") -> dict[str, Any]:
         raise InputError(f"task {task!r} is unknown, expected one of {', '.join(TASKS)}")
     if preset not in PRESETS:
         raise InputError(
-            f"preset {preset!r} is unknown, expected none, {' or '.join(PRESETS[1:])}: "
-            f"configs/{task}.py or configs/{task}.py:{PRESETS[1]}"
+            field("preset"),
+            f" is {preset!r}, expected none, {' or '.join(PRESETS[1:])}, such as ",
+            setting("preset", PRESETS[1]),
         )
     config = _merge(copy.deepcopy(_BASE), {"task": task, "preset": preset})
     config = _merge(config, TASKS[task].settings[""])

@@ -6,6 +6,7 @@ import sys
 import typing
 from io import BytesIO
 
+import jax
 import numpy as np
 import pytest
 from checkout import ROOT
@@ -302,6 +303,19 @@ def test_ended_before_the_calm_could_be_judged_the_average_is_the_result():
     assert info.steps == 1 and info.chosen_steps == {0: 1} and after.dtype == before.dtype
 
 
+def test_of_several_seeds_one_that_has_only_begun_is_left_out():
+    before = picture((12, 10))
+    options = TINY | {"lanes.at_once": 1}
+
+    def stop(step):
+        return step.seed == 1
+
+    _, info = dip_jax.denoise(
+        before, num_steps=120, seeds=2, callback=stop, options=options, return_info=True
+    )
+    assert list(info.chosen_steps) == [0] and info.stop_reason == "asked" and not info.failed
+
+
 def test_what_a_callback_raises_comes_through():
     def fail(step):
         raise RuntimeError("mine")
@@ -310,7 +324,7 @@ def test_what_a_callback_raises_comes_through():
         dip_jax.denoise(picture((10, 9)), num_steps=2, callback=fail, options=TINY)
 
 
-def test_the_same_as_a_run_gives(tmp_path):
+def test_the_same_as_a_run_gives_also_in_double_precision(tmp_path):
     before = picture((12, 10, 3))
     mask = random_mask((12, 10))
     writing.write(tmp_path / "before.png", before)
@@ -320,7 +334,7 @@ def test_the_same_as_a_run_gives(tmp_path):
     config |= {"num_steps": 8, "log_every": 2, "preview_every": 0}
     config["network"] |= {"scales": 1, "down": (4,), "up": (4,), "upsampling": ("nearest",)}
     config["input"] |= {"depth": 4}
-    with progress.make_progress("run") as shown:
+    with progress.make_progress("run") as shown, jax.enable_x64(True):
         run(config, tmp_path / "run", shown)
     after = dip_jax.reconstruct(before, mask, num_steps=8, options=TINY)
     np.testing.assert_array_equal(reading.read(tmp_path / "run/restored.png").pixels, after)

@@ -1,11 +1,13 @@
 """The command as its own process: what it writes, what it says, and its exit codes."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import pytest
 import tifffile
@@ -14,7 +16,7 @@ from PIL import Image
 
 import dip_jax
 from dip_jax.cli import command
-from dip_jax.cli.one_file import restore_file
+from dip_jax.cli.many_files import restore_files
 from dip_jax.cli.output import find_output
 from dip_jax.cli.pages import with_masks
 from dip_jax.cli.signals import Stopping
@@ -51,15 +53,15 @@ def folder(tmp_path, monkeypatch):
 
 def here(*arguments):
     """The command in this process."""
-    return restore_file(command.make_parser().parse_args([*arguments, *TINY]))
+    return restore_files(command.make_parser().parse_args([*arguments, *TINY]))
 
 
-def start(*arguments):
+def start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **environment):
     return subprocess.Popen(
         [sys.executable, "-m", "dip_jax", *arguments],
-        env=os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)} | environment,
+        stdout=stdout,
+        stderr=stderr,
         text=True,
     )
 
@@ -69,18 +71,18 @@ def test_the_command_restores_a_file_and_says_what_it_does(folder):
     process = start("denoise", "photo.png", "--steps", "6", *TINY)
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
-    assert "photo_restored.png" in out and "6 steps" in out
+    assert "photo_denoised.png" in out and "6 steps" in out
     assert "GB of memory" in err and "6/6" in err
-    result = reading.read("photo_restored.png")
+    result = reading.read("photo_denoised.png")
     assert result.pixels.shape == (40, 36, 3) and result.dpi == pytest.approx((300, 300), rel=1e-3)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_writes_the_best_so_far(number, folder):
     process = start("denoise", "photo.png", "-o", "out.png", "--steps", "1000000", *TINY)
     heard = ""
-    while "step" not in heard.rpartition("1000000")[0]:
+    while not re.search(r"step \d{3,}/1000000", heard):  # so many that there is something to see
         line = process.stderr.readline()
         assert line, heard
         heard += line
@@ -88,6 +90,101 @@ def test_a_signal_writes_the_best_so_far(number, folder):
     out, err = process.communicate(timeout=100)
     assert process.returncode == 130, err
     assert "interrupted" in out and reading.read("out.png").pixels.shape == (40, 36, 3)
+
+
+@pytest.mark.slow
+def test_the_result_is_written_though_nobody_listens(folder):
+    """Standard output is a pipe that is closed, and says less than the file's name needs."""
+    with open("words", "wb") as words:
+        arguments = ("denoise", "photo.png", "-o", "bü.png", "--steps", "2")
+        process = start(*arguments, *TINY, stderr=words, PYTHONIOENCODING="ascii:strict")
+        process.stdout.close()
+        assert process.wait(timeout=240) == 0
+    said = (folder / "words").read_text()
+    assert "2/2" in said and "Exception" not in said and "Traceback" not in said
+    assert reading.read("bü.png").pixels.shape == (40, 36, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
+def test_the_result_is_written_though_the_disk_of_the_log_is_full(folder):
+    with open("/dev/full", "wb") as full:
+        arguments = ("denoise", "photo.png", "-o", "out.png", "--steps", "2")
+        process = start(*arguments, *TINY, stdout=full, stderr=full)
+        assert process.wait(timeout=240) == 0
+    assert reading.read("out.png").pixels.shape == (40, 36, 3)
+
+
+@pytest.mark.parametrize("before, more", [(0, ()), (1, ()), (0, ("--report", "work"))])
+def test_a_signal_before_there_is_anything_to_see_writes_nothing(
+    before, more, folder, capsys, monkeypatch
+):
+    answers = iter([False] * before + [True] * 9)  # before the fit, or at its first step
+    monkeypatch.setattr(Stopping, "__call__", lambda self: next(answers))
+    assert here("denoise", "photo.png", "-o", "out.png", "--steps", "4", *more) == 130
+    out, err = capsys.readouterr()
+    assert not out and not (folder / "out.png").exists()
+    assert err.splitlines()[-1].startswith("dip-jax: interrupted before there was a usable picture")
+    if more:
+        monkeypatch.undo()
+        monkeypatch.chdir(folder)
+        assert here("denoise", "photo.png", "-o", "out.png", "--steps", "4", *more) == 0
+
+
+def test_a_terminal_that_is_closed_is_one_signal_however_many_it_sends(capsys):
+    with Stopping("ending") as stopping:
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGHUP):
+            signal.raise_signal(number)
+        assert stopping()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert capsys.readouterr().err.count("ending") == 1
+
+
+_COMPILES = """
+import hashlib
+from dip_jax.cli.signals import Stopping
+with Stopping("asked", "ended"):
+    print("ready", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # Python hears nothing before its end
+"""
+
+
+def test_a_signal_is_answered_and_a_second_one_ends_while_python_hears_nothing():
+    process = subprocess.Popen(
+        [sys.executable, "-c", _COMPILES],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert [process.stderr.readline() for _ in range(2)] == ["\n", "asked\n"]
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err == "ended\n"
+
+
+def test_a_command_does_not_care_whether_the_process_computes_in_double_precision(folder):
+    assert here("denoise", "photo.png", "-o", "a.png", "--steps", "2", "-q") == 0
+    jax.config.update("jax_enable_x64", True)
+    try:
+        assert here("denoise", "photo.png", "-o", "b.png", "--steps", "2", "-q") == 0
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
+
+
+def test_under_nohup_a_closed_terminal_is_no_signal():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Stopping("ending") as stopping:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stopping()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("name", ["inpaint", "fill-hole", "reconstruct"])
@@ -159,14 +256,14 @@ def test_the_mask_is_the_same_however_it_is_drawn(kind, folder):
 @pytest.mark.parametrize(
     ("name", "file_format", "expected"),
     [
-        ("a.png", "PNG", "a_restored.png"),
-        ("a.jpg", "PNG", "a_restored.png"),
-        ("a.PNG", "TIFF", "a_restored.tif"),
-        ("a.JPG", "JPEG", "a_restored.JPG"),
-        ("a.jpeg", "JPEG", "a_restored.jpeg"),
-        ("a", "WEBP", "a_restored.webp"),
-        ("a.gif", "GIF", "a_restored.png"),
-        ("a.bmp", "BMP", "a_restored.png"),
+        ("a.png", "PNG", "a_denoised.png"),
+        ("a.jpg", "PNG", "a_denoised.png"),
+        ("a.PNG", "TIFF", "a_denoised.tif"),
+        ("a.JPG", "JPEG", "a_denoised.JPG"),
+        ("a.jpeg", "JPEG", "a_denoised.jpeg"),
+        ("a", "WEBP", "a_denoised.webp"),
+        ("a.gif", "GIF", "a_denoised.png"),
+        ("a.bmp", "BMP", "a_denoised.png"),
     ],
 )
 def test_what_a_file_is_and_not_what_it_is_called_chooses_the_format(
@@ -181,8 +278,8 @@ def test_a_png_called_jpg_keeps_its_alpha(folder, capsys):
     alpha[:9] = 0
     Image.fromarray(np.dstack([waves(), alpha])).save("a.jpg", "PNG")
     assert here("denoise", "a.jpg", "--steps", "2") == 0
-    assert "'a.jpg' is a PNG: the result is a_restored.png" in capsys.readouterr().err
-    np.testing.assert_array_equal(reading.read("a_restored.png").alpha, alpha)
+    assert "'a.jpg' is a PNG: the result is a_denoised.png" in capsys.readouterr().err
+    np.testing.assert_array_equal(reading.read("a_denoised.png").alpha, alpha)
 
 
 def test_what_the_output_cannot_hold_is_told(folder, capsys):
@@ -221,7 +318,7 @@ def test_every_page_of_a_tiff_is_a_picture_of_its_own(folder):
     pages = [waves(40, 36, 1), 3 * waves(33, 50, 1).astype(np.uint16), waves(32, 32)]
     write_pages("pages.tif", pages)
     assert here("denoise", "pages.tif", "--steps", "2", "-q") == 0
-    for before, after in zip(pages, read_pages("pages_restored.tif"), strict=True):
+    for before, after in zip(pages, read_pages("pages_denoised.tif"), strict=True):
         assert after.pixels.shape == before.shape and after.pixels.dtype == before.dtype
         assert (after.pixels != before).any()
 
@@ -247,7 +344,7 @@ def test_a_jpeg_with_blocks_gets_a_hint(folder, capsys):
     assert here("denoise", "blocks.jpg", "-o", "out.png", "--steps", "2", "--report", "work") == 0
     _, err = capsys.readouterr()
     assert "--criterion wmv with --steps 3000" in err and "config." not in err
-    assert reading.read("blocks_restored.jpg").pixels.shape == (106, 160, 3)
+    assert reading.read("blocks_denoised.jpg").pixels.shape == (106, 160, 3)
 
 
 def test_force_replaces_and_nothing_else_does(folder, capsys):

@@ -43,13 +43,12 @@ def test_compiled_programs_are_kept_where_the_user_says(tmp_path, monkeypatch):
     settings = {name: jax.config.values[name] for name in names}
     before = settings["jax_compilation_cache_dir"]
     try:
-        monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+        jax.config.update("jax_compilation_cache_dir", None)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         startup.keep_compiled_programs()
         assert jax.config.jax_compilation_cache_dir == str(tmp_path / "dip_jax" / "programs")
         assert programs._folder == tmp_path / "dip_jax" / "programs" / "whole"
         jax.config.update("jax_compilation_cache_dir", before)
-        monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "own"))
         startup.keep_compiled_programs()
         assert jax.config.jax_compilation_cache_dir == before
     finally:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import jax
@@ -55,6 +56,18 @@ def test_a_kept_program_is_not_traced_again_and_computes_the_same(folder):
     assert (first.count, again.count) == (1, 0)
     assert (found["x"] == expected["x"]).all()
     assert (jax.random.key_data(found["key"]) == jax.random.key_data(expected["key"])).all()
+
+
+def test_threads_that_want_the_same_program_compile_it_once(folder):
+    function, found = Traced(), []
+    kept = programs.kept(function.function, "sums")
+    threads = [threading.Thread(target=lambda: found.append(kept(arguments()))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert function.count == 1 and len(found) == 3
+    assert all((one["x"] == found[0]["x"]).all() for one in found)
 
 
 @pytest.mark.parametrize("n, traced", [(4, 0), (5, 1)])

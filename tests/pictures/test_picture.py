@@ -134,8 +134,8 @@ def test_values_outside_the_range_are_refused() -> None:
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "uint32", "int64", "bool"])
 def test_other_integers_need_a_range(dtype: str) -> None:
-    assert "give data_range" in one_line(to_float, np.zeros((2, 2), dtype))
-    assert "give data_range" in one_line(from_float, np.zeros((2, 2, 1)), dtype, 2)
+    assert "give config.data_range" in one_line(to_float, np.zeros((2, 2), dtype))
+    assert "give config.data_range" in one_line(from_float, np.zeros((2, 2, 1)), dtype, 2)
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "datetime64[s]", "object", "str"])

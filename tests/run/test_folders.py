@@ -16,6 +16,7 @@ from dip_jax.run.listing import entry_names, find_pictures, is_many, title
 from dip_jax.run.many import run_folder
 from dip_jax.run.one import run
 from dip_jax.run.picture_run import PictureRun
+from dip_jax.run.words import last_words
 from dip_jax.settings import tasks
 
 
@@ -215,3 +216,16 @@ def test_a_folder_and_a_pattern_stand_for_many(tmp_path):
     assert not is_many(str(odd)) and not is_many("") and not is_many("no.png")
     assert title("scans/2024/*.png") == "2024" and title("scans") == "scans"
     assert title("*.png") == "pictures"
+
+
+def test_damage_that_is_added_to_a_folder_of_pictures_cannot_be_missed(tmp_path):
+    photo(tmp_path, "a.png", 24, mask=False)
+    config = config_of(image=str(tmp_path / "photos")) | {"num_steps": 1}
+    summary, said = go(config, tmp_path / "run")
+    first = said.splitlines()[0]
+    assert first.startswith("holes are cut into all pictures") and "--config.mask=" in first
+    note = "holes were cut into all pictures by this run"
+    assert last_words(summary, tmp_path / "run").splitlines()[-1].startswith(note)
+    assert f"Mind that {note}" in (tmp_path / "run" / "summary.md").read_text("utf-8")
+    page = (tmp_path / "run" / "a" / "report.html").read_text("utf-8")
+    assert "Mind that holes were cut into a.png" in page

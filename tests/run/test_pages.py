@@ -15,7 +15,7 @@ from picture_files import random_pixels
 from PIL import Image
 
 from dip_jax.cli import command
-from dip_jax.cli.one_file import restore_file
+from dip_jax.cli.many_files import restore_files
 from dip_jax.errors import InputError
 from dip_jax.pictures import reading
 from dip_jax.pictures.reading import count_pages, read_pages
@@ -57,7 +57,7 @@ def dip_jax(*arguments):
     """The command in this process."""
     tiny = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
     steps = ["--steps", "2"]  # which has an option of its own
-    return restore_file(command.make_parser().parse_args([*arguments, *tiny[:-2], *steps]))
+    return restore_files(command.make_parser().parse_args([*arguments, *tiny[:-2], *steps]))
 
 
 def mask_of(h, w, *rows):

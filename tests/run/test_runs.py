@@ -11,17 +11,19 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, Interrupted
 from dip_jax.finish.composite import seamless
 from dip_jax.finish.denoising import denoised
 from dip_jax.finish.filling import filled
 from dip_jax.forward.observation import observe
 from dip_jax.pictures import reading, samples
 from dip_jax.pictures.values import to_float
+from dip_jax.report.experiment import note_of
 from dip_jax.report.progress import PlainProgress
 from dip_jax.run import seed_files
-from dip_jax.run.inputs import prepare
+from dip_jax.run.inputs import added_damage, prepare
 from dip_jax.run.one import run
+from dip_jax.run.words import last_words
 from dip_jax.settings import tasks
 
 TINY = {
@@ -270,8 +272,23 @@ def test_an_own_noisy_picture_and_its_clean_one(photo, tmp_path):
 
 
 def test_a_picture_that_is_damaged_for_an_experiment_is_announced(photo, tmp_path):
-    _, said = go(config_of("denoise", image=photo, num_steps=1), tmp_path / "run")
-    assert "taken for a clean picture" in said and "--config.degrade=none" in said
+    config = config_of("denoise", image=photo, num_steps=1)
+    summary, said = go(config, tmp_path / "run")
+    assert said.startswith(f"noise is added to {Path(photo).name}, taken for a clean picture")
+    assert said.splitlines()[0].endswith("--config.degrade=none")
+    assert summary["added_damage"] == "noise"
+    note = f"noise was added to {Path(photo).name} by this run"
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert f"Mind that {note}" in page and "say --config.degrade=none." in page
+    # Last of all, and of a run that had ended before as well.
+    last = last_words(go(config, tmp_path / "run")[0], tmp_path / "run").splitlines()[-1]
+    assert last.startswith(note) and last.endswith("say --config.degrade=none")
+
+
+@pytest.mark.parametrize("change", [{"image": ""}, {"degrade": "none"}])
+def test_of_a_sample_and_of_a_restoration_nothing_is_said_of_added_damage(change, photo):
+    config = config_of("denoise", image=photo) | change
+    assert added_damage(config) is None and note_of({"added_damage": added_damage(config)}) == ""
 
 
 BAD = {
@@ -500,7 +517,8 @@ def test_an_interrupted_ensemble_keeps_its_finished_seeds(three_seeds, tmp_path)
     asked = iter([False] * 6 + [True])  # the second seed is at its third logged step
     config = config_of("denoise", seeds=3, seed=4)
     summary, _ = go(config, tmp_path / "run", should_stop=lambda: next(asked))
-    assert summary["stop_reason"] == "interrupted" and summary["seeds"] == [4, 5]
+    # After 20 steps the second seed shows nothing yet: it is left out, and goes on later.
+    assert summary["stop_reason"] == "interrupted" and summary["seeds"] == [4]
     kept = tmp_path / "run" / "seeds" / "4" / "result.npz"
     before = kept.stat().st_mtime_ns
     # How lanes are worked off does not change what comes out, so it may differ.
@@ -512,6 +530,15 @@ def test_an_interrupted_ensemble_keeps_its_finished_seeds(three_seeds, tmp_path)
     assert (tmp_path / "run/restored.png").read_bytes() == (whole / "restored.png").read_bytes()
     again, said = go(config, tmp_path / "run")
     assert again["stop_reason"] == "num_steps" and "nothing to do" in said
+
+
+def test_a_run_that_ends_at_its_first_step_has_no_result_and_goes_on(tmp_path):
+    config = config_of("hole_fill", num_steps=3)
+    with pytest.raises(Interrupted, match="the same command goes on"):
+        go(config, tmp_path / "run", should_stop=lambda: True)
+    assert not (tmp_path / "run" / "restored.png").exists()
+    summary, said = go(config, tmp_path / "run")
+    assert "going on after step 1" in said and summary["stop_reason"] == "num_steps"
 
 
 @pytest.mark.parametrize("how", ["refined", "seamless", "pasted"])

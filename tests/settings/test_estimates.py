@@ -60,7 +60,7 @@ def test_the_size_that_is_named_fits_and_the_picture_does_not():
     w, h = map(int, re.search(r"crop the picture to (\d+) x (\d+)", str(caught.value)).groups())
     assert 0.4 * needed < estimates.memory_of(config, noisy(h, w), None) <= 0.6 * needed
     assert w / h == pytest.approx(900 / 600, rel=0.1)
-    channels = int(re.search(r"to (\d+) channels", str(caught.value))[1])
+    channels = int(re.search(r"network\.down=\"\((\d+),\)", str(caught.value))[1])
     config["network"] |= {"down": (channels,), "up": (channels,)}
     assert estimates.memory_of(config, picture, None) <= 0.6 * needed
 

@@ -90,5 +90,7 @@ def test_a_meshgrid_with_another_depth_is_refused():
 def test_unknown_tasks_and_presets_are_refused():
     with pytest.raises(InputError, match="'sharpen' is unknown, expected one of denoise"):
         tasks.defaults("sharpen")
-    with pytest.raises(InputError, match="'fast' is unknown, expected none, quick or paper"):
+    with pytest.raises(
+        InputError, match=r"config\.preset is 'fast', expected none, quick or paper"
+    ):
         tasks.defaults("denoise", "fast")

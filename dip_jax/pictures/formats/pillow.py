@@ -65,9 +65,23 @@ def decode(data: bytes, name: str) -> Picture:
             icc_profile=(image.info.get("icc_profile") if image.mode != "CMYK" else None) or None,
             exif=metadata.descriptive(exif),
             resolution=resolution or metadata.resolution_of_exif(exif, orientation),
-            file_format="JPEG" if image.format == "MPO" else str(image.format),
+            file_format=_format_of(image),
             notes=_notes(image),
         )
+
+
+def file_format(file: BinaryIO) -> str:
+    """Which of the formats it is, by its header alone.
+
+    Raises:
+        Exception: whatever Pillow raises for a file that it cannot read.
+    """
+    with Image.open(file, formats=READABLE) as image:
+        return _format_of(image)
+
+
+def _format_of(image: Image.Image) -> str:
+    return "JPEG" if image.format == "MPO" else str(image.format)  # a phone's, of several pictures
 
 
 def _notes(image: Image.Image) -> tuple[str, ...]:

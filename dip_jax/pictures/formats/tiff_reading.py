@@ -13,7 +13,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field, setting
 from dip_jax.pictures.formats import metadata, pillow
 from dip_jax.pictures.formats.tiff_pages import (
     check_number,
@@ -209,8 +209,9 @@ def _arrays(
         )
     if bits not in (1, 2, 4, 8, 16, 24, 32, 64) and data_range is None and not any_values:
         raise InputError(
-            f"{name} has {bits}-bit pixels; expected 8 or 16 bits, or float: give the "
-            f"data_range, such as (0, {2**bits - 1})"
+            f"{name} has {bits}-bit pixels; expected 8 or 16 bits, or float: say which values are "
+            "black and white, such as ",
+            setting("data_range", (0, 2**bits - 1)),
         )
     photometric = _PHOTOMETRIC(page.photometric)
     colours = _SAMPLES[photometric]
@@ -282,7 +283,9 @@ def _inverted(pixels: NDArray[Any], data_range: DataRange | None, name: str) -> 
     if pixels.dtype not in (np.uint8, np.uint16) or data_range is not None:
         raise InputError(
             f"{name} stores white as its least value, which is ambiguous for {pixels.dtype} pixels "
-            "or with a data_range; expected black as the least value: invert it first"
+            "or with ",
+            field("data_range"),
+            "; expected black as the least value: invert it first",
         )
     return np.iinfo(pixels.dtype).max - pixels
 

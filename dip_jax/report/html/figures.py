@@ -26,7 +26,7 @@ _MEASURES = {
     "ssim_observed": "Structural similarity with the same; unknown pixels are 0 in both.",
 }
 _IMAGES = {
-    "degraded": "the picture that was given",
+    "degraded": "the picture as it was fitted to",
     "out": "the network’s output at the chosen step",
     "avg": "the moving average of its outputs at the chosen step",
     "restored": "the picture that was written",
@@ -103,6 +103,7 @@ def run(summary: Mapping[str, Any]) -> list[Element]:
         "image": s.get("image"),
         "page": s.get("page") and str(s["page"]),
         "shape": shape and f"{shape[1]:,} × {shape[0]:,} pixels, {count(shape[2], 'channel')}",
+        "damage": s.get("added_damage") and f"{s['added_damage']}, added for an experiment",
         "filled share": None if filled is None else f"{100 * filled:.1f}%",
         "refined": None if "refined" not in s else ("yes" if s["refined"] else "no"),
         "seeds": ", ".join(map(str, s.get("seeds") or [])),

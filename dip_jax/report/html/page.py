@@ -20,6 +20,7 @@ from dip_jax.errors import InputError
 from dip_jax.files import write_bytes
 from dip_jax.report import records
 from dip_jax.report.durations import in_words
+from dip_jax.report.experiment import note_of
 from dip_jax.report.html.curves import curves
 from dip_jax.report.html.figures import chosen_figures, count, figures, run, seeds
 from dip_jax.report.html.gallery import gallery, viewer
@@ -174,6 +175,7 @@ def _ending(summary: Mapping[str, Any]) -> str:
 
 
 def _header(heading: str, summary: Mapping[str, Any], size: tuple[int, int]) -> Element:
+    note = note_of(summary)
     before = (summary.get("degraded") or {}).get("psnr_true")
     metrics = summary.get("metrics") or {}
     after = (metrics.get("restored") or {}).get("psnr_true")
@@ -195,6 +197,7 @@ def _header(heading: str, summary: Mapping[str, Any], size: tuple[int, int]) -> 
             _ending(summary),
             class_="ending open" if summary.get("stop_reason") == "interrupted" else "ending",
         ),
+        tag("p", f"Mind that {note}.", class_="ending open") if note else None,
         tag(
             "ul",
             [tag("li", tag("strong", value), " ", tag("span", what)) for value, what in facts],
