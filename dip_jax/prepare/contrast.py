@@ -5,6 +5,9 @@ from jaxtyping import Bool, Float
 
 _FULL = 0.5  # a picture that fills so much of its scale is left as it is
 _MARGIN = 0.05  # of what it fills, on both sides: a network does not reach its own extremes
+_MARGIN_OF_PART = 0.25  # the same where a part is known: the rest may be darker or brighter
+_MOST = 0.9  # of a picture is all of it
+_LEAST = 500  # values, of which it can be told
 
 
 def range_filled(
@@ -20,10 +23,13 @@ def range_filled(
         full: the share of the scale that is taken for all of it.
 
     Returns:
-        `(low, high)`; None if that is `full` or more, or if all values are the same.
+        `(low, high)`; None if that is `full` or more, if all values are the same, or if few are
+        known.
     """
     from scipy.ndimage import rank_filter
 
+    if known.sum() < _LEAST:
+        return None
     size = (3, 3, 1)
     low = float(rank_filter(np.where(known, y, np.inf), 1, size)[known].min())
     high = float(rank_filter(np.where(known, y, -np.inf), -2, size)[known].max())
@@ -32,4 +38,5 @@ def range_filled(
     filled = high - low
     if filled >= full or filled <= 0:
         return None
-    return max(0.0, low - _MARGIN * filled), min(1.0, high + _MARGIN * filled)
+    margin = (_MARGIN if known.mean() > _MOST else _MARGIN_OF_PART) * filled
+    return max(0.0, low - margin), min(1.0, high + margin)

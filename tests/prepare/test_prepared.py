@@ -162,4 +162,7 @@ def test_a_mask_and_a_hot_pixel_do_not_decide_how_much_of_its_scale_a_picture_fi
     known[50, 50] = False
     assert np.ptp(np.asarray(found.observation.y)[known]) > 0.8
     low, high = range_filled(y, np.broadcast_to(~fill[..., None], y.shape))
+    few = np.zeros(y.shape, bool)
+    few[:5, :5] = True
+    assert range_filled(y, few) is None
     assert 0.09 < low <= 0.1 and 0.2 <= high < 0.22

@@ -96,14 +96,15 @@ def test_the_hint_is_for_denoising_by_held_out_pixels():
     blocks = np.repeat(np.repeat(x[::8, ::8], 8, axis=0), 8, axis=1) + 0.01 * x
     blocks = observe(blocks)[0]
     config = tasks.defaults("denoise")
-    assert "JPEG" in (hint := estimates.correlation_hint(config, blocks))
+    (hint,) = estimates.hints(config, blocks)
+    assert "JPEG" in hint
     assert "--config.stop.criterion=wmv with --config.num_steps=3000 may fit better" in hint
     assert hint in estimates.advice(config, blocks)
     with speaking(PYTHON):
-        hint = estimates.correlation_hint(config, blocks)
+        (hint,) = estimates.hints(config, blocks)
         assert "criterion='wmv' with num_steps=3000 may fit better" in hint
         assert hint in estimates.advice(config, blocks)
-    assert estimates.correlation_hint(config, noisy(160, 160)) is None
+    assert not estimates.hints(config, noisy(160, 160))
     config["stop"]["criterion"] = "wmv"
-    assert estimates.correlation_hint(config, blocks) is None
-    assert estimates.correlation_hint(tasks.defaults("reconstruct"), blocks) is None
+    assert not estimates.hints(config, blocks)
+    assert not estimates.hints(tasks.defaults("reconstruct"), blocks)
