@@ -68,12 +68,16 @@ class ArrayFit:
         return [
             *self.remarks,
             *self.prepared.remarks,
-            *estimates.advice(self.config, self.observation),
+            *estimates.advice(self.config, self.observation, stripes=self.prepared.striped),
         ]
 
     def warnings(self) -> list[str]:
         """What of that a person has to know, even if they did not ask for it."""
-        return [*self.prepared.warnings, *estimates.hints(self.config, self.observation)]
+        return [*self.prepared.warnings, *self.hints()]
+
+    def hints(self) -> list[str]:
+        """What other options may fit better, and how to ask for them."""
+        return estimates.hints(self.config, self.observation, self.prepared.striped)
 
     @property
     def observation(self) -> Observation:
@@ -168,7 +172,7 @@ class ArrayFit:
             remarks=(
                 *self.remarks,
                 *self.prepared.remarks,
-                *estimates.hints(config, self.observation),
+                *self.hints(),
             ),
         )
 

@@ -359,14 +359,14 @@ def _restored(
             if shown is not None:
                 for line in fit.advice():
                     shown.message(line)
+            else:  # before the fit, so that it is not lost where warnings are errors
+                for line in fit.warnings():
+                    warnings.warn(line, RuntimeWarning, stacklevel=3)
             restored, info = fit.run(callback, shown)
         except InputError as error:
             error.settle()
             raise
-    if shown is None:  # else it has been told
-        for line in fit.warnings():
-            warnings.warn(line, RuntimeWarning, stacklevel=3)
-    if info.failed and shown is None:
+    if info.failed and shown is None:  # else it has been told
         seeds = "; ".join(f"seed {seed}: {why}" for seed, why in info.failed.items())
         warnings.warn(
             f"{len(info.failed)} of {len(fit.seeds)} seeds failed, and the picture is the mean of "

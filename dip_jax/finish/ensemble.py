@@ -8,7 +8,7 @@ is the ensemble's result, and their standard deviation says where not to trust i
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -96,7 +96,7 @@ def ended(
             default if there are several.
     """
     observation = jax.tree.map(jnp.asarray, prepared.observation)
-    refined = is_refined(how, observation)
+    refined = is_refined(how, observation, prepared.striped)
     members = np.stack(
         [shown(r.x, observation, how, refined=refined, held=r.held) for r in results]
     )
@@ -122,7 +122,7 @@ def ended(
     )
 
 
-def is_refined(how: Ending, observation: Observation) -> bool:
+def is_refined(how: Ending, observation: Observation, stripes: Collection[int] = ()) -> bool:
     """Whether the result of a picture is refined: not where that would do harm.
 
     Denoisers would take noise that is correlated from pixel to pixel for the picture, and keep it.
@@ -131,8 +131,10 @@ def is_refined(how: Ending, observation: Observation) -> bool:
     Args:
         how: results become the picture.
         observation: the picture.
+        stripes: along which axes it had stripes.
     """
-    return how.refine and (how.seamless or not sign_of_correlation(with_gaps(observation)))
+    correlated = not how.seamless and sign_of_correlation(with_gaps(observation), stripes)
+    return how.refine and not correlated
 
 
 def shown(

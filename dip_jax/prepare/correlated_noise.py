@@ -7,6 +7,7 @@ photographs of `samples.SAMPLES`, 128 to 512 pixels wide, clean, with white nois
 """
 
 import dataclasses
+from collections.abc import Collection
 
 import numpy as np
 from jaxtyping import Float
@@ -20,11 +21,13 @@ _ALONG_LINES = 0.45  # the same in one direction alone: up to 0.33
 _MANY_PATCHES = 300
 
 
-def sign_of_correlation(x: Float[np.ndarray, "h w c"]) -> str | None:
+def sign_of_correlation(x: Float[np.ndarray, "h w c"], stripes: Collection[int] = ()) -> str | None:
     """What speaks for correlated damage, in words, or None.
 
     Args:
         x: the degraded image; values that are not finite are left out.
+        stripes: along which axes it had stripes: what is left of these, below each other (1, of
+            columns) or side by side (0, of rows), is no sign.
     """
     grey = x.mean(axis=-1, dtype=np.float64)
     if min(grey.shape) < 4 * _BLOCK:
@@ -34,15 +37,19 @@ def sign_of_correlation(x: Float[np.ndarray, "h w c"]) -> str | None:
     noise = flat_noise(grey)
     if noise is None or noise.deviation < _CLEAN:
         return None
-    along_lines = max(noise.below, noise.beside) > _ALONG_LINES
-    if noise.correlation < _CORRELATED and not along_lines:
+    both = ((1, noise.below), (0, noise.beside))
+    seen = {axis: correlation for axis, correlation in both if axis not in stripes}
+    if not seen:
+        return None
+    mean = sum(seen.values()) / len(seen)
+    if mean < _CORRELATED and max(seen.values()) < _ALONG_LINES:
         return None
     # Where the flattest patches differ much from the others, it may be texture and not noise.
     if noise.contrast > (3.5 if noise.patches >= _MANY_PATCHES else 1.7):
         return None
-    if noise.correlation >= _CORRELATED:
+    if mean >= _CORRELATED:
         return "has noise that is correlated from pixel to pixel"
-    lines = "rows" if noise.beside > noise.below else "columns"
+    lines = "columns" if max(seen, key=seen.__getitem__) else "rows"
     return f"has noise that is correlated along its {lines}"
 
 

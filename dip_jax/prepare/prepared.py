@@ -57,7 +57,7 @@ class Prepared:
         tone: that scale; None if it is the picture's own.
         still: pixels without noise that are kept as they are, `(h, w)`, and unknown to the
             observation; None if there are none.
-        not_finite: how many values are NaN or infinite, and so unknown.
+        striped: along which axes it had stripes, as `stripes.Stripes.axis`.
         remarks: what a person should know of that, a line each.
         warnings: those of the remarks of which a person has to know.
     """
@@ -65,7 +65,7 @@ class Prepared:
     observation: Observation
     tone: Tone | None = None
     still: Bool[np.ndarray, "h w"] | None = None
-    not_finite: int = 0
+    striped: tuple[int, ...] = ()
     remarks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -95,7 +95,9 @@ def prepare(
     finite = np.isfinite(y)
     known = finite if fill is None else finite & ~(fill if fill.ndim == 3 else fill[..., None])
     noisy_picture = fill is None
-    remarks, warnings = [], []
+    remarks: list[str] = []
+    warnings: list[str] = []
+    striped: list[int] = []
     if missing := int(y.size - finite.sum()):
         remarks.append(f"{missing} values are NaN or infinite: taken as unknown")
     without_noise = np.zeros(y.shape, bool)
@@ -110,6 +112,7 @@ def prepare(
             if found is not None:
                 y = np.where(finite, np.clip(y - found.image(), 0, 1), y)
                 warnings.append(_about_stripes(found, layout))
+                striped.append(axis)
     scale = _scale(y, known, known & ~without_noise, layout, how, noisy_picture, remarks)
     fitted = y if scale is None else scale.to_fitted(y)
     outside = None if fill is None else fill
@@ -120,7 +123,7 @@ def prepare(
         observation,
         scale,
         kept if kept.any() else None,
-        missing,
+        tuple(striped),
         (*remarks, *warnings),
         tuple(warnings),
     )

@@ -55,7 +55,8 @@ class Loaded:
             lines.append(f"the mask fills {100 * job.fill.mean():.1f}% of the picture")
         lines += self.prepared.remarks
         memory = estimates.check_memory(config, self.observation, job.clean)
-        return lines + estimates.advice(config, self.observation, memory=memory)
+        stripes = self.prepared.striped
+        return lines + estimates.advice(config, self.observation, memory=memory, stripes=stripes)
 
 
 def load(config: Config, given: Given | None = None) -> Loaded:

@@ -7,7 +7,7 @@ short matrix product, times how far from that speed a fit has been found to be: 
 import functools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import jax
@@ -164,6 +164,7 @@ def advice(
     clean: Float[np.ndarray, "h w c"] | None = None,
     *,
     memory: float | None = None,
+    stripes: Collection[int] = (),
 ) -> list[str]:
     """What a person should know before the fits start, in lines: time, memory, and a hint.
 
@@ -173,6 +174,7 @@ def advice(
         clean: the clean image of an experiment, or None.
         memory: bytes that the fits take, where `memory_of` is known. The line names more on a CPU:
             the compiler's as well, which a second start does not need.
+        stripes: along which axes the picture had stripes.
     """
     if memory is None:
         memory = memory_of(config, observation, clean)
@@ -188,14 +190,14 @@ def advice(
         lines.append(
             f"{_gigabytes(available)} of memory are free: the first start, which compiles, may fail"
         )
-    return [*lines, *hints(config, observation)]
+    return [*lines, *hints(config, observation, stripes)]
 
 
-def hints(config: Config, observation: Observation) -> list[str]:
+def hints(config: Config, observation: Observation, stripes: Collection[int] = ()) -> list[str]:
     """A word on the other criterion, where the noise to be removed seems to be correlated."""
     if tasks.task_of(config).fills or config["stop"]["criterion"] != "heldout":
         return []
-    sign = sign_of_correlation(with_gaps(observation))
+    sign = sign_of_correlation(with_gaps(observation), stripes)
     if sign is None:
         return []
     hint = told(

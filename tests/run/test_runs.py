@@ -1,5 +1,6 @@
 """A run as a person sees it: the work directory, what it says, what it refuses, going on."""
 
+import contextlib
 import io
 import json
 import os
@@ -16,6 +17,7 @@ from dip_jax.finish.composite import seamless
 from dip_jax.finish.denoising import denoised
 from dip_jax.finish.filling import filled
 from dip_jax.forward.observation import observe
+from dip_jax.lanes import figures
 from dip_jax.pictures import reading, samples
 from dip_jax.pictures.values import to_float
 from dip_jax.report.experiment import note_of
@@ -54,6 +56,12 @@ def go(config, folder, **options):
     stream = io.StringIO()
     summary = run(config, folder, PlainProgress("test", stream), **options)
     return summary, stream.getvalue()
+
+
+def interrupted(config, folder, should_stop):
+    """A run that is asked to stop, whether it has something to show by then or not."""
+    with contextlib.suppress(Interrupted):
+        go(config, folder, should_stop=should_stop)
 
 
 def read_json(path):
@@ -359,7 +367,7 @@ def test_a_file_is_no_work_directory(tmp_path):
 def test_a_checkpoint_of_another_picture_is_refused(photo, tmp_path):
     mask = half_mask((27, 40), tmp_path / "mask.png")
     config = config_of("hole_fill", image=photo, mask=mask)
-    go(config, tmp_path / "run", should_stop=lambda: True)
+    interrupted(config, tmp_path / "run", lambda: True)
     save(photo, 255 - np.asarray(Image.open(photo)))
     with pytest.raises(InputError, match="another picture"):
         go(config, tmp_path / "run")
@@ -512,12 +520,15 @@ def test_a_seed_in_an_ensemble_is_the_seed_alone(three_seeds, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_interrupted_ensemble_keeps_its_finished_seeds(three_seeds, tmp_path):
+def test_an_interrupted_ensemble_keeps_its_finished_seeds(three_seeds, tmp_path, monkeypatch):
     whole, whole_summary, _ = three_seeds
+    looked_at = []
+    monkeypatch.setattr(figures, "is_usable", lambda *asked: looked_at.append(asked))
     asked = iter([False] * 6 + [True])  # the second seed is at its third logged step
     config = config_of("denoise", seeds=3, seed=4)
     summary, _ = go(config, tmp_path / "run", should_stop=lambda: next(asked))
-    # After 20 steps the second seed shows nothing yet: it is left out, and goes on later.
+    # A seed that shows nothing yet is left out, and goes on later.
+    assert len(looked_at) == 1
     assert summary["stop_reason"] == "interrupted" and summary["seeds"] == [4]
     kept = tmp_path / "run" / "seeds" / "4" / "result.npz"
     before = kept.stat().st_mtime_ns
@@ -623,7 +634,7 @@ def test_a_seed_with_a_foreign_checkpoint_does_not_keep_the_others_from_ending(t
     config = config_of("hole_fill", seeds=2, num_steps=2, preview_every=0)
     for folder, damage in (("run", 0), ("other", 1)):
         started = config | {"damage": config["damage"] | {"seed": damage}}
-        go(started, tmp_path / folder, should_stop=lambda: True)
+        interrupted(started, tmp_path / folder, lambda: True)
     own = tmp_path / "run" / "seeds" / "0" / "checkpoints"
     own.rename(tmp_path / "own")
     (tmp_path / "other" / "seeds" / "0" / "checkpoints").rename(own)
@@ -640,7 +651,7 @@ def test_a_seed_with_a_foreign_checkpoint_does_not_keep_the_others_from_ending(t
 def test_metrics_that_are_torn_or_foreign_are_left_out(tmp_path):
     config = config_of("hole_fill", preview_every=0)
     asked = iter([False, True])
-    go(config, tmp_path / "run", should_stop=lambda: next(asked))
+    interrupted(config, tmp_path / "run", lambda: next(asked))
     path = tmp_path / "run" / "metrics.jsonl"
     path.write_bytes(path.read_bytes() + b'[1, 2]\n{"loss": 3}\n\xff')
     summary, _ = go(config, tmp_path / "run")
