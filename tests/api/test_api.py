@@ -155,7 +155,7 @@ def test_a_fit_restores():
     rng = np.random.default_rng(0)
     noisy = np.clip(clean + 25 * rng.normal(size=clean.shape), 0, 255).astype(np.uint8)
     after = dip_jax.denoise(
-        noisy, num_steps=300, options={"network.scales": 3, "network.down": 8, "network.up": 8}
+        noisy, num_steps=300, options={"network.scales": 2, "network.down": 8, "network.up": 8}
     )
     errors = [np.mean((x.astype(float) - clean) ** 2) for x in (noisy, after)]
     assert errors[1] < 0.5 * errors[0]

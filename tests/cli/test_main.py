@@ -19,6 +19,7 @@ TINY = (
     "--config.network.up=(4,)",
     "--config.sample.side=48",
     "--config.log_every=5",
+    "--config.refine=False",
 )
 
 

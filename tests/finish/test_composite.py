@@ -89,7 +89,7 @@ def test_a_hole_meets_the_known_pixels_around_it_unless_pasted():
     picture = np.full((64, 64, 3), 0.8, np.float32)
     fill = np.zeros((64, 64), bool)
     fill[20:40, 24:44] = True
-    options = {"network.down": 8, "network.up": 8}
+    options = {"network.scales": 2, "network.down": 8, "network.up": 8}
     damaged = np.where(fill[..., None], 0, picture)
     error = {}
     for seamlessly in (True, False):

@@ -311,11 +311,10 @@ sys.path.insert(0, {folder!r})
 import numpy as np
 from test_lanes import fitted
 results = {{}}
-for form in ("loop", "vmap"):
-    for at_once in (1, 2):
-        ran = fitted(range(11), steps=6, at_once=at_once, form=form)
-        results[f"{{form}} {{at_once}}"] = [float(np.asarray(r.x, np.float64).sum()) for r in ran]
-        np.save({out!r} + f"-{{form}}-{{at_once}}.npy", np.stack([r.x for r in ran]))
+for form, at_once in (("loop", 1), ("vmap", 2)):
+    ran = fitted(range(11), steps=6, at_once=at_once, form=form)
+    results[f"{{form}} {{at_once}}"] = [float(np.asarray(r.x, np.float64).sum()) for r in ran]
+    np.save({out!r} + f"-{{form}}-{{at_once}}.npy", np.stack([r.x for r in ran]))
 from dip_jax.lanes.checkpoints import Checkpoints
 where = [Checkpoints({out!r} + f"-checkpoints-{{seed}}") for seed in range(11)]
 fitted(range(11), steps=3, checkpoints=where.__getitem__)
@@ -338,11 +337,11 @@ def test_eight_devices_give_the_results_of_one(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert len(json.loads(done.stdout.splitlines()[-1])) == 4
+    assert len(json.loads(done.stdout.splitlines()[-1])) == 2
     apart = np.stack([r.x for r in fitted(range(11), steps=6)])
-    for form in ("loop", "vmap"):
-        for at_once in (1, 2):
-            there = np.load(tmp_path / f"x-{form}-{at_once}.npy")
-            np.testing.assert_allclose(there, apart, atol=1e-5)
+    # One lane at once needs no form, and of two in a loop other tests tell, on one device.
+    for form, at_once in (("loop", 1), ("vmap", 2)):
+        there = np.load(tmp_path / f"x-{form}-{at_once}.npy")
+        np.testing.assert_allclose(there, apart, atol=1e-5)
     resumed = np.load(tmp_path / "x-resumed.npy")
     np.testing.assert_allclose(resumed, apart, atol=1e-5)

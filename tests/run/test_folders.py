@@ -24,6 +24,7 @@ def config_of(**changes):
     config = tasks.defaults("hole_fill")
     config["network"] |= {"scales": 1, "down": (4,), "up": (4,)}
     config |= {"num_steps": 10, "log_every": 5, "preview_every": 0, "checkpoint_every": 5}
+    config["refine"] = False
     return config | changes
 
 

@@ -30,6 +30,7 @@ def configuration():
         "log_every": 7,
         "preview_every": 50,
         "checkpoint_every": 10,
+        "refine": False,
     }
 
 

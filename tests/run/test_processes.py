@@ -26,6 +26,7 @@ TINY = (
     "--config.seeds=4",
     "--config.stop.patience=0",
     "--config.preview_every=0",
+    "--config.refine=False",
 )
 STEPS = ("--config.num_steps=40", "--config.log_every=10", "--config.checkpoint_every=20")
 LONG = ("--config.num_steps=700", "--config.log_every=5", "--config.checkpoint_every=100")
