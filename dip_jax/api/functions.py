@@ -73,6 +73,12 @@ def denoise(
     other denoisers, unless the noise seems correlated from pixel to pixel (`denoising.denoised`;
     the option "refine", False with the preset "paper").
 
+    Noise that grows with brightness, offsets of columns or rows, regions of one value and values
+    that fill little of their range are seen before the fit, and it allows for them
+    (`prepare.prepared`; the options "adapt.brightness", "adapt.stripes", "adapt.still" and
+    "adapt.contrast"). `FitInfo.remarks` says so; stripes and correlated noise are a
+    `RuntimeWarning`, unless the progress is shown and says it.
+
     Args:
         image: `(h, w)`, or three axes with any number of channels; sides of 32 pixels or more. It
             is not changed. Or an image of Pillow, which is taken upright, and palettes, CMYK,

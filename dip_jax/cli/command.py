@@ -56,7 +56,9 @@ _COMMANDS = {
         "remove noise",
         "Removes noise. The network's image is refined by other denoisers, unless the noise is\n"
         "correlated from pixel to pixel, as JPEG blocks are: for such noise say\n"
-        "--criterion wmv. --set refine=False leaves the network's image as it is.",
+        "--criterion wmv. --set refine=False leaves the network's image as it is. Noise that\n"
+        "grows with brightness, stripes, bars of one value and low contrast are seen and told;\n"
+        "--set adapt.brightness=False (stripes, still, contrast) leaves one of them alone.",
         "dip-jax denoise noisy.png -o clean.png",
     ),
     "inpaint": (
