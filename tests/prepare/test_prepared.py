@@ -118,6 +118,17 @@ def test_lines_from_top_to_bottom_are_no_stripes():
     assert stripes(y, everywhere(y), 1) is None
 
 
+@pytest.mark.parametrize("period", [3, 5, 8])
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_a_pattern_from_top_to_bottom_is_the_pictures_own(name, period):
+    x = photograph(name)
+    fence = np.where(np.arange(x.shape[1]) % period < period / 3, 0.15, 0)
+    assert stripes(np.clip(x + fence[None, :, None], 0, 1), everywhere(x), 1) is None
+    code = np.repeat(np.random.default_rng(6).random(x.shape[1]) < 0.5, 2)[: x.shape[1]]
+    bars = np.where(code, 0.3, -0.3)[None, :, None]
+    assert stripes(np.clip(x + bars, 0, 1), everywhere(x), 1) is None
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0, 0.4])
 @pytest.mark.parametrize("name", ["coffee", "camera"])
 def test_bars_have_no_say_in_a_fit_and_stay_as_they_are(name, value):
