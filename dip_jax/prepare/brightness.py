@@ -7,7 +7,10 @@ with `a` of the electronics, `b` of photons and `c` of speckle.
 
 The numbers were chosen on the photographs of `samples.SAMPLES` and three others, 96 to 128 pixels
 wide: clean, with even noise of 3 to 50 (of 255), speckle of 0.1 and 0.25, and Poisson noise of 20
-to 1000 photons. Of even noise, the strongest was at most 1.26 times the weakest.
+to 1000 photons. Of even noise, the strongest was at most 1.26 times the weakest. Among 630 pictures
+that were not used for that, of the literature, at three sizes and with even noise of 0 to 25, there
+were 20 with a sign of it, all with a noise of 10 or less: texture that is stronger where it is
+brighter, or the camera's own.
 
 Source of the model: Foi, Trimeche, Katkovnik, Egiazarian, "Practical Poissonian-Gaussian Noise
 Modeling and Fitting for Single-Image Raw-Data", IEEE TIP 17 (2008), equation 4, with `c·u²` added.
