@@ -1,6 +1,7 @@
 """Strict JAX, so that a silent promotion is an error and not a wrong figure; and quick compiles."""
 
 import atexit
+import collections
 import os
 import shutil
 import tempfile
@@ -20,3 +21,9 @@ import jax
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+def pytest_collection_modifyitems(items):
+    """The files with the most slow tests come first: no worker is left with one at the end."""
+    slow = collections.Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])  # files stay together
