@@ -8,10 +8,11 @@ import tempfile
 
 # The programs are tiny here: compiling them is what takes the time, and running them takes none. So
 # the compiler is to do little. The same ones are compiled by several tests, and by the processes
-# that some tests start.
+# that some tests start. Those of fits are the largest, and make a few steps only.
 os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
 )
+os.environ.setdefault("DIP_JAX_COMPILE_EFFORT", "0")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="dip_jax_tests_")
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)

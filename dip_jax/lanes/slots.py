@@ -286,4 +286,4 @@ def _on_every_device(going_on, mesh: Mesh):
         going_on = jax.shard_map(
             going_on, mesh=mesh, in_specs=(spec, spec, spec), out_specs=spec, check_vma=False
         )
-    return jax.jit(going_on, donate_argnums=0)
+    return jax.jit(going_on, donate_argnums=0, compiler_options=programs.compiler_options())

@@ -18,6 +18,13 @@ pytestmark = pytest.mark.slow
 INSIDE = slice(13, 50)  # the rows between the bars
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _programs_that_run_quickly():
+    with pytest.MonkeyPatch.context() as patch:  # these fits make many steps
+        patch.setenv("DIP_JAX_COMPILE_EFFORT", "1")
+        yield
+
+
 @pytest.fixture(scope="module")
 def clean():
     x = to_float(samples.sample("chelsea", 225).pixels)

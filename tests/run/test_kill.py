@@ -85,7 +85,8 @@ def result(folder):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_twenty_kills_change_nothing(tmp_path):
+def test_twenty_kills_change_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIP_JAX_COMPILE_EFFORT", "1")  # it makes many steps
     whole = start(tmp_path / "whole")
     whole.join(240)
     assert whole.exitcode == 0
