@@ -236,8 +236,8 @@ def prepare(
         remarks += (*marked.remarks, *about_hidden(fill, alpha, "the image"), share)
     _check_known(finite & ~(fill if fill.ndim == 3 else fill[..., None]))
     check_size(y.shape[0], y.shape[1], build.fit_settings(config))
+    estimates.check_memory_of_shape(config, y.shape, False)
     prepared = prepared_of(y, fill if fills else None, layout, adapting(config))
-    estimates.check_memory(config, prepared.observation)
     return ArrayFit(
         task=task,
         before=before,

@@ -35,6 +35,8 @@ _NOT_WHITE = 2 / 3  # if white noise is less than this share of the noise, it is
 _WEAK = 10 / 255  # of what seems to be weaker noise, texture may be the most
 _NEXT_TO_NOTHING = 6 / 255
 _AS_MUCH = 1.3  # of differences in flat parts white noise leaves so much at most
+_WHITE_AS_WELL = 0.4  # least noise of the flattest parts, of the white noise there is; else
+# what is taken for noise stands in some parts alone, as wrong values in a drawing do
 _FLAT_LACKS = 1.1  # that of the flattest blocks is taken times this
 _AROUND = 7  # side in pixels of the square in which what is left out is weighed
 _IN_COMMON = 0.4  # least correlation of the channels' noise at which it is taken apart
@@ -51,8 +53,8 @@ def denoised(x: Image, observation: Observation) -> Image:
     for which `m` is the pilot. With that as its pilot, the result is `y` filtered by
     `nonlocal_bayes.filtered`, three times, with patches of 3, 5 and then 7 pixels and with the last
     result as the pilot: the less noise a pilot has, the better it tells which large patches are
-    alike. In the end, where the picture is farther off that than noise is, a share of it is put
-    back.
+    alike. In the end, if the noise is weak, a share of the picture is put back where it is farther
+    off than noise is.
 
     Single wrong values would be kept by all of them. So values of `y` that are unknown or more than
     four deviations off `x` are taken from `x` before; that serves as long as no more than a third
@@ -80,14 +82,16 @@ def denoised(x: Image, observation: Observation) -> Image:
     trusted = known & (np.abs(y - x) <= _OUTLIER * _at_least(_noise(x, y, known), _QUIET))
     y = np.where(trusted, y, x)
     axes, weakest = _axes_of_noise(y, trusted)
+    weak = False
     if axes is not None:
         x, y = x @ axes, y @ axes
         noise = _at_least(_noise(x, y, trusted.all(axis=2, keepdims=True)), _STILL)
     else:
         measured = _noise(x, y, trusted)
         noise = _at_least(measured, _QUIET)
-        if noise.max() < _WEAK:
-            flat, all_alike = _without_texture(y, trusted)
+        flat, all_alike = _without_texture(y, trusted) if noise.max() < _WEAK else (noise, np.inf)
+        weak = bool(flat.mean() > _WHITE_AS_WELL * all_alike)
+        if weak:
             least = np.minimum(_FLAT_LACKS * flat, all_alike).astype(y.dtype)
             noise = _at_least(np.minimum(noise, least), 0)
         elif weakest and np.array_equal(noise, measured):  # or it is not as strong in all channels
@@ -101,7 +105,8 @@ def denoised(x: Image, observation: Observation) -> Image:
     pilot = (1 - _WIENER_SHARE) * mean + _WIENER_SHARE * wiener.filtered(picture, mean, _PILOT)
     for side in _SIDES:
         pilot = nonlocal_bayes.filtered(picture, pilot, 1.0, side)
-    image = noise * _with_what_was_left_out(np.asarray(pilot), np.asarray(picture))
+    image = np.asarray(pilot)
+    image = noise * (_with_what_was_left_out(image, np.asarray(picture)) if weak else image)
     return np.clip(image if axes is None else image @ axes.T, 0, 1).astype(x.dtype)
 
 

@@ -16,7 +16,7 @@ from dip_jax.errors import setting, told
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.pictures.arrays import Layout
 from dip_jax.prepare.brightness import noise_by_brightness
-from dip_jax.prepare.contrast import range_filled
+from dip_jax.prepare.contrast import range_filled, range_of_most
 from dip_jax.prepare.correlated_noise import has_blocks
 from dip_jax.prepare.still import still
 from dip_jax.prepare.stripes import Stripes, stripes
@@ -114,6 +114,10 @@ def prepare(
                 warnings.append(_about_stripes(found, layout))
                 striped.append(axis)
     scale = _scale(y, known, known & ~without_noise, layout, how, noisy_picture, remarks)
+    if scale is None and how.contrast and layout.data_range is None and known.any():
+        most = range_of_most(y, known)
+        if most is not None:
+            warnings.append(_about_few(most, layout))
     fitted = y if scale is None else scale.to_fitted(y)
     outside = None if fill is None else fill
     if kept.any():
@@ -188,6 +192,14 @@ def _about_contrast(y: Image, known: Known, layout: Layout) -> str:
     return (
         f"the values fill {_number(least)} to {_number(most)} of 0 to {_number(layout.width)}: "
         "they are fitted at full contrast"
+    )
+
+
+def _about_few(most: tuple[float, float], layout: Layout) -> str:
+    low, high = (_number(value * layout.width) for value in most)
+    return (
+        f"all but a few values are from {low} to {high} of 0 to {_number(layout.width)}, and the "
+        "others keep the picture from being fitted at full contrast: clip them, if they are wrong"
     )
 
 

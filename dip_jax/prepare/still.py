@@ -4,15 +4,16 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 _SIDE = 5  # of a square of equal values in pixels; with noise there is none, not even if rounded
-_LEFT = 0.02  # the share of the values that must be left, and so many of them
-_AT_LEAST = 256
+_LEFT = 0.3  # the share of a channel that must be left: drawings and pages of text are mostly flat
+_NEAR = 17  # side of a square around an unknown value, in which known ones say what it is
 
 
 def still(y: Float[np.ndarray, "h w c"]) -> Bool[np.ndarray, "h w c"]:
     """True at values of squares of 5 x 5 in which a channel has one value only.
 
-    Nothing is, where that would leave next to nothing of a channel: then it is no noisy picture
-    with some regions that have no noise.
+    Nothing is, where that would leave little of a channel: then it is no noisy picture with some
+    regions that have no noise. Nor is anything near an unknown value, which is filled by it. A
+    channel that has one value in all of the picture has no say.
 
     Args:
         y: the picture; a value that is not finite is like no other.
@@ -29,7 +30,14 @@ def still(y: Float[np.ndarray, "h w c"]) -> Bool[np.ndarray, "h w c"]:
     whole = minimum_filter(finite, size)
     inside = whole & (most == least)
     found = binary_dilation(inside, np.ones(size, bool)) & finite
+    near = maximum_filter(~finite.all(axis=2), _NEAR)
+    found &= ~near[..., None]
+    known = finite.sum(axis=(0, 1))
     left = (finite & ~found).sum(axis=(0, 1))
-    if (left < np.maximum(_AT_LEAST, _LEFT * finite.sum(axis=(0, 1)))).any():
+    of_one_value = np.array(
+        [known[k] == 0 or np.ptp(y[..., k][finite[..., k]]) == 0 for k in range(y.shape[2])]
+    )
+    little = (left < _LEFT * known) & ~of_one_value
+    if little.any() or of_one_value.all():
         return np.zeros(y.shape, bool)
     return found

@@ -19,7 +19,9 @@ from jaxtyping import Bool, Float
 
 _BANDS = 6
 _ROWS = 4  # least in a band
-_AGREE = 0.45  # least correlation of the bands
+_AGREE, _OF_SHORT = 0.45, 0.75  # least correlation of the bands; where they are short
+_SHORT = 100  # pixels; lines of text are as long
+_USABLE = 0.2  # least share of a channel that is known, and not clipped
 _VISIBLE = 1.5 / 255  # least deviation of the offsets
 _STRONGEST = 32 / 255  # largest one
 _FEW, _THE_MOST = 0.15, 0.62  # of the frequencies; of the power: then it is a pattern
@@ -63,17 +65,21 @@ def stripes(
     image = image if axis else image.swapaxes(0, 1)
     if image.shape[0] < _BANDS * _ROWS or image.shape[1] < 16:
         return None
-    grey = image.mean(axis=2, keepdims=True)
+    usable = np.isfinite(image).mean(axis=(0, 1)) > _USABLE
+    if not usable.any():
+        return None
+    grey = image[..., usable].mean(axis=2, keepdims=True)
     if not _are_seen(grey) or _is_a_pattern(grey):
         return None
-    channels = [image[..., k : k + 1] for k in range(image.shape[2])]
+    channels = [image[..., k : k + 1] for k in np.flatnonzero(usable)]
     common = _have_one_cause(channels)
     found = [_offsets(channel[..., 0]) for channel in ([grey] if common else channels)]
-    offsets = np.stack([offset for offset, _ in found], axis=1)
+    offsets = np.zeros((image.shape[1], image.shape[2]))
+    offsets[:, usable] = np.stack([offset for offset, _ in found], axis=1)
     deviation = float(np.sqrt(np.mean([variance for _, variance in found])))
     if deviation > _STRONGEST:
         return None
-    return Stripes(axis, np.broadcast_to(offsets, (offsets.shape[0], y.shape[2])), deviation)
+    return Stripes(axis, offsets, deviation)
 
 
 def _medians(values: Float[np.ndarray, "h n"]) -> Float[np.ndarray, " n"]:
@@ -100,7 +106,8 @@ def _are_seen(grey: Float[np.ndarray, "h w 1"]) -> bool:
     pairs = np.triu_indices(_BANDS, 1)
     agreement = np.median((covariance / np.outer(size, size))[pairs])
     variance = np.median(covariance[pairs]) / _SECOND
-    return bool(agreement > _AGREE and variance > _VISIBLE**2)
+    least = _AGREE if grey.shape[0] > _SHORT else _OF_SHORT
+    return bool(agreement > least and variance > _VISIBLE**2)
 
 
 def _is_a_pattern(grey: Float[np.ndarray, "h w 1"]) -> bool:

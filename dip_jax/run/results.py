@@ -70,7 +70,8 @@ def write_results(
     figures = dict(given.figures)
     chosen = figures[only.chosen_image] if only else figures.pop("mean")
     # The network's image is not the result where that is refined or has known pixels in it.
-    figures["restored"] = dict(chosen) if not (how.keep_known or given.refined) else {}
+    changed = how.keep_known or how.refine or prepared.still is not None
+    figures["restored"] = {} if changed or prepared.tone is not None else dict(chosen)
     degraded = {}
     if job.clean is not None:
         figures["restored"] |= against_clean(restored, job.clean)
