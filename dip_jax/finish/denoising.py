@@ -34,7 +34,7 @@ _LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
 _NOT_WHITE = 2 / 3  # if white noise is less than this share of the noise, it is not all of it
 _WEAK = 10 / 255  # of what seems to be weaker noise, texture may be the most
 _NEXT_TO_NOTHING = 6 / 255
-_AS_MUCH = 1.3  # of differences in flat parts white noise leaves so much at most
+_AS_MUCH = 1.6  # of differences in flat parts white noise leaves so much at most
 _WHITE_AS_WELL = 0.4  # least noise of the flattest parts, of the white noise there is; else
 # what is taken for noise stands in some parts alone, as wrong values in a drawing do
 _FLAT_LACKS = 1.1  # that of the flattest blocks is taken times this
@@ -115,7 +115,7 @@ def no_worse(x: Image, observation: Observation) -> Image:
 
     For pictures that `denoised` would do harm to. As the noise of flat parts it counts all that is
     neither constant nor a gradient, correlated or not. Where that is next to nothing, or white
-    noise that is next to nothing accounts for the differences of neighbours, texture may be most of
+    noise that is weak accounts for the differences of neighbours, texture may be most of
     it, and it is the least that is found: so the result may have as much noise as the picture, and
     is no worse than that. Blocks of JPEG are left out of a picture for good.
 
@@ -134,7 +134,7 @@ def no_worse(x: Image, observation: Observation) -> Image:
     known = np.isfinite(picture)
     y = np.where(known, picture, x)
     flat, white = _without_texture(y, known)
-    all_white = flat.mean() < _AS_MUCH * white < _AS_MUCH * _NEXT_TO_NOTHING
+    all_white = flat.mean() < _AS_MUCH * white < _AS_MUCH * _WEAK
     if all_white or noise.max() < _NEXT_TO_NOTHING:
         noise = np.minimum(noise, np.minimum(_FLAT_LACKS * flat, white)).astype(x.dtype)
     if noise.max() > _WEAK:
