@@ -80,7 +80,8 @@ def test_the_command_restores_a_file_and_says_what_it_does(folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_writes_the_best_so_far(number, folder):
-    process = start("denoise", "photo.png", "-o", "out.png", "--steps", "1000000", *TINY)
+    never_by_itself = ("--steps", "1000000", "--set", "stop.patience=0")
+    process = start("denoise", "photo.png", "-o", "out.png", *never_by_itself, *TINY)
     heard = ""
     while not re.search(r"step \d{3,}/1000000", heard):  # so many that there is something to see
         line = process.stderr.readline()
@@ -90,6 +91,36 @@ def test_a_signal_writes_the_best_so_far(number, folder):
     out, err = process.communicate(timeout=100)
     assert process.returncode == 130, err
     assert "interrupted" in out and reading.read("out.png").pixels.shape == (40, 36, 3)
+
+
+def test_what_a_picture_is_like_is_told(folder, capsys):
+    x = samples.sample("chelsea", 144).pixels[:, :96] / 255
+    rng = np.random.default_rng(0)
+    noisy = x + rng.normal(0, 22 / 255, x.shape)
+    barred = noisy.copy()
+    barred[:30] = 0
+    pictures = {
+        "striped": x + rng.normal(0, 15 / 255, (1, x.shape[1], 1)),
+        "photons": rng.poisson(x * 30) / 30,
+        "barred": barred,
+    }
+    for name, y in pictures.items():
+        Image.fromarray(np.rint(255 * np.clip(y, 0, 1)).astype(np.uint8)).save(f"{name}.png")
+    narrow = np.rint(100 + 900 * np.clip(noisy, 0, 1)).astype(np.uint16)
+    tifffile.imwrite("narrow.tif", narrow, photometric="rgb")
+    names = (*(f"{name}.png" for name in pictures), "narrow.tif")
+    assert here("denoise", *names, "-o", "out/", "--steps", "2", "--set", "refine=False") == 0
+    said = capsys.readouterr().err
+    for words in (
+        "every column has an offset of its own",
+        "--set adapt.stripes=False leaves them",
+        "the noise grows with brightness",
+        "regions of one value",
+        "the values fill 100 to 1000 of 0 to 65535",
+    ):
+        assert words in said
+    restored = tifffile.imread("out/narrow.tif")
+    assert restored.dtype == np.uint16 and 90 <= restored.min() and restored.max() <= 1050
 
 
 @pytest.mark.slow
