@@ -169,11 +169,7 @@ class ArrayFit:
             failed=failed,
             results=tuple(results),
             config=self._options() | {"refine": given.refined},
-            remarks=(
-                *self.remarks,
-                *self.prepared.remarks,
-                *self.hints(),
-            ),
+            remarks=(*self.remarks, *self.prepared.remarks, *self.hints()),
         )
 
 

@@ -32,7 +32,7 @@ def sign_of_correlation(x: Float[np.ndarray, "h w c"], stripes: Collection[int] 
     grey = x.mean(axis=-1, dtype=np.float64)
     if min(grey.shape) < 4 * _BLOCK:
         return None
-    if has_blocks(x):
+    if blockiness(grey) > _VISIBLE_BLOCKS:
         return "has blocks of 8 pixels, as JPEG leaves them"
     noise = flat_noise(grey)
     if noise is None or noise.deviation < _CLEAN:

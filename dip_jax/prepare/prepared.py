@@ -119,10 +119,7 @@ def prepare(
         if most is not None:
             warnings.append(_about_few(most, layout))
     fitted = y if scale is None else scale.to_fitted(y)
-    outside = None if fill is None else fill
-    if kept.any():
-        outside = kept if outside is None else outside
-    observation, _ = observe(fitted, outside)
+    observation, _ = observe(fitted, kept if kept.any() else fill)
     return Prepared(
         observation,
         scale,

@@ -27,7 +27,6 @@ from dip_jax.pictures.values import to_float
 from dip_jax.settings import build, tasks
 
 STEPS = 12
-HERE = str(Path(__file__).parent)
 
 
 def settings_and_criterion(**changes):
@@ -60,6 +59,22 @@ def fitted(seeds, steps=STEPS, checkpoints=None, **how):
     how = {"settings": settings, "criterion": criterion, "log_every": 5} | how
     fit_lanes(jobs, num_steps=steps, **how)
     return [results[seed] for seed in seeds]
+
+
+def said_by(program, without=()):
+    """What a program says, in a process of its own that finds this module."""
+    folders = ROOT, ROOT / "tests", Path(__file__).parent
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders))}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={name: value for name, value in environment.items() if name not in without},
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 def fitted_lane():
@@ -97,19 +112,7 @@ for seed, one in enumerate(together):
 @pytest.mark.slow
 def test_on_a_cpu_one_after_another_gives_the_same_bits():
     # As a person's process compiles them: the quick way of the tests rounds otherwise.
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), HERE])
-    }
-    del environment["XLA_FLAGS"], environment["DIP_JAX_COMPILE_EFFORT"]
-    ran = subprocess.run(
-        [sys.executable, "-c", _THE_SAME_BITS],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    said_by(_THE_SAME_BITS, without=("XLA_FLAGS", "DIP_JAX_COMPILE_EFFORT"))
 
 
 @pytest.mark.parametrize("form", ["loop", "vmap"])
@@ -303,11 +306,10 @@ def test_the_number_of_lanes_follows_from_the_memory(monkeypatch):
 
 
 _ON_EIGHT = """
-import sys, json
+import json
 import jax
 jax.config.update("jax_num_cpu_devices", 8)
 assert len(jax.devices()) == 8
-sys.path.insert(0, {folder!r})
 import numpy as np
 from test_lanes import fitted
 results = {{}}
@@ -326,18 +328,8 @@ print(json.dumps(results))
 
 @pytest.mark.slow
 def test_eight_devices_give_the_results_of_one(tmp_path):
-    program = _ON_EIGHT.format(folder=str(Path(__file__).parent), out=str(tmp_path / "x"))
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert len(json.loads(done.stdout.splitlines()[-1])) == 2
+    said = said_by(_ON_EIGHT.format(out=str(tmp_path / "x")))
+    assert len(json.loads(said.splitlines()[-1])) == 2
     apart = np.stack([r.x for r in fitted(range(11), steps=6)])
     # One lane at once needs no form, and of two in a loop other tests tell, on one device.
     for form, at_once in (("loop", 1), ("vmap", 2)):
