@@ -19,7 +19,7 @@ from dip_jax.lanes import our_jax
 from dip_jax.lanes.jobs import Log, check_size
 from dip_jax.lanes.seeds import restore
 from dip_jax.pictures.arrays import Layout, read_array
-from dip_jax.pictures.marks import Mask, about_hidden, check_mask, of_alpha
+from dip_jax.pictures.marks import Mask, about_hidden, about_share, check_mask, of_alpha
 from dip_jax.pictures.mask_arrays import read_mask_array
 from dip_jax.pictures.pil_images import ImageLike, Opened, opened
 from dip_jax.pictures.values import DataRange
@@ -228,8 +228,8 @@ def prepare(
             check_mask(marked)
     fill = marked.fill
     if fills:
-        share = f"the mask fills {100 * fill.mean():.1f}% of the picture"
-        remarks += (*marked.remarks, *about_hidden(fill, alpha, "the image"), share)
+        hidden = about_hidden(fill, alpha, "the image")
+        remarks += (*marked.remarks, *hidden, about_share(fill))
     _check_known(finite & ~(fill if fill.ndim == 3 else fill[..., None]))
     check_size(y.shape[0], y.shape[1], build.fit_settings(config))
     estimates.check_memory_of_shape(config, y.shape, False)

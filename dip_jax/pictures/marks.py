@@ -163,6 +163,11 @@ def of_alpha(alpha: NDArray[Any], polarity: str = "fill", name: str = "the pictu
     return Mask(fill, (remark,), f"its alpha is 0 in {share}; ")
 
 
+def about_share(fill: NDArray[np.bool_]) -> str:
+    """How much a mask fills, in words."""
+    return f"the mask fills {100 * fill.mean():.1f}% of the picture"
+
+
 def about_hidden(
     fill: NDArray[np.bool_], alpha: NDArray[Any] | None, name: str = "the picture"
 ) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from dip_jax.forward.observation import Observation
 from dip_jax.lanes.jobs import check_size, fingerprint
+from dip_jax.pictures.marks import about_share
 from dip_jax.prepare.prepared import Prepared
 from dip_jax.prepare.prepared import prepare as prepared_of
 from dip_jax.report.experiment import announced
@@ -52,7 +53,7 @@ class Loaded:
         lines.append(f"{config['task']}: {job.name}, {w} x {h} pixels, {c} channel{'s' * (c > 1)}")
         lines += job.remarks
         if job.fill is not None:
-            lines.append(f"the mask fills {100 * job.fill.mean():.1f}% of the picture")
+            lines.append(about_share(job.fill))
         lines += self.prepared.remarks
         memory = estimates.check_memory(config, self.observation, job.clean)
         stripes = self.prepared.striped
