@@ -15,6 +15,7 @@ from jaxtyping import Array
 
 from dip_jax.networks.cost import Cost
 from dip_jax.networks.layers.convolution import CONVOLVED
+from dip_jax.networks.layers.parameters import drawn
 
 Params = Any
 
@@ -88,7 +89,7 @@ def pure(module: nn.Module, *, remat: bool = False) -> Network:
     """A Flax module of one argument as a network; see `Architecture.network` for `remat`."""
 
     def init(key, z):
-        return module.init(key, z)["params"]
+        return drawn(key, module.init(key, z)["params"])
 
     def apply(params, z):
         return module.apply({"params": params}, z)
