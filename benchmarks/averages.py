@@ -102,7 +102,7 @@ def fit_case(case: Case, config: dict[str, Any]) -> dict[str, Any]:
     criterion, steps = watch_averages(picture, config), config["num_steps"]
     fit = make_fit(build.fit_settings(config), criterion, picture.y.shape[2])
     observation, _ = observe(picture.y, picture.fill)
-    lane, state = begin(fit, observation, case.seed, picture.clean)
+    lane, state = begin(fit, observation, steps, case.seed, picture.clean)
     state, _ = make_chunk(fit.step, steps)(state, lane, jnp.int32(steps))
     curves = np.asarray(state.criterion[2])[: int(state.step)]
     result: dict[str, Any] = {"shape": list(picture.y.shape)}

@@ -65,7 +65,7 @@ def profile(task: str, size: int) -> Profile:
     _, y, fill = damaged(config, "astronaut", size)
     observation, _ = observe(y, fill)
     fit = make_fit(build.fit_settings(config), build.criterion(config), y.shape[2])
-    lane, state = begin(fit, observation)
+    lane, state = begin(fit, observation, config["num_steps"])
     chunk = make_chunk(fit.step, STEPS).lower(state, lane, jnp.int32(2)).compile()
     state, _ = chunk(state, lane, jnp.int32(2))
     jax.block_until_ready(state)

@@ -85,8 +85,8 @@ ARRAYS = {
     "an argument as option": (given(options={"image": "a.png"}), "'image'"),
     "options of words": (given(options="quick"), "options is 'quick'"),
     "network of no shape": (
-        given(options={"network.down": (8, 8)}),
-        "network.down has 2 entries, expected 5",
+        given(options={"network.down": (8,) * 6}),
+        "network.down has 6 entries, expected at most 5",
     ),
     "nothing left to fit": (given(options={"heldout.block": 0}), "heldout.block is 0"),
     "callback of words": (given(callback="print"), "callback is 'print'"),

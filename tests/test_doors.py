@@ -73,10 +73,10 @@ CASES = {
         ("learning_rate is -1.0",),
     ),
     "entries": (
-        {"network.down": (8, 8)},
-        ("--set network.down has 2", "--set network.scales"),
-        ("config.network.down has 2",),
-        ("network.down has 2",),
+        {"network.down": (8,) * 6},
+        ("--set network.down has 6", "--set network.scales"),
+        ("config.network.down has 6",),
+        ("network.down has 6",),
     ),
     "heldout of nothing": (
         {"heldout.share": 0.0},
@@ -199,7 +199,7 @@ def test_a_door_speaks_its_own_words(case, door, folder, capsys, monkeypatch):
         (("--set", "seed=3"), "as --seed"),
         (("--set", "keep_known=False"), "as --no-keep-known"),
         (("--set", "data_range=(0,1)"), "as --data-range"),
-        (("--set", "preset=quick"), "as --quick"),
+        (("--set", "preset=draft"), "as --draft"),
         (("--set", "degrade=noise"), "python -m dip_jax.main"),
         (("--set", "num_steps=3", "--steps", "4"), "--steps is 4"),
     ],

@@ -13,18 +13,23 @@ from dip_jax.forward.observation import Observation
 
 
 def begin(
-    fit: Fit, observation: Observation, seed: int = 0, clean: np.ndarray | None = None
+    fit: Fit,
+    observation: Observation,
+    num_steps: int,
+    seed: int = 0,
+    clean: np.ndarray | None = None,
 ) -> tuple[Lane, LaneState]:
     """A lane and its state before the first step, whose buffers may be donated.
 
     Args:
         fit: the fit.
         observation: what is fitted.
+        num_steps: how many steps there will be.
         seed: of the weights, the input and the held-out pixels.
         clean: the clean picture `(h, w, c)`, for figures against it.
     """
     lane_key, state_key = jax.random.split(jax.random.key(seed))
-    lane = jax.jit(fit.make_lane)(lane_key, observation, clean)
+    lane = jax.jit(fit.make_lane)(lane_key, observation, clean, num_steps)
     # Copied, because equal leaves of a jitted function's result may share one buffer.
     return lane, jax.tree.map(jnp.copy, jax.jit(fit.init)(state_key, lane))
 

@@ -140,7 +140,7 @@ def record(
     fit = make_fit(settings, criteria.none(), channels)
     slots = None
     for seed in range(args.seeds):
-        lane, state = begin(fit, observation, seed)
+        lane, state = begin(fit, observation, problem.steps, seed)
         if slots is None:
             devices = jax.local_devices()[:1]
             slots = Slots(
@@ -167,7 +167,7 @@ def lanes_cost(side: int, form: str, args: argparse.Namespace) -> dict[str, Any]
     _, y, _ = damaged(config, "astronaut", side)
     observation, _ = observe(y)
     fit = make_fit(build.fit_settings(config), build.criterion(config), y.shape[2])
-    lane, state = begin(fit, observation)
+    lane, state = begin(fit, observation, config["num_steps"])
     steps, rounds = 20 if side <= 128 else 10, 5  # in chunks, as the command makes them
     places, times = {}, {1: [], 4: []}
     for count in times:

@@ -54,7 +54,7 @@ def step_seconds(
 def _ours(picture: Picture, config: Config, steps: int) -> Callable[[], None]:
     fit = make_fit(build.fit_settings(config), build.criterion(config), picture.y.shape[2])
     observation, _ = observe(picture.y, picture.fill)
-    lane, state = begin(fit, observation)
+    lane, state = begin(fit, observation, config["num_steps"])
     chunk = make_chunk(fit.step, steps)
 
     def turn() -> None:

@@ -65,7 +65,7 @@ def prepare(request: turns.Message, variant: turns.Message) -> Prepared:
     observation, _ = observe(y, fill)
     fit = make_fit(settings, build.criterion(config), y.shape[2])
 
-    lane, current = begin(fit, observation)
+    lane, current = begin(fit, observation, config["num_steps"])
     if variant["form"] == "single":
         step = jax.jit(fit.step, donate_argnums=0)
 
@@ -89,7 +89,7 @@ def prepare(request: turns.Message, variant: turns.Message) -> Prepared:
     )
     slots.put(0, lane, current)
     for seed in range(1, lanes):
-        slots.put(seed, *begin(fit, observation, seed))
+        slots.put(seed, *begin(fit, observation, config["num_steps"], seed))
     until = np.zeros(lanes, np.int64)
 
     def chunk(count: int, only_first: bool) -> None:

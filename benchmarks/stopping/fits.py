@@ -120,7 +120,7 @@ def fit_case(case: Case, side: int, changes: dict[str, Any]) -> dict[str, Any]:
     for patience in WMV_PATIENCES:
         criteria[f"wmv {patience}"] = wmv(patience=patience)
     fit = make_fit(settings, watch_all(criteria, psnr_of, case.steps), channels)
-    lane, state = begin(fit, observation, case.seed, clean)
+    lane, state = begin(fit, observation, case.steps, case.seed, clean)
     chunk = make_chunk(fit.step, 100)
     state, _ = chunk(state, lane, jnp.int32(1))
     start = time.perf_counter()

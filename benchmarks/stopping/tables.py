@@ -196,7 +196,7 @@ def cost_table(args: argparse.Namespace) -> str:
     programs, memory, times = {}, {}, {}
     for name in ("none", "heldout", "wmv"):
         fit = make_fit(settings, CRITERIA[name](patience=0), 3)
-        lane, state = begin(fit, observation)
+        lane, state = begin(fit, observation, steps)
         chunk = make_chunk(fit.step, steps)
         sizes = chunk.lower(state, lane, jnp.int32(0)).compile().memory_analysis()
         memory[name] = sizes.temp_size_in_bytes + sizes.argument_size_in_bytes

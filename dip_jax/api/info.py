@@ -57,8 +57,9 @@ class FitInfo:
         history: for each seed the figures of every logged step, one after the other.
         steps: made, over all seeds.
         seconds: spent on them, compilation included.
-        stop_reason: "criterion", "num_steps", "diverged" (the fit kept falling apart, and the best
-            before that was taken) or "asked" (the callback ended it).
+        stop_reason: "criterion"; "schedule" (all steps were made, and the learning rate has
+            fallen to nothing), or "num_steps" where it is constant; "diverged" (the fit kept
+            falling apart, and the best before that was taken); "asked" (the callback ended it).
         rollbacks: how often a fit has fallen apart and gone back to its last good state.
         failed: the seeds that have no result, and why; the picture is the mean of the others.
         results: of each seed that has one, of the network alone, in [0, 1] on the scale on which it

@@ -290,7 +290,11 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         "damage; with --steps 3000 or so. none: the last step",
     )
     fit.add_argument(
-        "--quick", action="store_true", help="fewer steps (500): a first look, in less time"
+        "--draft",
+        "--quick",  # as it was called
+        action="store_true",
+        help="a first look in seconds: few steps and a short refinement, to see whether the rest "
+        "is worth the wait",
     )
     fit.add_argument(
         "--set",

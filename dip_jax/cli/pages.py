@@ -109,7 +109,7 @@ def _check_sides(picture: Picture, settings: FitSettings) -> None:
 
 
 def _defaults(arguments: argparse.Namespace) -> dict[str, Any]:
-    return tasks.defaults(arguments.task, "quick" if arguments.quick else "")
+    return tasks.defaults(arguments.task, "draft" if arguments.draft else "")
 
 
 def prepared(
@@ -140,7 +140,7 @@ def prepared(
                 seeds=arguments.seeds,
                 rng=arguments.seed,
                 data_range=one.picture.data_range,
-                preset="quick" if arguments.quick else "",
+                preset="draft" if arguments.draft else "",
                 options=changes,
             )
         fits.append(fit)

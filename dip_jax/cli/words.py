@@ -12,7 +12,7 @@ _OPTIONS = {
     "mask": "--mask",
     "mask_polarity": "--mask-polarity",
     "num_steps": "--steps",
-    "preset": "--quick",
+    "preset": "--draft",
     "seed": "--seed",
     "seeds": "--seeds",
     "stop.criterion": "--criterion",

@@ -27,7 +27,8 @@ _NLM_SHARE = 0.25
 _PATCH, _DISTANCE = 5, 6  # side of a patch in pixels, and how far off it is compared
 _STRENGTH = 0.45  # the filter's h over the noise's deviation
 _WIENER_SHARE = 0.4
-_SIDES = (3, 5, 7)  # of the patches of Bayes' estimates, in turn
+# Side of the patches of Bayes' estimates, in turn, and the stride from one to the next.
+_PASSES = ((3, 2), (5, 3), (7, 4), (7, 2))
 _PILOT = np.float32(np.sqrt(0.5))  # the pilot lacks some of the picture; so less counts as noise
 _OUTLIER = 4.0  # deviations; of normal noise one value in 16,000 is farther off
 _LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
@@ -51,7 +52,7 @@ def denoised(x: Image, observation: Observation) -> Image:
 
     First `m = 3/4·x + 1/4·NLM(y)`; then 3/5 of `m` and 2/5 of `y` filtered by `wiener.filtered`,
     for which `m` is the pilot. With that as its pilot, the result is `y` filtered by
-    `nonlocal_bayes.filtered`, three times, with patches of 3, 5 and then 7 pixels and with the last
+    `nonlocal_bayes.filtered`, four times, with patches of 3, 5 and then 7 pixels and with the last
     result as the pilot: the less noise a pilot has, the better it tells which large patches are
     alike. In the end, if the noise is weak, a share of the picture is put back where it is farther
     off than noise is.
@@ -103,8 +104,8 @@ def denoised(x: Image, observation: Observation) -> Image:
     mean = (1 - _NLM_SHARE) * x / noise + _NLM_SHARE * _nonlocal_means(picture)
     picture, mean = jnp.asarray(picture), jnp.asarray(mean)
     pilot = (1 - _WIENER_SHARE) * mean + _WIENER_SHARE * wiener.filtered(picture, mean, _PILOT)
-    for side in _SIDES:
-        pilot = nonlocal_bayes.filtered(picture, pilot, 1.0, side)
+    for side, stride in _PASSES:
+        pilot = nonlocal_bayes.filtered(picture, pilot, 1.0, side, stride)
     image = np.asarray(pilot)
     image = noise * (_with_what_was_left_out(image, np.asarray(picture)) if weak else image)
     return np.clip(image if axes is None else image @ axes.T, 0, 1).astype(x.dtype)

@@ -19,19 +19,22 @@ from dip_jax.forward.observation import Observation
 Image = Float[np.ndarray, "h w c"]
 Known = Bool[np.ndarray, "h w k"]
 Values = Float[np.ndarray, " n"]
-_SIDES_TO_FILL = (7, 7, 7, 7, 5)  # of the patches of Bayes' estimates, in turn
+# Side of the patches of Bayes' estimates, in turn, and the stride from one to the next.
+PASSES = ((7, 4), (7, 4), (7, 4), (7, 4), (5, 2))
 _FAR_ENOUGH, _GIVE_OR_TAKE = 1.5, 0.25  # times the Wiener filter's correction of what is filled
 _TOO_FAR = 2.0
 _OF_MISFIT, _LEAST_MISFIT = 0.5, 1e-3  # of the network, what counts as noise of known values
 
 
-def filled(x: Image, observation: Observation, held: Known | None = None) -> Image:
+def filled(
+    x: Image, observation: Observation, held: Known | None = None, passes: int = len(PASSES)
+) -> Image:
     """The known values of `y`, and between them the network's image, corrected by them twice.
 
     What is corrected is `x` as it meets the known values (`composite.seamless`). First by the
     difference that `wiener.filled` makes to it, with `x` itself as its pilot, for it has little of
     their noise. That goes in the right direction, but mostly not far enough: 1.5 times the
-    difference is added. Then by the difference that five passes of `nonlocal_bayes.filled` make,
+    difference is added. Then by the difference that some passes of `nonlocal_bayes.filled` make,
     with patches of 7 and at last of 5 pixels, each with the last result as its pilot, which brings
     what is known farther into a hole; half of the root mean square of what the network is off the
     known values counts as their noise.
@@ -47,13 +50,14 @@ def filled(x: Image, observation: Observation, held: Known | None = None) -> Ima
         x: the network's image, in [0, 1].
         observation: `y`, and what is known of it.
         held: True where a value was held out of the fit, `(h, w, c)` or `(h, w, 1)`; None if none.
+        passes: how many of `PASSES`, the last ones: fewer are faster.
 
     Returns:
         The composite, in [0, 1].
     """
     image = jnp.asarray(x)
     if held is None or not np.any(held):
-        return _corrected(image, observation, lambda start, end, expected: expected)
+        return _corrected(image, observation, passes, lambda start, end, expected: expected)
     blind = observation._replace(known=jnp.where(jnp.asarray(held), 0, observation.known))
     judged = np.broadcast_to((np.asarray(observation.known) > 0) & held, observation.y.shape)
     seen = np.asarray(observation.y)[judged]
@@ -71,13 +75,16 @@ def filled(x: Image, observation: Observation, held: Known | None = None) -> Ima
         )
         return found[-1]
 
-    _corrected(image, blind, judge)
+    _corrected(image, blind, passes, judge)
     times = iter(found)
-    return _corrected(image, observation, lambda *_: next(times))
+    return _corrected(image, observation, passes, lambda *_: next(times))
 
 
 def _corrected(
-    x: Array, observation: Observation, times: Callable[[Array, Array, float], float]
+    x: Array,
+    observation: Observation,
+    passes: int,
+    times: Callable[[Array, Array, float], float],
 ) -> Image:
     """What is filled, corrected twice, and each time by `times(start, end, expected)` of it."""
     y, known = observation
@@ -94,8 +101,8 @@ def _corrected(
     # `fmax` also where nothing is known, and the mean is not a number.
     noise = jnp.fmax(_OF_MISFIT * jnp.sqrt(masked_mse(x, y, known)), _LEAST_MISFIT)
     estimate = start = put_in(composed)
-    for side in _SIDES_TO_FILL:
-        estimate = put_in(nonlocal_bayes.filled(y, known, estimate, noise, side))
+    for side, stride in PASSES[-passes:]:
+        estimate = put_in(nonlocal_bayes.filled(y, known, estimate, noise, side, stride))
     return np.asarray(put_in(towards(start, estimate, 1.0)))
 
 

@@ -26,14 +26,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-_STRIDE = 3  # pixels from one patch for which others are looked for to the next
 _RADIUS = 16  # pixels, how far off they are looked for
 _ALIKE, _ALIKE_TO_FILL = 30, 45  # patches in a group
 _NEAREST = 3  # of a group, those whose missing values are estimated with it
 _ROWS = 6  # of groups at once, which bounds the memory
-_UNIT = 2.0**-14  # of the noise's deviation, in which estimates are added
-# How many deviations an estimate may be off the pilot. No sum leaves 32 bits: no more than 14 x 14
-# groups reach a pixel, each with as many estimates as it has members.
+_UNIT = 2.0**-13  # of the noise's deviation, in which estimates are added
+# How many deviations an estimate may be off the pilot. No sum leaves 32 bits: with a stride of 2 no
+# more than 20 x 20 groups reach a pixel, each with as many estimates as it has members.
 _FARTHEST, _FARTHEST_OF_FEW = 16.0, 128.0
 _OWN_MISFIT = 0.9  # variances of noise between the noisy patches and a pilot that lacks nothing
 _LACKING = 0.5  # of what is more, the share that counts as picture
@@ -44,9 +43,13 @@ _dot = partial(jnp.einsum, precision="highest")
 Patches = Float[Array, "groups patches values"]
 
 
-@partial(jax.jit, static_argnames="side")
+@partial(jax.jit, static_argnames=("side", "stride"))
 def filtered(
-    y: Float[Array, "h w c"], pilot: Float[Array, "h w c"], noise: float | Array, side: int = 5
+    y: Float[Array, "h w c"],
+    pilot: Float[Array, "h w c"],
+    noise: float | Array,
+    side: int = 5,
+    stride: int = 3,
 ) -> Float[Array, "h w c"]:
     """Takes noise out of `y`.
 
@@ -58,21 +61,25 @@ def filtered(
         pilot: an image of the same, with less noise.
         noise: the deviation σ of the noise, above 0.
         side: of a patch in pixels, at most 7.
+        stride: pixels from one patch for which others are looked for to the next, from 2 to `side`.
 
     Returns:
         The filtered picture, at most 16 σ off the pilot.
     """
     seen = (y / noise,)
-    return noise * _estimated(seen, pilot / noise, _without_noise, side, _ALIKE, _ALIKE, _FARTHEST)
+    return noise * _estimated(
+        seen, pilot / noise, _without_noise, side, stride, _ALIKE, _ALIKE, _FARTHEST
+    )
 
 
-@partial(jax.jit, static_argnames="side")
+@partial(jax.jit, static_argnames=("side", "stride"))
 def filled(
     y: Float[Array, "h w c"],
     known: Float[Array, "h w k"],
     pilot: Float[Array, "h w c"],
     noise: float | Array,
     side: int = 5,
+    stride: int = 3,
 ) -> Float[Array, "h w c"]:
     """Estimates a picture from its known values.
 
@@ -82,6 +89,7 @@ def filled(
         pilot: an image of the whole picture.
         noise: the deviation σ of what known values may be off, above 0.
         side: of a patch in pixels, at most 7.
+        stride: pixels from one patch for which others are looked for to the next, from 2 to `side`.
 
     Returns:
         The image, at known values as well, at most 128 σ off the pilot; where no value is known
@@ -89,7 +97,7 @@ def filled(
     """
     seen = y / noise, jnp.broadcast_to(known, y.shape).astype(y.dtype)
     return noise * _estimated(
-        seen, pilot / noise, _from_known, side, _ALIKE_TO_FILL, _NEAREST, _FARTHEST_OF_FEW
+        seen, pilot / noise, _from_known, side, stride, _ALIKE_TO_FILL, _NEAREST, _FARTHEST_OF_FEW
     )
 
 
@@ -98,6 +106,7 @@ def _estimated(
     pilot: Float[Array, "h w c"],
     estimate: Callable[..., Patches],
     side: int,
+    stride: int,
     alike: int,
     members: int,
     farthest: float,
@@ -109,16 +118,17 @@ def _estimated(
         pilot: by which patches are alike, and what they are compared in.
         estimate: of `seen`, those of the `members`; and of the pilot, those of a whole group.
         side: of a patch.
+        stride: from one group to the next.
         alike: how many patches a group has.
         members: how many of them, the nearest, are estimated.
         farthest: that an estimate may be off the pilot.
     """
     h, w, c = pilot.shape
     last = [max(length - side, 0) for length in (h, w)]
-    rows, columns = (np.append(np.arange(0, end, _STRIDE), end) for end in last)
+    rows, columns = (np.append(np.arange(0, end, stride), end) for end in last)
     at_once = min(_ROWS, rows.size)
     bands = -(-rows.size // at_once)
-    height = at_once * _STRIDE + side
+    height = at_once * stride + side
     downs = jnp.asarray(np.pad(rows, (0, bands * at_once - rows.size), "edge"))
     # Mirrored, so that a picture smaller than a patch has one, and every band is inside.
     widths = [(_RADIUS, _RADIUS + height), (_RADIUS, _RADIUS + max(side - w, 0))]

@@ -16,6 +16,7 @@ from jaxtyping import Array
 from dip_jax.fit.criteria import Criterion
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.lane import Lane
+from dip_jax.fit.learning_rate import learning_rate
 from dip_jax.fit.state import RUNNING, Best, LaneState, Oracle, Snapshot, StepInfo
 from dip_jax.fit.step import train_step
 from dip_jax.fit.vectors import as_trees, as_vectors, of_vectors
@@ -27,7 +28,8 @@ class Fit(NamedTuple):
     """A fit as pure functions of a lane.
 
     Attributes:
-        make_lane: `make_lane(key, observation, clean=None)` pads and splits the observation.
+        make_lane: `make_lane(key, observation, clean=None, num_steps=0)` pads and splits the
+            observation; how many steps there will be is for the schedule of the learning rate.
         init: `init(key, lane)` gives the first state.
         step: `step(state, lane)` gives the next state and its `StepInfo`.
         label: all that it depends on, by which compiled programs are told apart; "" if not known.
@@ -48,9 +50,12 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
     network = of_vectors(
         architecture.network(channels, dtype=jnp.dtype(dtype), remat=settings.remat)
     )
-    optimiser = _adam(settings.learning_rate)
+    optimiser = _adam()
+    rate = learning_rate(settings.schedule, settings.learning_rate, settings.peak, settings.rise)
 
-    def make_lane(key: Array, observation: Observation, clean: Array | None = None) -> Lane:
+    def make_lane(
+        key: Array, observation: Observation, clean: Array | None = None, num_steps: int = 0
+    ) -> Lane:
         h, w, _ = observation.y.shape
         size = architecture.padded(h, w)
         input_key, split_key = jax.random.split(key)
@@ -71,6 +76,7 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
             held=pad(held, *size, mode="zero"),
             inside=pad(jnp.ones((h, w, 1)), *size, mode="zero"),
             true=None if clean is None else pad(jnp.asarray(clean), *size),
+            num_steps=jnp.asarray(num_steps, jnp.int32),
         )
 
     def init(key: Array, lane: Lane) -> LaneState:
@@ -104,6 +110,7 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
                 lane,
                 network=network,
                 optimiser=optimiser,
+                rate=rate,
                 criterion=criterion,
                 settings=settings,
             )
@@ -119,8 +126,9 @@ def _matmul_precision(precision: str) -> contextlib.AbstractContextManager:
     return jax.default_matmul_precision("tensorfloat32" if precision == "tf32" else "float32")
 
 
-def _adam(learning_rate: float) -> optax.GradientTransformation:
-    adam = optax.adam(learning_rate)
+def _adam() -> optax.GradientTransformation:
+    """Adam with a learning rate of 1."""
+    adam = optax.adam(1.0)
 
     def update(updates, state, params=None):
         # optax relies on a promotion that a strict session forbids.

@@ -16,6 +16,9 @@ class FitSettings:
         input_scale: upper end of the uniform distribution of `z`.
         input_noise: standard deviation s of the noise that every step adds to `z`.
         learning_rate: of Adam.
+        schedule: how it changes, one of `learning_rate.SCHEDULES`.
+        peak: the highest learning rate of a schedule that changes it, in units of the above.
+        rise: share of the steps in which a schedule that rises does so, in (0, 1).
         average: weight a of the past in the moving average of the outputs, in [0, 1).
         average_share: lower limit of the mean age of the averaged outputs, as a share s of the
             steps made, in [0, 0.5]: 0 leaves the length to `average`, 0.5 is the mean of all.
@@ -46,6 +49,9 @@ class FitSettings:
     jump: float
     snapshot_every: int
     max_failures: int
+    schedule: str = "constant"
+    peak: float = 1.0
+    rise: float = 0.2
     precision: str = "float32"
     remat: bool = False
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 
 class Lane(NamedTuple):
@@ -15,6 +15,7 @@ class Lane(NamedTuple):
         held: 1 where a value is known but held out.
         inside: 1 inside the picture, 0 in the padding, `(H, W, 1)`.
         true: the clean image, or None.
+        num_steps: the steps that the schedule of the learning rate is for.
     """
 
     z: Float[Array, "H W d"]
@@ -23,3 +24,4 @@ class Lane(NamedTuple):
     held: Float[Array, "H W k"]
     inside: Float[Array, "H W 1"]
     true: Float[Array, "H W c"] | None
+    num_steps: Int[Array, ""]

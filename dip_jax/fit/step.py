@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool
 from dip_jax.fit.criteria import Criterion, View
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.lane import Lane
+from dip_jax.fit.learning_rate import Rate
 from dip_jax.fit.state import (
     AVG,
     DIVERGED,
@@ -46,6 +47,7 @@ def train_step(
     *,
     network: Network,
     optimiser: optax.GradientTransformation,
+    rate: Rate,
     criterion: Criterion,
     settings: FitSettings,
 ) -> tuple[LaneState, StepInfo]:
@@ -78,7 +80,8 @@ def train_step(
 
     updates, opt_state = optimiser.update(gradient, state.opt_state, state.params)
     caution = jnp.exp2(-state.failures.astype(jnp.float32))
-    params = optax.apply_updates(state.params, jax.tree.map(lambda u: caution * u, updates))
+    length = caution * rate(state.step, lane.num_steps)
+    params = optax.apply_updates(state.params, jax.tree.map(lambda u: length * u, updates))
 
     next_state = state._replace(
         params=params,

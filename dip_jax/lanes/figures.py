@@ -99,10 +99,18 @@ def oracle_of(state: LaneState) -> dict[str, float]:
     }
 
 
-def stop_reason(state: LaneState, asked: bool) -> str:
-    """Why a lane has ended; see `jobs.Restoration`."""
+def stop_reason(state: LaneState, asked: bool, schedule: str) -> str:
+    """Why a lane has ended; see `jobs.Restoration`.
+
+    Args:
+        state: its last.
+        asked: whether it was asked to, before its last step.
+        schedule: of the learning rate.
+    """
     if int(state.status) == DIVERGED:
         return "diverged"
     if int(state.status) != RUNNING:
         return "criterion"
-    return "asked" if asked else "num_steps"
+    if asked:
+        return "asked"
+    return "num_steps" if schedule == "constant" else "schedule"

@@ -53,7 +53,8 @@ class Restoration:
         steps: steps made.
         chosen_step: the step that `x` comes from, counted from 1.
         chosen_image: "out" or "avg".
-        stop_reason: "num_steps", "criterion", "diverged" or "asked".
+        stop_reason: "criterion"; "schedule", if the learning rate has come to the end of its
+            schedule, or "num_steps" if it has none; "diverged" or "asked".
         rollbacks: how often the fit has fallen apart and gone back.
         oracle: the highest `psnr_true` of "out" and "avg" and their steps; empty if there is no
             clean image.

@@ -219,7 +219,7 @@ def _opened(
 def _start(plan: _Plan, group: _Group, job: LaneJob, waiting: int, fail: _Fail) -> None:
     """Puts a lane into a free place; one that has no step left to make has ended."""
     begin = plan.begin if group.slots is None else time.perf_counter()
-    run, lane, state = begun(job, plan.settings, group.made, begin)
+    run, lane, state = begun(job, plan.settings, group.made, plan.schedule.num_steps, begin)
     if has_ended(state, plan.schedule):
         state = jax.device_put(state)  # a checkpoint's is in the host's memory
         _end(plan, group, run, lane, state, fail)
@@ -311,7 +311,7 @@ def _end(
     """Saves a lane and gives its result, or says why there is none."""
     save(run, state)
     try:
-        result = result_of(run, lane, state, group.made, plan.schedule, asked)
+        result = result_of(run, lane, state, group.made, plan.schedule, plan.settings, asked)
         if run.job.on_done is not None:
             run.job.on_done(result)
     except InputError as error:

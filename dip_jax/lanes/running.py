@@ -108,7 +108,7 @@ class Running:
 
 
 def begun(
-    job: LaneJob, settings: FitSettings, made: Programs, begin: float
+    job: LaneJob, settings: FitSettings, made: Programs, num_steps: int, begin: float
 ) -> tuple[Running, Lane, LaneState]:
     """A lane made ready: from its checkpoint, if there is one.
 
@@ -116,6 +116,7 @@ def begun(
         job: what is asked.
         settings: the hyper-parameters.
         made: the programs of its shape.
+        num_steps: the largest number of steps.
         begin: when it began, by `time.perf_counter`.
 
     Raises:
@@ -126,7 +127,7 @@ def begun(
     check_size(h, w, settings)
     mark = fingerprint(job.observation, job.clean)
     lane_key, state_key = jax.random.split(jax.random.key(job.seed))
-    lane = made.make_lane(lane_key, job.observation, job.clean)
+    lane = made.make_lane(lane_key, job.observation, job.clean, num_steps)
     if not float(jnp.sum(lane.fit)):
         raise InputError(
             "no known value is left to fit after holding some out: lower ",
@@ -203,7 +204,13 @@ def save(run: Running, state: LaneState) -> None:
 
 
 def result_of(
-    run: Running, lane: Lane, state: LaneState, made: Programs, schedule: Schedule, asked: bool
+    run: Running,
+    lane: Lane,
+    state: LaneState,
+    made: Programs,
+    schedule: Schedule,
+    settings: FitSettings,
+    asked: bool,
 ) -> Restoration:
     """The result of a lane that has ended, or was `asked` to.
 
@@ -219,7 +226,8 @@ def result_of(
         )
     later = run.step - run.first_step - 1
     speed = float("nan")
-    reason = figures.stop_reason(state, asked and run.step < schedule.num_steps)
+    asked = asked and run.step < schedule.num_steps
+    reason = figures.stop_reason(state, asked, settings.schedule)
     if run.first_seconds is not None and later > 0:
         speed = later / (run.this_session - run.first_share)
     return Restoration(

@@ -25,6 +25,7 @@ def _of_one(summary: dict[str, Any], workdir: Path) -> str:
         psnr += f" (degraded {summary['degraded']['psnr_true']:.2f} dB)"
     words = {
         "num_steps": "finished",
+        "schedule": "finished",
         "criterion": "stopped by itself",
         "diverged": "ended early because the fit kept falling apart; the best image so far is kept",
         "interrupted": "interrupted; the same command goes on",

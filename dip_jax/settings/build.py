@@ -18,6 +18,7 @@ def fit_settings(config: Mapping[str, Any]) -> FitSettings:
         InputError: if a value is out of its range.
     """
     check(config)
+    schedule = config["schedule"]
     return FitSettings(
         architecture=architecture(config),
         input_kind=config["input"]["kind"],
@@ -25,6 +26,9 @@ def fit_settings(config: Mapping[str, Any]) -> FitSettings:
         input_scale=config["input"]["scale"],
         input_noise=config["input"]["noise"],
         learning_rate=config["learning_rate"],
+        schedule="constant" if config["stop"]["criterion"] == "wmv" else schedule["kind"],
+        peak=schedule["peak"],
+        rise=schedule["rise"],
         average=config["average"],
         average_share=config["average_share"],
         heldout_share=config["heldout"]["share"],
@@ -48,13 +52,13 @@ def architecture(config: Mapping[str, Any]) -> Architecture:
     for name, value in shape.items():
         if isinstance(value, bool):
             continue
-        shape[name] = tuple(value) * scales if len(value) == 1 else tuple(value)
+        shape[name] = (*value, *(value[-1:] * (scales - len(value))))
         if len(shape[name]) != scales:
             raise InputError(
                 field(f"network.{name}"),
-                f" has {len(value)} entries, expected {scales} (",
+                f" has {len(value)} entries, expected at most {scales} (",
                 field("network.scales"),
-                "), or one that serves all scales",
+                "): the last serves all further scales",
             )
     return KINDS[kind](**shape)
 

@@ -101,7 +101,7 @@ def memory_of(
     """
     settings = build.fit_settings(config)
     fit = make_fit(settings, build.criterion(config), observation.y.shape[2])
-    lane = jax.eval_shape(fit.make_lane, jax.random.key(0), observation, clean)
+    lane = jax.eval_shape(fit.make_lane, jax.random.key(0), observation, clean, config["num_steps"])
     # Where the user sets no number, there are no more than the memory holds.
     at_once = min(max(1, config["lanes"]["at_once"]), config["seeds"])
     return at_once * lane_bytes(settings, fit, lane) + _process_bytes()

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dip_jax.errors import InputError, field
+from dip_jax.finish.filling import PASSES
 from dip_jax.fit.criteria import CRITERIA
 from dip_jax.fit.hyperparameters import PRECISIONS
+from dip_jax.fit.learning_rate import SCHEDULES
 from dip_jax.lanes.slots import FORMS
 from dip_jax.networks.registry import KINDS
 
@@ -49,6 +51,8 @@ _RANGES = (
     _Range("preview_every", 0),
     _Range("checkpoint_every", 1),
     _Range("learning_rate", 0, open_low=True),
+    _Range("schedule.peak", 0, open_low=True),
+    _Range("schedule.rise", 0, 1, open_low=True, open_high=True),
     _Range("average", 0, 1, open_high=True),
     _Range("average_share", 0, 0.5),
     _Range("heldout.share", 0, 1, open_high=True),
@@ -59,6 +63,7 @@ _RANGES = (
     _Range("stability.jump", 0, open_low=True),
     _Range("stability.snapshot_every", 1),
     _Range("stability.max_failures", 1),
+    _Range("refine_passes", 1, len(PASSES)),
     _Range("input.depth", 1),
     _Range("input.noise", 0),
     _Range("input.scale", 0, open_low=True),
@@ -77,6 +82,7 @@ _CHOICES = {
     "mask_polarity": ("fill", "keep"),
     "input.kind": ("noise", "meshgrid"),
     "network.kind": tuple(KINDS),
+    "schedule.kind": SCHEDULES,
     "stop.criterion": tuple(CRITERIA),
     "lanes.form": FORMS,
     "precision": PRECISIONS,

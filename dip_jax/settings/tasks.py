@@ -1,9 +1,10 @@
 """The four tasks and their defaults: the one place that the config files and the Python API read.
 
 `defaults(task, preset)` gives a plain nested dict. The presets are "" (what a person wants on the
-machine they have: a good result in a few minutes on two CPU cores), "quick" (a smoke run of a
-minute) and "paper" (the published setting at full size, for an accelerator). Per-scale options are
-tuples with one entry for every scale, or a single entry that serves all of them.
+machine they have: a good result in a minute or so on two CPU cores), "draft" (in seconds, to see
+whether that is worth the wait), "quick" (a smoke run) and "paper" (the published setting at full
+size, for an accelerator). Per-scale options are tuples with one entry for each scale, the finest
+first; the last serves all further scales.
 """
 
 import copy
@@ -15,7 +16,7 @@ from dip_jax.errors import InputError, field, setting
 
 Config = Mapping[str, Any]  # nested, as `defaults` gives it
 
-PRESETS = ("", "quick", "paper")
+PRESETS = ("", "draft", "quick", "paper")
 
 _BASE: dict[str, Any] = {
     "task": "",
@@ -32,14 +33,15 @@ _BASE: dict[str, Any] = {
     "seed": 0,
     "seeds": 1,
     "lanes": {"at_once": 0, "form": "auto"},
-    "num_steps": 1000,
+    "num_steps": 600,
     "precision": "float32",
     "remat": False,
     "network": {  # a kind reads those of its fields alone: see `networks.registry`
         "kind": "hourglass",
         "scales": 5,
-        "down": (32,),
-        "up": (32,),
+        # Two thirds of the arithmetic are at the finest scale.
+        "down": (16, 32),
+        "up": (16, 32),
         "skip": (4,),
         "down_kernel": (3,),
         "up_kernel": (3,),
@@ -49,12 +51,15 @@ _BASE: dict[str, Any] = {
     },
     "input": {"kind": "noise", "depth": 32, "scale": 0.1, "noise": 0.03},
     "learning_rate": 0.01,
+    # To `peak` times the learning rate and down to nothing. ES-WMV takes the constant one: a rate
+    # that falls makes any output calm.
+    "schedule": {"kind": "one_cycle", "peak": 3.0, "rise": 0.2},
     "average": 0.99,
     "average_share": 0.0,
     "heldout": {"share": 0.05, "block": 1, "per_channel": False},
     "stop": {
         "criterion": "heldout",
-        "patience": 200,
+        "patience": 100,
         "only_avg": False,
         "wmv_patience": 1000,
         "wmv_window": 100,
@@ -63,6 +68,7 @@ _BASE: dict[str, Any] = {
     "keep_known": True,
     "seamless": True,
     "refine": True,  # the result, as `finish` does
+    "refine_passes": 5,  # of what is filled
     # What a picture is looked at for before it is fitted, as `prepare` does.
     "adapt": {"contrast": True, "brightness": True, "stripes": True, "still": True},
     "log_every": 50,
@@ -74,11 +80,15 @@ _BASE: dict[str, Any] = {
 # the held-out PSNR as elsewhere.
 _PUBLISHED = {
     "network": {"down": (128,), "up": (128,)},
+    "schedule": {"kind": "constant"},
     "sample": {"side": 512},
     "stop": {"patience": 0},
     "refine": False,
     "adapt": {"contrast": False, "brightness": False, "stripes": False, "still": False},
 }
+
+
+_DRAFT = {"num_steps": 150, "refine_passes": 1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,9 +121,10 @@ _ALL = (
                 "degrade": "noise",
                 "sample": {"name": "chelsea"},
                 "input": {"noise": 1 / 30},
-                "num_steps": 2400,
+                "num_steps": 700,
             },
-            "quick": {"sample": {"side": 128}, "num_steps": 500},
+            "draft": _DRAFT,
+            "quick": {"sample": {"side": 128}, "num_steps": 200},
             "paper": {**_PUBLISHED, "num_steps": 3000},
         },
     ),
@@ -126,9 +137,10 @@ _ALL = (
             "": {
                 "degrade": "text",
                 "sample": {"name": "astronaut", "side": 256},
-                "network": {"skip": (32,), "upsampling": ("nearest",)},
+                "network": {"skip": (16, 32), "upsampling": ("nearest",)},
             },
-            "quick": {"sample": {"side": 128}, "num_steps": 500},
+            "draft": _DRAFT,
+            "quick": {"sample": {"side": 128}, "num_steps": 200},
             "paper": {
                 **_PUBLISHED,
                 "network": {"down": (128,), "up": (128,), "skip": (128,)},
@@ -145,14 +157,21 @@ _ALL = (
             "": {
                 "degrade": "holes",
                 "damage": {"share": 0.1},
-                "network": {"skip": (0,), "upsampling": ("nearest",)},
+                "network": {
+                    "down": (32,),
+                    "up": (32,),
+                    "skip": (0,),
+                    "upsampling": ("nearest",),
+                },
                 "input": {"kind": "meshgrid", "depth": 2},
                 # Inside holes the outputs drift, and no known pixel tells: the mean of all of them.
                 "average_share": 0.5,
-                "stop": {"only_avg": True},
-                "num_steps": 600,
+                "stop": {"only_avg": True, "patience": 200},
+                "schedule": {"kind": "constant"},
+                "num_steps": 400,
             },
-            "quick": {"sample": {"side": 128}, "num_steps": 500},
+            "draft": _DRAFT,
+            "quick": {"sample": {"side": 128}, "num_steps": 200},
             "paper": {
                 **_PUBLISHED,
                 "average_share": 0.0,
@@ -167,8 +186,9 @@ _ALL = (
         done="Missing pixels rebuilt in",
         ending="_reconstructed",
         settings={
-            "": {"degrade": "missing", "num_steps": 2400},
-            "quick": {"sample": {"side": 128}, "num_steps": 500},
+            "": {"degrade": "missing"},
+            "draft": _DRAFT,
+            "quick": {"sample": {"side": 128}, "num_steps": 200},
             "paper": {**_PUBLISHED, "learning_rate": 0.001, "num_steps": 11000},
         },
     ),
@@ -197,7 +217,7 @@ def defaults(task: str, preset: str = "") -> dict[str, Any]:
     if preset not in PRESETS:
         raise InputError(
             field("preset"),
-            f" is {preset!r}, expected none, {' or '.join(PRESETS[1:])}, such as ",
+            f" is {preset!r}, expected none, {', '.join(PRESETS[1:-1])} or {PRESETS[-1]}, such as ",
             setting("preset", PRESETS[1]),
         )
     config = _merge(copy.deepcopy(_BASE), {"task": task, "preset": preset})

@@ -119,6 +119,19 @@ def test_a_step_is_adam_on_the_data_term():
     )
 
 
+def test_a_step_is_as_long_as_the_schedule_says():
+    step, lane, state, _ = a_fit(input_noise=0.0)
+    cycled, *_ = a_fit(input_noise=0.0, schedule="one_cycle", peak=3.0)
+    lane = lane._replace(num_steps=jnp.int32(100))
+    of_constant, of_cycle = (
+        jax.tree.map(jnp.subtract, made(state, lane)[0].params, state.params)
+        for made in (step, cycled)
+    )
+    first = 3.0 / 25  # of the constant rate
+    expected = jax.tree.map(lambda way: first * way, of_constant)
+    chex.assert_trees_all_close(of_cycle, expected, atol=1e-6)
+
+
 def test_held_out_values_do_not_enter_the_step():
     step, lane, state, _ = a_fit()
     other = lane._replace(y=jnp.where(lane.held > 0, 1 - lane.y, lane.y))

@@ -23,6 +23,7 @@ def test_paper_presets_are_the_published_settings(task):
     assert settings.architecture.upsampling == (upsampling,) * 5
     assert (settings.input_kind, settings.input_depth) == (kind, depth)
     assert (settings.learning_rate, config["num_steps"]) == (rate, steps)
+    assert settings.schedule == "constant"
 
 
 @pytest.mark.parametrize("preset", tasks.PRESETS)
@@ -91,6 +92,6 @@ def test_unknown_tasks_and_presets_are_refused():
     with pytest.raises(InputError, match="'sharpen' is unknown, expected one of denoise"):
         tasks.defaults("sharpen")
     with pytest.raises(
-        InputError, match=r"config\.preset is 'fast', expected none, quick or paper"
+        InputError, match=r"config\.preset is 'fast', expected none, draft, quick or paper"
     ):
         tasks.defaults("denoise", "fast")

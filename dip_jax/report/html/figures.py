@@ -10,6 +10,7 @@ from dip_jax.report.html.markup import tag
 _STOPPED = {
     "criterion": "it stopped by itself",
     "num_steps": "all steps were made",
+    "schedule": "it came to the end of its schedule",
     "diverged": "the fit kept falling apart",
     "interrupted": "it was interrupted",
     "asked": "it was interrupted",

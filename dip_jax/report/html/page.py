@@ -155,6 +155,7 @@ def _ending(summary: Mapping[str, Any]) -> str:
     sentence = {
         "criterion": f"The run stopped by itself after {made}.",
         "num_steps": f"The run made all of its {made}.",
+        "schedule": f"The run came to the end of its schedule, after {made}.",
         "diverged": f"The fit kept falling apart and was ended after {made}.",
         "interrupted": f"The run was interrupted after {made}; the same command goes on from here.",
     }

@@ -1,0 +1,340 @@
+"""What a person gets, and after how long: the presets, the state before, and what needs no network.
+
+    python -m benchmarks.time_to_quality --data=DIR --pictures=a.png,b.png --before=CHECKOUT
+
+Every picture is cropped to a square in its middle, damaged as each task's sample is, and restored
+by the command `dip-jax`, in a process of its own: the seconds are those of the whole command, from
+its start to the picture in a file. Those of the first picture are measured twice: cold, with no
+compiled program kept, and warm. `--before` is a checkout of an older commit, which is run in the
+same way with the same interpreter, turn by turn with this one.
+
+Beside them stand, in this process and so without a start: non-local means and the biharmonic
+surface of scikit-image, their results refined as those of the network are but with no network at
+all, and BM3D where it is installed. Non-local means and BM3D are told the noise.
+
+Resumable: what has been measured is kept in files of its own. It writes
+`benchmarks/results/time_to_quality.md` and `.png`.
+"""
+
+import argparse
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.common.tables import RESULTS, kept, machine, table, versions, write_report
+from dip_jax.finish import composite, denoising, filling
+from dip_jax.forward.observation import Observation, observe
+from dip_jax.pictures import damage, samples
+from dip_jax.pictures.values import to_float
+from dip_jax.settings import tasks
+
+HERE = Path(__file__).parents[1]
+PICTURES = ("astronaut", "camera", "chelsea", "coffee", "rocket")
+TASKS = {
+    "denoise": "denoise",
+    "text_inpaint": "inpaint",
+    "hole_fill": "fill-hole",
+    "reconstruct": "reconstruct",
+}  # and what the command calls them
+COMMANDS = {"before": (), "default": (), "draft": ("--draft",)}
+_SIGMA = 25 / 255
+
+
+class Damaged(NamedTuple):
+    """A damaged picture: `clean` and `y`, `(h, w, c)` in [0, 1], and `fill`, `(h, w)` or None."""
+
+    clean: np.ndarray
+    y: np.ndarray
+    fill: np.ndarray | None
+
+    def psnr(self, x: np.ndarray) -> float:
+        """Over the whole picture, as 8 bits."""
+        x = np.round(255 * np.clip(x, 0, 1)) / 255
+        return float(-10 * np.log10(np.mean((x - self.clean) ** 2)))
+
+
+def damaged(where: Path, task: str, side: int) -> Damaged:
+    """A picture with the damage of a task's sample."""
+    image = (
+        Image.open(where) if where.suffix else Image.fromarray(samples.sample(str(where)).pixels)
+    )
+    left, top = ((length - side) // 2 for length in image.size)
+    clean = np.asarray(image.crop((left, top, left + side, top + side)))
+    clean = to_float(clean if clean.ndim == 3 else clean[..., None])
+    config = tasks.defaults(task)
+    y, fill = damage.damaged(
+        clean,
+        config["degrade"],
+        np.random.default_rng(0),
+        sigma=config["damage"]["sigma"],
+        share=config["damage"]["share"],
+    )
+    return Damaged(clean.astype(np.float64), np.round(255 * y) / 255, fill)
+
+
+def _write(path: Path, x: np.ndarray) -> None:
+    Image.fromarray(np.round(255 * x).astype(np.uint8).squeeze()).save(path)
+
+
+def commanded(
+    given: Damaged, task: str, checkout: Path, words: Sequence[str], cache: Path
+) -> dict[str, Any]:
+    """What the command of a checkout makes of a picture.
+
+    Args:
+        given: the picture.
+        task: of `TASKS`.
+        checkout: whose code is run.
+        words: more options of the command.
+        cache: where compiled programs are kept.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _write(folder / "y.png", given.y)
+        command = [sys.executable, "-m", "dip_jax", TASKS[task], str(folder / "y.png")]
+        if given.fill is not None:
+            _write(folder / "mask.png", given.fill.astype(float))
+            command += ["--mask", str(folder / "mask.png")]
+        command += [*words, "-o", str(folder / "x.png")]
+        environment = os.environ | {"PYTHONPATH": str(checkout), "XDG_CACHE_HOME": str(cache)}
+        begin = time.perf_counter()
+        ran = subprocess.run(
+            command, cwd=checkout, env=environment, check=True, capture_output=True, text=True
+        )
+        seconds = time.perf_counter() - begin
+        x = np.asarray(Image.open(folder / "x.png")) / 255
+    return {
+        "psnr": given.psnr(x.reshape(given.y.shape)),
+        "seconds": seconds,
+        "said": next(line for line in ran.stdout.splitlines() if "chosen" in line),
+    }
+
+
+def _timed(given: Damaged, make: Callable[[], np.ndarray]) -> dict[str, Any]:
+    """What a function makes, and the time of its second call: the first one compiles."""
+    make()
+    begin = time.perf_counter()
+    x = make()
+    seconds = time.perf_counter() - begin
+    return {"psnr": given.psnr(np.asarray(x, np.float64)), "seconds": seconds}
+
+
+def without_network(given: Damaged) -> dict[str, Callable[[], np.ndarray]]:
+    """The methods that have none, by name."""
+    from skimage import restoration
+
+    observation = observe(given.y, given.fill)[0]
+    if given.fill is not None:
+        fill = given.fill
+
+        def seamless() -> np.ndarray:
+            return np.asarray(composite.seamless(0 * observation.y + 0.5, observation))
+
+        return {
+            "biharmonic": lambda: restoration.inpaint_biharmonic(given.y, fill, channel_axis=-1),
+            "refinement, no network": lambda: filling.filled(
+                seamless(), observation, _some(observation)
+            ),
+        }
+
+    def means() -> np.ndarray:
+        x = restoration.denoise_nl_means(
+            given.y,
+            patch_size=5,
+            patch_distance=9,
+            h=0.6 * _SIGMA,
+            sigma=_SIGMA,
+            channel_axis=-1,
+        )
+        return x.astype(np.float32).reshape(given.y.shape)
+
+    found: dict[str, Callable[[], np.ndarray]] = {
+        "non-local means": means,
+        "refinement twice, no network": lambda: denoising.denoised(
+            denoising.denoised(means(), observation), observation
+        ),
+    }
+    if importlib.util.find_spec("bm3d") is not None:
+        import bm3d
+
+        of = bm3d.bm3d_rgb if given.y.shape[2] == 3 else bm3d.bm3d
+        found["BM3D"] = lambda: np.asarray(of(given.y.squeeze(), _SIGMA)).reshape(given.y.shape)
+    return found
+
+
+def _some(observation: Observation) -> np.ndarray:
+    """A twentieth of the known pixels, for the refinement to judge itself by."""
+    known = np.asarray(observation.known) > 0
+    return known & (np.random.default_rng(1).random(known.shape) < 0.05)
+
+
+Found = dict[str, dict[str, list[dict[str, Any]]]]
+
+
+def measured(args: argparse.Namespace) -> tuple[Found, dict[str, dict[str, float]]]:
+    """All results, by task and method, in the order of the pictures; and the cold seconds."""
+    pictures = [Path(name) for name in PICTURES]
+    if args.data:
+        pictures = [args.data / name for name in args.pictures.split(",")]
+    checkouts = {"before": args.before, "default": HERE, "draft": HERE}
+    found: Found = {task: {} for task in args.tasks.split(",")}
+    cold: dict[str, dict[str, float]] = {task: {} for task in found}
+
+    def keep(name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        result = kept(args.work, f"{name} {args.side}", make)
+        print(name, result, flush=True)
+        return result
+
+    for task, methods in found.items():
+        for where in pictures:
+            given = damaged(where, task, args.side)
+            methods.setdefault("degraded", []).append({"psnr": given.psnr(given.y), "seconds": 0})
+            for name, words in COMMANDS.items():
+                checkout = checkouts[name]
+                if checkout is None:
+                    continue
+                cache = (args.work / f"programs {task} {name}").resolve()
+
+                def run(
+                    given=given, task=task, checkout=checkout, words=words, cache=cache
+                ) -> dict[str, Any]:
+                    return commanded(given, task, checkout.resolve(), words, cache)
+
+                if where == pictures[0]:
+                    key = f"{task} {name} {where.stem} cold"
+                    if not (args.work / f"{key} {args.side}.json").exists():
+                        shutil.rmtree(cache, ignore_errors=True)
+                    cold[task][name] = keep(key, run)["seconds"]
+                methods.setdefault(name, []).append(keep(f"{task} {name} {where.stem}", run))
+            for name, make in without_network(given).items():
+                result = keep(f"{task} {name} {where.stem}", lambda g=given, m=make: _timed(g, m))
+                methods.setdefault(name, []).append(result)
+    return found, cold
+
+
+def _mean(results: Sequence[dict[str, Any]], of: str) -> float:
+    return float(np.mean([one[of] for one in results]))
+
+
+def report(
+    args: argparse.Namespace, found: Found, cold: dict[str, dict[str, float]]
+) -> tuple[list[str], int]:
+    """The tables' lines, and how many pictures they are of."""
+    lines: list[str] = []
+    count = 0
+    for task, methods in found.items():
+        rows = []
+        count = len(methods["degraded"])
+        for name, results in methods.items():
+            said = [one["said"] for one in results if "said" in one]
+            steps = [int(number) for line in said for number in re.findall(r"(\d+) steps", line)]
+            rows.append(
+                [
+                    name,
+                    f"{_mean(results, 'psnr'):.2f}",
+                    f"{_mean(results, 'seconds'):.1f}" if results[0]["seconds"] else "",
+                    f"{cold[task][name]:.1f}" if name in cold[task] else "",
+                    f"{np.mean(steps):.0f}" if steps else "",
+                    f"{sum('itself' not in line for line in said)} of {count}" if said else "",
+                    ", ".join(f"{one['psnr']:.2f}" for one in results),
+                ]
+            )
+        names = ["method", "PSNR, dB", "seconds", "cold", "steps", "made all steps", "each"]
+        lines += [f"## {task}", "", *table(names, rows), ""]
+        lines += _compared(methods, cold[task])
+    return lines, count
+
+
+def _compared(methods: dict[str, list[dict[str, Any]]], cold: dict[str, float]) -> list[str]:
+    if "before" not in methods:
+        return []
+    before, after = methods["before"], methods["default"]
+    differences = [b["psnr"] - a["psnr"] for a, b in zip(before, after, strict=True)]
+    return [
+        f"Against before: {_mean(before, 'seconds') / _mean(after, 'seconds'):.1f} times as fast, "
+        f"cold {cold['before'] / cold['default']:.1f} times; mean PSNR "
+        f"{np.mean(differences):+.2f} dB, of single pictures {min(differences):+.2f} to "
+        f"{max(differences):+.2f} dB.",
+        "",
+    ]
+
+
+def plot(found: Found) -> Path:
+    """The mean PSNR against the mean seconds, a panel for each task."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2 * len(found), 4), dpi=110, layout="constrained")
+    for axes, (task, methods) in zip(
+        np.atleast_1d(figure.subplots(1, len(found))), found.items(), strict=True
+    ):
+        for name, results in methods.items():
+            if name == "degraded":
+                continue
+            at = _mean(results, "seconds"), _mean(results, "psnr")
+            ours = name in COMMANDS
+            axes.semilogx(*at, "o" if ours else "s", color="C0" if ours else "0.5")
+            axes.annotate(name, at, xytext=(5, 5), textcoords="offset points", fontsize=8)
+        axes.set_title(task)
+        axes.set_xlabel("seconds, warm")
+        axes.margins(0.25)
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("PSNR (dB)")
+    path = RESULTS / "time_to_quality.png"
+    figure.savefig(path)
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--data", type=Path, help="a folder of clean pictures (five of scikit-image)")
+    add("--pictures", default="", help="names of files in it, with commas between them")
+    add("--tasks", default=",".join(TASKS), help="with commas between them (all)")
+    add("--before", type=Path, help="a checkout of an older commit")
+    add("--side", type=int, default=128, help="of the square in pixels (128)")
+    add("--work", type=Path, default=Path("runs/benchmarks/time_to_quality"), help="what is kept")
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    found, cold = measured(args)
+    tables, count = report(args, found, cold)
+    here = machine()
+    about = ", ".join(f"{name} {version}" for name, version in versions().items())
+    before = f" The checkout of before is at {_commit_of(args.before)}." if args.before else ""
+    lines = [
+        "# What a person gets, and after how long",
+        "",
+        f"{count} pictures of {args.side} x {args.side} pixels, one seed. Seconds are means; of "
+        "the three commands they are of the whole command, of the others of the method alone. "
+        f"`--draft` is the preset `draft`.{before}",
+        "",
+        f"{here['cpu']}, {here['cores']} cores, {here['memory_gb']} GB, {here['system']}; {about}.",
+        "",
+        *tables,
+        "![PSNR against seconds](time_to_quality.png)",
+        "",
+    ]
+    write_report("time_to_quality.md", "\n".join(lines))
+    print("\n".join(lines))
+    print(plot(found))
+
+
+def _commit_of(checkout: Path) -> str:
+    command = ["git", "-C", str(checkout), "rev-parse", "--short=10", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+if __name__ == "__main__":
+    main()
