@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from dip_jax.finish import composite
 from dip_jax.finish.denoising import denoised, no_worse
-from dip_jax.finish.filling import PASSES, filled
+from dip_jax.finish.filling import filled
 from dip_jax.forward import metrics
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes.jobs import Restoration
@@ -44,13 +44,13 @@ class Ending:
         refine: whether the result is refined: what is filled by `filling`, where it is seamless;
             else by `denoising`, which takes less from the picture where more would do harm
             (`is_refined`).
-        passes: of `filling`, see there.
+        judged: whether held-out values judge how far `filling` goes.
     """
 
     keep_known: bool
     seamless: bool
     refine: bool
-    passes: int = len(PASSES)
+    judged: bool = True
 
 
 class Ended(NamedTuple):
@@ -157,9 +157,9 @@ def shown(
         held: which values were held out of its fit; None if none, or if that is not known.
     """
     if refined:
-        return (
-            filled(x, observation, held, how.passes) if how.seamless else denoised(x, observation)
-        )
+        if not how.seamless:
+            return denoised(x, observation)
+        return filled(x, observation, held if how.judged else None)
     return np.asarray(composite.seamless(jnp.asarray(x), observation)) if how.seamless else x
 
 

@@ -20,15 +20,13 @@ Image = Float[np.ndarray, "h w c"]
 Known = Bool[np.ndarray, "h w k"]
 Values = Float[np.ndarray, " n"]
 # Side of the patches of Bayes' estimates, in turn, and the stride from one to the next.
-PASSES = ((7, 4), (7, 4), (7, 4), (7, 4), (5, 2))
+_PASSES = ((7, 4), (7, 4), (7, 4), (7, 4), (5, 2))
 _FAR_ENOUGH, _GIVE_OR_TAKE = 1.5, 0.25  # times the Wiener filter's correction of what is filled
 _TOO_FAR = 2.0
 _OF_MISFIT, _LEAST_MISFIT = 0.5, 1e-3  # of the network, what counts as noise of known values
 
 
-def filled(
-    x: Image, observation: Observation, held: Known | None = None, passes: int = len(PASSES)
-) -> Image:
+def filled(x: Image, observation: Observation, held: Known | None = None) -> Image:
     """The known values of `y`, and between them the network's image, corrected by them twice.
 
     What is corrected is `x` as it meets the known values (`composite.seamless`). First by the
@@ -40,8 +38,8 @@ def filled(
     known values counts as their noise.
 
     Held-out values tell how much each should be in this picture, from 0 to 2 times: all of it is
-    done before as if they were unknown. They say little where they are few, and of the inside of
-    large holes.
+    done before as if they were unknown, which takes as long again. They say little where they are
+    few, and of the inside of large holes.
 
     A network that has not learnt what the picture is about, as after a few steps, is no pilot, and
     then it does harm.
@@ -50,14 +48,13 @@ def filled(
         x: the network's image, in [0, 1].
         observation: `y`, and what is known of it.
         held: True where a value was held out of the fit, `(h, w, c)` or `(h, w, 1)`; None if none.
-        passes: how many of `PASSES`, the last ones: fewer are faster.
 
     Returns:
         The composite, in [0, 1].
     """
     image = jnp.asarray(x)
     if held is None or not np.any(held):
-        return _corrected(image, observation, passes, lambda start, end, expected: expected)
+        return _corrected(image, observation, lambda start, end, expected: expected)
     blind = observation._replace(known=jnp.where(jnp.asarray(held), 0, observation.known))
     judged = np.broadcast_to((np.asarray(observation.known) > 0) & held, observation.y.shape)
     seen = np.asarray(observation.y)[judged]
@@ -75,16 +72,13 @@ def filled(
         )
         return found[-1]
 
-    _corrected(image, blind, passes, judge)
+    _corrected(image, blind, judge)
     times = iter(found)
-    return _corrected(image, observation, passes, lambda *_: next(times))
+    return _corrected(image, observation, lambda *_: next(times))
 
 
 def _corrected(
-    x: Array,
-    observation: Observation,
-    passes: int,
-    times: Callable[[Array, Array, float], float],
+    x: Array, observation: Observation, times: Callable[[Array, Array, float], float]
 ) -> Image:
     """What is filled, corrected twice, and each time by `times(start, end, expected)` of it."""
     y, known = observation
@@ -101,7 +95,7 @@ def _corrected(
     # `fmax` also where nothing is known, and the mean is not a number.
     noise = jnp.fmax(_OF_MISFIT * jnp.sqrt(masked_mse(x, y, known)), _LEAST_MISFIT)
     estimate = start = put_in(composed)
-    for side, stride in PASSES[-passes:]:
+    for side, stride in _PASSES:
         estimate = put_in(nonlocal_bayes.filled(y, known, estimate, noise, side, stride))
     return np.asarray(put_in(towards(start, estimate, 1.0)))
 

@@ -18,4 +18,4 @@ def ending(config: Config) -> Ending:
     keep_known = fills and config["keep_known"]
     seamless = keep_known and config["seamless"]
     can_refine = seamless if fills else config["stop"]["criterion"] != "wmv"
-    return Ending(keep_known, seamless, config["refine"] and can_refine, config["refine_passes"])
+    return Ending(keep_known, seamless, config["refine"] and can_refine, config["refine_judged"])

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from dip_jax.errors import InputError, field
-from dip_jax.finish.filling import PASSES
 from dip_jax.fit.criteria import CRITERIA
 from dip_jax.fit.hyperparameters import PRECISIONS
 from dip_jax.fit.learning_rate import SCHEDULES
@@ -63,7 +62,6 @@ _RANGES = (
     _Range("stability.jump", 0, open_low=True),
     _Range("stability.snapshot_every", 1),
     _Range("stability.max_failures", 1),
-    _Range("refine_passes", 1, len(PASSES)),
     _Range("input.depth", 1),
     _Range("input.noise", 0),
     _Range("input.scale", 0, open_low=True),

@@ -68,7 +68,7 @@ _BASE: dict[str, Any] = {
     "keep_known": True,
     "seamless": True,
     "refine": True,  # the result, as `finish` does
-    "refine_passes": 5,  # of what is filled
+    "refine_judged": True,  # what is filled is tried on held-out pixels, to know how far to go
     # What a picture is looked at for before it is fitted, as `prepare` does.
     "adapt": {"contrast": True, "brightness": True, "stripes": True, "still": True},
     "log_every": 50,
@@ -88,7 +88,7 @@ _PUBLISHED = {
 }
 
 
-_DRAFT = {"num_steps": 150, "refine_passes": 1}
+_DRAFT = {"num_steps": 100, "schedule": {"kind": "constant"}, "refine_judged": False}
 
 
 @dataclasses.dataclass(frozen=True)
