@@ -48,7 +48,7 @@ def launch(*arguments):
     process = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "DIP_JAX_COMPILE_EFFORT": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
