@@ -7,16 +7,18 @@ import shutil
 import tempfile
 
 # The programs are tiny here: compiling them is what takes the time, and running them takes none. So
-# the compiler is to do little. The same ones are compiled by several tests, and by the processes
-# that some tests start. Those of fits are the largest, and make a few steps only.
+# the compiler is to do nothing that it need not. The same ones are needed by several tests, and by
+# the processes that some tests start: all keep theirs in one folder.
 os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
 )
 os.environ.setdefault("DIP_JAX_COMPILE_EFFORT", "0")
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="dip_jax_tests_")
-    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
-    os.environ["JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
+if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers have it from the process that starts them
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    os.environ.setdefault("MPLCONFIGDIR", os.path.join(caches, "matplotlib"))  # the list of fonts
+    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="dip_jax_tests_")
+    atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 import jax
 

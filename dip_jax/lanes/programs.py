@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 _SUFFIX = ".program"
 _LATEST = ".latest"  # of each label: the name of its last program's file, and the devices' ids
-_MOST = 24  # files, of some 10 MB each; the least recently used ones are removed
+_MOST = 256 * 2**20  # bytes, of files of up to some 10 MB; the least recently used ones go
 _DIGEST = 32  # bytes of SHA-256
 _A_DAY = 24 * 3600  # seconds
 
@@ -226,9 +226,25 @@ def _remove_oldest(folder: Path) -> None:
     for path in folder.iterdir():  # of processes that were killed while they wrote
         if is_temporary(path) and _last_used(path) < time.time() - _A_DAY:
             path.unlink(missing_ok=True)
-    for suffix in (_SUFFIX, _LATEST):
-        for path in sorted(folder.glob(f"*{suffix}"), key=_last_used)[:-_MOST]:
+    room, staying = _MOST, 0
+    for path in _latest_first(folder, _SUFFIX):
+        room -= _size(path)
+        if room < 0:
             path.unlink(missing_ok=True)
+        else:
+            staying += 1
+    for path in _latest_first(folder, _LATEST)[staying:]:  # a program has one note at most
+        path.unlink(missing_ok=True)
+
+
+def _latest_first(folder: Path, suffix: str) -> list[Path]:
+    return sorted(folder.glob(f"*{suffix}"), key=_last_used, reverse=True)
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0
 
 
 def _last_used(path: Path) -> float:

@@ -57,8 +57,11 @@ def programs_of(fit: Fit, shape: Shape) -> Programs:
 
     def make() -> Programs:
         return Programs(
-            make_lane=jax.jit(fit.make_lane),
-            init=programs.kept(jax.jit(fit.init), fit.label and f"init {fit.label}"),
+            make_lane=jax.jit(fit.make_lane, compiler_options=programs.compiler_options()),
+            init=programs.kept(
+                jax.jit(fit.init, compiler_options=programs.compiler_options()),
+                fit.label and f"init {fit.label}",
+            ),
             ssims=programs.kept(jax.jit(figures.ssims), "ssims"),
         )
 

@@ -220,8 +220,8 @@ def test_a_second_process_finds_its_programs_and_the_settings_are_left_alone(tmp
 
 def test_nothing_is_kept_where_the_user_says_where_or_that_nothing_is_to_be(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    own = jax.config.values["jax_compilation_cache_dir"]
-    assert own
+    before, own = jax.config.values["jax_compilation_cache_dir"], str(tmp_path / "own")
+    jax.config.update("jax_compilation_cache_dir", own)
     with disk.programs_kept():
         assert jax.config.values["jax_compilation_cache_dir"] == own and not programs._folder
     try:
@@ -241,5 +241,5 @@ def test_nothing_is_kept_where_the_user_says_where_or_that_nothing_is_to_be(tmp_
         assert programs._folder is None
     finally:
         jax.config.update("jax_enable_compilation_cache", True)
-        jax.config.update("jax_compilation_cache_dir", own)
+        jax.config.update("jax_compilation_cache_dir", before)
         disk.compilation_cache.reset_cache()

@@ -26,7 +26,7 @@ from dip_jax.pictures.reading import read_pages
 from dip_jax.pictures.writing import write_pages
 from dip_jax.settings import fields, tasks
 
-TINY = tuple(
+REFINED = tuple(
     word
     for setting in (
         *("network.scales=1", "network.down=4", "network.up=4", "network.skip=4"),
@@ -34,6 +34,7 @@ TINY = tuple(
     )
     for word in ("--set", setting)
 )
+TINY = (*REFINED, "--set", "refine=False")  # where the refinement is not the subject
 
 
 def waves(h=40, w=36, c=3):
@@ -51,9 +52,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def here(*arguments):
+def here(*arguments, settings=TINY):
     """The command in this process."""
-    return restore_files(command.make_parser().parse_args([*arguments, *TINY]))
+    return restore_files(command.make_parser().parse_args([*arguments, *settings]))
 
 
 def start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **environment):
@@ -68,7 +69,7 @@ def start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **environm
 
 @pytest.mark.slow
 def test_the_command_restores_a_file_and_says_what_it_does(folder):
-    process = start("denoise", "photo.png", "--steps", "6", *TINY)
+    process = start("denoise", "photo.png", "--steps", "6", *REFINED)
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert "photo_denoised.png" in out and "6 steps" in out
@@ -109,7 +110,7 @@ def test_what_a_picture_is_like_is_told(folder, capsys):
     narrow = np.rint(100 + 900 * np.clip(noisy, 0, 1)).astype(np.uint16)
     tifffile.imwrite("narrow.tif", narrow, photometric="rgb")
     names = (*(f"{name}.png" for name in pictures), "narrow.tif")
-    assert here("denoise", *names, "-o", "out/", "--steps", "2", "--set", "refine=False") == 0
+    assert here("denoise", *names, "-o", "out/", "--steps", "2") == 0
     said = capsys.readouterr().err
     for words in (
         "every column has an offset of its own",
@@ -221,7 +222,7 @@ def test_under_nohup_a_closed_terminal_is_no_signal():
 @pytest.mark.parametrize("name", ["inpaint", "fill-hole", "reconstruct"])
 def test_known_pixels_come_back_exactly_and_quietly(name, folder, capsys):
     arguments = ("photo.png", "--mask", "mask.png", "-o", "out.png", "--steps", "2", "--quiet")
-    assert here(name, *arguments) == 0
+    assert here(name, *arguments, settings=REFINED) == 0
     assert capsys.readouterr() == ("", "")
     before, after = (reading.read(f).pixels for f in ("photo.png", "out.png"))
     same = (before == after).all(axis=(1, 2))
@@ -230,8 +231,9 @@ def test_known_pixels_come_back_exactly_and_quietly(name, folder, capsys):
 
 @pytest.mark.slow
 def test_the_same_as_from_python(folder, capsys):
-    assert here("denoise", "photo.png", "-o", "out.png", "--steps", "4", "--seeds", "2") == 0
-    options = fields.parsed([word for word in TINY if word != "--set"])
+    arguments = ("denoise", "photo.png", "-o", "out.png", "--steps", "4", "--seeds", "2")
+    assert here(*arguments, settings=REFINED) == 0
+    options = fields.parsed([word for word in REFINED if word != "--set"])
     expected = dip_jax.denoise(waves(), num_steps=4, seeds=2, options=options)
     np.testing.assert_array_equal(reading.read("out.png").pixels, expected)
     assert "mean of 2 seeds" in capsys.readouterr().out

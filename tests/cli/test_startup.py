@@ -41,16 +41,16 @@ def test_compiled_programs_are_kept_where_the_user_says(tmp_path, monkeypatch):
         "jax_persistent_cache_min_entry_size_bytes",
     ]
     settings = {name: jax.config.values[name] for name in names}
-    before = settings["jax_compilation_cache_dir"]
+    own = str(tmp_path / "own")
     try:
         jax.config.update("jax_compilation_cache_dir", None)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         startup.keep_compiled_programs()
         assert jax.config.jax_compilation_cache_dir == str(tmp_path / "dip_jax" / "programs")
         assert programs._folder == tmp_path / "dip_jax" / "programs" / "whole"
-        jax.config.update("jax_compilation_cache_dir", before)
+        jax.config.update("jax_compilation_cache_dir", own)
         startup.keep_compiled_programs()
-        assert jax.config.jax_compilation_cache_dir == before
+        assert jax.config.jax_compilation_cache_dir == own
     finally:
         programs.keep_in(None)
         for name, value in settings.items():

@@ -35,6 +35,7 @@ TINY = {
     "input.kind": "noise",
     "input.depth": 4,
     "log_every": 2,
+    "refine": False,
     "num_steps": 2,
 }
 

@@ -29,7 +29,7 @@ TINY = (
     "--config.refine=False",
 )
 STEPS = ("--config.num_steps=40", "--config.log_every=10", "--config.checkpoint_every=20")
-LONG = ("--config.num_steps=700", "--config.log_every=5", "--config.checkpoint_every=100")
+LONG = ("--config.num_steps=400", "--config.log_every=20", "--config.checkpoint_every=100")
 
 
 _started = []
@@ -48,7 +48,7 @@ def launch(*arguments):
     process = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "DIP_JAX_COMPILE_EFFORT": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
