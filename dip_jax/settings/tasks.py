@@ -88,7 +88,7 @@ _PUBLISHED = {
 }
 
 
-_DRAFT = {"num_steps": 100, "schedule": {"kind": "constant"}, "refine_judged": False}
+_DRAFT = {"num_steps": 60, "schedule": {"kind": "constant"}, "refine_judged": False}
 
 
 @dataclasses.dataclass(frozen=True)
