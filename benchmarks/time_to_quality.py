@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from benchmarks.common.tables import RESULTS, kept, machine, table, versions, write_report
+from benchmarks.common.tables import RESULTS, is_kept, kept, machine, table, versions, write_report
 from dip_jax.finish import composite, denoising, filling
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.pictures import damage, samples
@@ -213,7 +213,7 @@ def measured(args: argparse.Namespace) -> tuple[Found, dict[str, dict[str, float
 
                 if where == pictures[0]:
                     key = f"{task} {name} {where.stem} cold"
-                    if not (args.work / f"{key} {args.side}.json").exists():
+                    if not is_kept(args.work, f"{key} {args.side}"):
                         shutil.rmtree(cache, ignore_errors=True)
                     cold[task][name] = keep(key, run)["seconds"]
                 methods.setdefault(name, []).append(keep(f"{task} {name} {where.stem}", run))

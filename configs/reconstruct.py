@@ -8,8 +8,8 @@ against the clean picture:
     preset    picture     time           steps (chosen)      PSNR over the whole picture
     none      300 x 200   4 min 28 s     2400 (2399)         9.35 dB degraded, 34.32 dB restored
 
-Peak memory 2.5 GB. `:quick` is a smoke run of a minute; `:paper`, the published setting for an
-accelerator, has not been measured.
+Peak memory 2.5 GB. `:draft` is a look in seconds, `:quick` a smoke run on a small sample; `:paper`,
+the published setting for an accelerator, has not been measured.
 Any field can be overridden, as in --config.num_steps=500; `dip_jax/settings/tasks.py` has all.
 """
 
@@ -19,5 +19,5 @@ from dip_jax.settings import tasks
 
 
 def get_config(preset: str = "") -> ml_collections.ConfigDict:
-    """The configuration of a preset: none, "quick" or "paper"."""
+    """The configuration of a preset: none, "draft", "quick" or "paper"."""
     return ml_collections.ConfigDict(tasks.defaults("reconstruct", preset))

@@ -83,7 +83,8 @@ def denoise(
         image: `(h, w)`, or three axes with any number of channels; sides of 32 pixels or more. It
             is not changed. Or an image of Pillow, which is taken upright, and palettes, CMYK,
             YCbCr and HSV as RGB; its alpha goes past the fit.
-        num_steps: the largest number of steps; None for the default of the task (600 to 2400).
+        num_steps: the largest number of steps; None for the default of the task (400 to
+            700). The learning rate rises and falls over as many (the option "schedule.kind").
         seeds: how many fits, each with its own random numbers, the result is the mean of; or the
             seeds themselves. Each takes the same time again, and a little noise away. One that
             falls apart is left out, with a warning (`FitInfo.failed`).
@@ -98,8 +99,8 @@ def denoise(
             "wmv" by how calm the output is, for noise that is correlated from pixel to pixel, such
             as JPEG blocks (with `num_steps=3000` or so); "none" the last step. None for the default
             of the task.
-        preset: "" for a good result in minutes on a CPU, "quick" for a look in less, "paper" for
-            the published setting, which wants an accelerator.
+        preset: "" for a good result in a minute or so on a CPU, "draft" for a look in seconds,
+            "paper" for the published setting, which wants an accelerator.
         options: any other field of `tasks.defaults(task)` by its dotted name, such as
             `{"stop.patience": 100, "network.down": (16, 32, 64, 128, 128)}`.
         callback: called with a `FitStep` at the first, the last and every 50th step (`log_every`);

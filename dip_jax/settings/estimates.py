@@ -138,10 +138,11 @@ def check_memory(
     advice: list[Part] = []
     if min(fits) >= least:
         advice.append(f"reduce or crop the picture to {fits[0]} x {fits[1]}")
-    channels = int(0.8 * share * architecture.width)  # some maps have a size of their own
-    if channels >= 4:
+    # Some maps have a size of their own.
+    fewer = {name: _fewer(config, name, 0.7 * share) for name in widths(architecture)}
+    if min(min(channels) for channels in fewer.values()) >= 4:
         advice.append(", or say " if advice else "say ")
-        advice += joined(setting(name, (channels,)) for name in widths(architecture))
+        advice += joined(setting(name, channels) for name, channels in fewer.items())
     raise InputError(
         f"a picture of {w} x {h} pixels takes about {_gigabytes(needed)} of memory with this "
         f"network, and {_gigabytes(available)} are free: ",
@@ -209,6 +210,11 @@ def hints(config: Config, observation: Observation, stripes: Collection[int] = (
         ", and the result is not refined" if config["refine"] else "",
     )
     return [hint]
+
+
+def _fewer(config: Config, name: str, share: float) -> tuple[int, ...]:
+    """The channels of `network.down` or the like, times a share."""
+    return tuple(int(share * channels) for channels in config["network"][name.split(".")[1]])
 
 
 def _process_bytes() -> float:

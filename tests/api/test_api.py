@@ -183,7 +183,7 @@ def two_seeds():
 def test_the_info_of_several_seeds(two_seeds):
     before, mask, after, info = two_seeds
     assert [result.seed for result in info.results] == [5, 6] == list(info.chosen_steps)
-    assert info.steps == 12 and info.stop_reason == "num_steps" and info.seconds > 0
+    assert info.steps == 12 and info.stop_reason == "schedule" and info.seconds > 0
     assert [row["step"] for row in info.history] == [1, 2, 4, 6] * 2
     assert {row["seed"] for row in info.history} == {5, 6}
     assert {"out", "avg", "mean"} == set(info.figures)

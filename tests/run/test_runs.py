@@ -35,10 +35,14 @@ TINY = {
     "network.up": (4,),
     "sample.side": 48,
     "num_steps": 25,
+    "schedule.kind": "constant",  # so that a few steps show something
     "log_every": 10,
     "preview_every": 10,
     "checkpoint_every": 10,
 }
+
+
+LEARNT = {"learning_rate": 0.05}  # so that what is interrupted after 20 steps shows something
 
 
 def config_of(task, **changes):
@@ -75,7 +79,7 @@ def read_json(path):
 @pytest.fixture(scope="module")
 def hole_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hole") / "run"
-    summary, said = go(config_of("hole_fill"), folder)
+    summary, said = go(config_of("hole_fill", **LEARNT), folder)
     return folder, summary, said
 
 
@@ -167,7 +171,7 @@ def test_the_run_says_what_share_the_mask_fills(hole_run):
 def test_the_same_command_on_a_finished_run_changes_nothing(hole_run):
     folder, summary, _ = hole_run
     stamps = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
-    again, said = go(config_of("hole_fill"), folder)
+    again, said = go(config_of("hole_fill", **LEARNT), folder)
     assert again == summary | read_json(folder / "summary.json")
     assert "nothing to do" in said
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == stamps
@@ -176,7 +180,7 @@ def test_the_same_command_on_a_finished_run_changes_nothing(hole_run):
 def test_another_configuration_is_refused_with_the_difference(hole_run):
     folder, _, _ = hole_run
     stamps = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
-    with pytest.raises(InputError, match=r"config.learning_rate was 0.01, is 0.02"):
+    with pytest.raises(InputError, match=r"config.learning_rate was 0.05, is 0.02"):
         go(config_of("hole_fill", learning_rate=0.02), folder)
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == stamps
 
@@ -185,10 +189,12 @@ def test_another_configuration_is_refused_with_the_difference(hole_run):
 def test_an_interrupted_run_goes_on_to_the_same_result_bit_for_bit(hole_run, tmp_path):
     whole, whole_summary, _ = hole_run
     asked = iter([False, False, True])
-    summary, _ = go(config_of("hole_fill"), tmp_path / "run", should_stop=lambda: next(asked))
+    summary, _ = go(
+        config_of("hole_fill", **LEARNT), tmp_path / "run", should_stop=lambda: next(asked)
+    )
     assert summary["stop_reason"] == "interrupted" and summary["steps"] == 20
     assert (tmp_path / "run" / "restored.png").exists()
-    summary, said = go(config_of("hole_fill"), tmp_path / "run")
+    summary, said = go(config_of("hole_fill", **LEARNT), tmp_path / "run")
     assert "going on after step 20" in said
     assert summary["stop_reason"] == "num_steps"
     assert summary["metrics"] == whole_summary["metrics"]
@@ -432,12 +438,12 @@ def test_each_interval_counts_for_itself(tmp_path):
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(hole_run, tmp_path):
     _, whole_summary, _ = hole_run
     asked = iter([False, False, True])
-    go(config_of("hole_fill"), tmp_path / "run", should_stop=lambda: next(asked))
+    go(config_of("hole_fill", **LEARNT), tmp_path / "run", should_stop=lambda: next(asked))
     damaged = tmp_path / "run" / "checkpoints" / "20"
     for path in damaged.rglob("*"):
         if path.is_file():
             path.write_bytes(b"")
-    summary, said = go(config_of("hole_fill"), tmp_path / "run")
+    summary, said = go(config_of("hole_fill", **LEARNT), tmp_path / "run")
     assert "damaged checkpoints were passed over: [20]" in said
     assert summary["metrics"] == whole_summary["metrics"]
     assert len((tmp_path / "run/metrics.jsonl").read_text().splitlines()) == 4

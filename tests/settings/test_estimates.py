@@ -1,5 +1,6 @@
 """The arithmetic by the compiler's own count, what fits by the count of memory, and the words."""
 
+import ast
 import functools
 import re
 
@@ -60,8 +61,9 @@ def test_the_size_that_is_named_fits_and_the_picture_does_not():
     w, h = map(int, re.search(r"crop the picture to (\d+) x (\d+)", str(caught.value)).groups())
     assert 0.4 * needed < estimates.memory_of(config, noisy(h, w), None) <= 0.6 * needed
     assert w / h == pytest.approx(900 / 600, rel=0.1)
-    channels = int(re.search(r"network\.down=\"\((\d+),\)", str(caught.value))[1])
-    config["network"] |= {"down": (channels,), "up": (channels,)}
+    for name in ("down", "up"):
+        channels = re.search(rf"network\.{name}=\"(\([\d, ]+\))", str(caught.value))[1]
+        config["network"][name] = ast.literal_eval(channels)
     assert estimates.memory_of(config, picture, None) <= 0.6 * needed
 
 

@@ -62,7 +62,7 @@ def test_presets_do_not_share_what_they_change():
         ("mask_polarity", "white", "expected one of 'fill', 'keep'"),
         ("stop.criterion", "luck", "expected one of 'heldout'"),
         ("input.kind", "zeros", "input.kind"),
-        ("network.down", (8, 8), "config.network.up has|config.network.down has 2 entries"),
+        ("network.down", (8,) * 6, "config.network.down has 6 entries, expected at most 5"),
         ("network.down_kernel", (4,), "odd"),
         ("network.upsampling", ("cubic",), "cubic"),
         ("heldout.share", 0.0, "hold out a share"),
