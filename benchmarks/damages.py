@@ -27,8 +27,8 @@ from PIL import Image
 from skimage.restoration import denoise_nl_means
 
 import dip_jax
+from benchmarks.common.samples import add_pictures, chosen, opened
 from benchmarks.common.tables import header, kept, table, write_report
-from dip_jax.pictures import samples
 from dip_jax.pictures.values import to_float
 from dip_jax.settings import tasks
 
@@ -120,9 +120,7 @@ def psnr(x: np.ndarray, clean: np.ndarray, rows: slice) -> float:
 
 def clean_picture(where: Path, side: int) -> np.ndarray:
     """`(side, side, c)` in [0, 1]: the middle of a picture, reduced."""
-    image = (
-        Image.open(where) if where.suffix else Image.fromarray(samples.sample(str(where)).pixels)
-    )
+    image = opened(where)
     shorter = min(image.size)
     left, top = ((length - shorter) // 2 for length in image.size)
     image = image.crop((left, top, left + shorter, top + shorter))
@@ -155,9 +153,7 @@ def fitted(where: Path, damage: str, side: int) -> dict[str, Any]:
 
 def damages_table(args: argparse.Namespace) -> str:
     """Fits all that is missing, and gives the table."""
-    pictures = [Path(name) for name in PICTURES]
-    if args.data:
-        pictures = [args.data / name for name in args.pictures.split(",")]
+    pictures = chosen(args, PICTURES)
     rows = []
     for damage in DAMAGES:
         found = []
@@ -196,11 +192,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add = parser.add_argument
-    add("--data", type=Path, help="a folder of clean pictures (three of scikit-image)")
-    add("--pictures", default="", help="names of files in it, with commas between them")
-    add("--side", type=int, default=96, help="of the square in pixels (96)")
-    add("--work", type=Path, default=Path("runs/benchmarks/damages"), help="what is kept")
+    add_pictures(parser, side=96, work="damages")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     startup.keep_compiled_programs()

@@ -32,10 +32,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from benchmarks.common.samples import add_pictures, chosen, damage, opened
 from benchmarks.common.tables import RESULTS, is_kept, kept, machine, table, versions, write_report
 from dip_jax.finish import composite, denoising, filling
 from dip_jax.forward.observation import Observation, observe
-from dip_jax.pictures import damage, samples
 from dip_jax.pictures.values import to_float
 from dip_jax.settings import tasks
 
@@ -66,20 +66,11 @@ class Damaged(NamedTuple):
 
 def damaged(where: Path, task: str, side: int) -> Damaged:
     """A picture with the damage of a task's sample."""
-    image = (
-        Image.open(where) if where.suffix else Image.fromarray(samples.sample(str(where)).pixels)
-    )
+    image = opened(where)
     left, top = ((length - side) // 2 for length in image.size)
     clean = np.asarray(image.crop((left, top, left + side, top + side)))
     clean = to_float(clean if clean.ndim == 3 else clean[..., None])
-    config = tasks.defaults(task)
-    y, fill = damage.damaged(
-        clean,
-        config["degrade"],
-        np.random.default_rng(0),
-        sigma=config["damage"]["sigma"],
-        share=config["damage"]["share"],
-    )
+    y, fill = damage(tasks.defaults(task), clean)
     return Damaged(clean.astype(np.float64), np.round(255 * y) / 255, fill)
 
 
@@ -184,9 +175,7 @@ Found = dict[str, dict[str, list[dict[str, Any]]]]
 
 def measured(args: argparse.Namespace) -> tuple[Found, dict[str, dict[str, float]]]:
     """All results, by task and method, in the order of the pictures; and the cold seconds."""
-    pictures = [Path(name) for name in PICTURES]
-    if args.data:
-        pictures = [args.data / name for name in args.pictures.split(",")]
+    pictures = chosen(args, PICTURES)
     checkouts = {"before": args.before, "default": HERE, "draft": HERE}
     found: Found = {task: {} for task in args.tasks.split(",")}
     cold: dict[str, dict[str, float]] = {task: {} for task in found}
@@ -299,13 +288,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add = parser.add_argument
-    add("--data", type=Path, help="a folder of clean pictures (five of scikit-image)")
-    add("--pictures", default="", help="names of files in it, with commas between them")
-    add("--tasks", default=",".join(TASKS), help="with commas between them (all)")
-    add("--before", type=Path, help="a checkout of an older commit")
-    add("--side", type=int, default=128, help="of the square in pixels (128)")
-    add("--work", type=Path, default=Path("runs/benchmarks/time_to_quality"), help="what is kept")
+    add_pictures(parser, side=128, work="time_to_quality")
+    parser.add_argument("--tasks", default=",".join(TASKS), help="with commas between them (all)")
+    parser.add_argument("--before", type=Path, help="a checkout of an older commit")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     found, cold = measured(args)

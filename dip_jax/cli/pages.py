@@ -109,7 +109,11 @@ def _check_sides(picture: Picture, settings: FitSettings) -> None:
 
 
 def _defaults(arguments: argparse.Namespace) -> dict[str, Any]:
-    return tasks.defaults(arguments.task, "draft" if arguments.draft else "")
+    return tasks.defaults(arguments.task, _preset(arguments))
+
+
+def _preset(arguments: argparse.Namespace) -> str:
+    return "draft" if arguments.draft else ""
 
 
 def prepared(
@@ -140,7 +144,7 @@ def prepared(
                 seeds=arguments.seeds,
                 rng=arguments.seed,
                 data_range=one.picture.data_range,
-                preset="draft" if arguments.draft else "",
+                preset=_preset(arguments),
                 options=changes,
             )
         fits.append(fit)
