@@ -3,7 +3,7 @@
 A fit errs: it has begun to fit the noise, or has not yet come to what is fine. Other means err
 elsewhere, and some take the network's image as what they start from: a mean with non-local means, a
 Wiener filter (`wiener`), and then Bayes' estimate of patches from those that are alike
-(`nonlocal_bayes`), all of the degraded picture. On two cores that takes 3 seconds per 100,000
+(`nonlocal_bayes`), all of the degraded picture. On two cores that takes 6 seconds per 100,000
 pixels, and no clean picture and no training.
 
 Source of the non-local means: Buades, Coll, Morel, "A Non-Local Algorithm for Image Denoising",
