@@ -12,10 +12,9 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array
 
-Params = Any
 
-
-def _uniform(fan_in: int):
+def _largest(fan_in: int):
+    """An initialiser that gives the largest weight that may be drawn."""
     return nn.initializers.constant(1 / math.sqrt(fan_in))
 
 
@@ -27,7 +26,7 @@ class KernelParams(nn.Module):
 
     @nn.compact
     def __call__(self, c_in: int) -> Array:
-        init = _uniform(self.taps**2 * c_in)
+        init = _largest(self.taps**2 * c_in)
         return self.param("kernel", init, (self.taps, self.taps, c_in, self.features))
 
 
@@ -39,7 +38,7 @@ class ConvParams(nn.Module):
 
     @nn.compact
     def __call__(self, c_in: int) -> tuple[Array, Array]:
-        init = _uniform(self.taps**2 * c_in)
+        init = _largest(self.taps**2 * c_in)
         kernel = self.param("kernel", init, (self.taps, self.taps, c_in, self.features))
         return kernel, self.param("bias", init, (self.features,))
 
@@ -56,21 +55,19 @@ class NormParams(nn.Module):
 _DRAWN = ("kernel", "bias")  # the other parameters are at first what their modules give
 
 
-def drawn(key: Array, largest: Params) -> Params:
+def drawn(key: Array, largest: Any) -> Any:
     """The parameters that a network begins with.
 
     Args:
         key: the PRNG key.
         largest: of each weight the largest that may be drawn, and the others as they are.
     """
-    leaves, structure = jax.tree.flatten_with_path(largest)
-    is_drawn = [path[-1].key in _DRAWN for path, _ in leaves]
-    sizes = [leaf.size for (_, leaf), yes in zip(leaves, is_drawn, strict=True) if yes]
+    is_drawn = jax.tree.map_with_path(lambda path, _: path[-1].key in _DRAWN, largest)
+    sizes = jax.tree.leaves(jax.tree.map(lambda leaf, yes: yes * leaf.size, largest, is_drawn))
     draws = iter(jax.lax.split(jax.random.uniform(key, (sum(sizes),), minval=-1), sizes))
-    return jax.tree.unflatten(
-        structure,
-        [
-            next(draws).reshape(leaf.shape) * leaf if yes else leaf
-            for (_, leaf), yes in zip(leaves, is_drawn, strict=True)
-        ],
-    )
+
+    def of_leaf(leaf, yes):
+        draw = next(draws)
+        return draw.reshape(leaf.shape) * leaf if yes else leaf
+
+    return jax.tree.map(of_leaf, largest, is_drawn)
