@@ -5,6 +5,9 @@ import collections
 import os
 import shutil
 import tempfile
+from pathlib import Path
+
+import pytest
 
 # The programs are tiny here: compiling them is what takes the time, and running them takes none. So
 # the compiler is to do nothing that it need not. The same ones are needed by several tests, and by
@@ -24,6 +27,16 @@ import jax
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+# Where a program runs once or twice, nothing that the compiler does to it pays.
+_RUN_ONCE = ("api/test_api.py", "fit", "forward", "lanes", "networks")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _as_it_stands(request):
+    here = Path(__file__).parent
+    only_once = any(request.path.is_relative_to(here / name) for name in _RUN_ONCE)
+    jax.config.update("jax_disable_most_optimizations", only_once)
 
 
 def pytest_collection_modifyitems(items):

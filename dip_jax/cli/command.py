@@ -280,7 +280,7 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         type=_whole,
         metavar="N",
         help="the largest number of steps of a fit, which often stops by itself before. More take "
-        "longer and follow the picture more closely, damage included. Default: 400 to 700",
+        "longer and follow the picture more closely, damage included. Default: 400 or 600",
     )
     fit.add_argument(
         "--criterion",

@@ -1,19 +1,22 @@
-"""The network's image of a noisy picture is brought nearer to the clean one by other denoisers.
+"""A noisy picture is denoised by its own patches, and these are shown the network's image.
 
-A fit errs: it has begun to fit the noise, or has not yet come to what is fine. Other means err
-elsewhere, and some take the network's image as what they start from: a mean with non-local means, a
-Wiener filter (`wiener`), and then Bayes' estimate of patches from those that are alike
-(`nonlocal_bayes`), all of the degraded picture. On two cores that takes 6 seconds per 100,000
-pixels, and no clean picture and no training.
+A fit errs: it has begun to fit the noise, or has not yet come to what is fine. Patches err
+elsewhere: they take for noise what nothing else in the picture resembles. First there is an
+estimate of the picture by them alone: non-local means, a Wiener filter (`wiener`), and then Bayes'
+estimate of patches from those that are alike (`nonlocal_bayes`), again and again, each time with
+the last result to tell which are. Then the network's image has a share in it, and the last passes
+begin there. No clean picture is needed, and no training.
 
 Source of the non-local means: Buades, Coll, Morel, "A Non-Local Algorithm for Image Denoising",
 CVPR 2005, section 3; here that of scikit-image. The numbers were chosen on photographs of 128
 and 256 pixels, mostly with noise of 25 (of 255), some with 5 to 50.
 """
 
+import warnings
+
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Array, Bool, Float
 
 from dip_jax.finish import nonlocal_bayes, wiener
 from dip_jax.forward.observation import Observation, with_gaps
@@ -22,15 +25,23 @@ from dip_jax.prepare.correlated_noise import flat_noise, has_blocks
 
 Image = Float[np.ndarray, "h w c"]
 Known = Bool[np.ndarray, "h w k"]
+Passes = tuple[tuple[int, int], ...]
 
-_NLM_SHARE = 0.25
 _PATCH, _DISTANCE = 5, 6  # side of a patch in pixels, and how far off it is compared
 _STRENGTH = 0.45  # the filter's h over the noise's deviation
 _WIENER_SHARE = 0.4
-# Side of the patches of Bayes' estimates, in turn, and the stride from one to the next.
-_PASSES = ((3, 2), (5, 3), (7, 4), (7, 2))
+# Side of the patches of Bayes' estimates, in turn, and the stride from one to the next: of those
+# without the network's image, and of those with it.
+_ALONE = ((3, 3), (3, 3), (3, 3), (5, 3), (5, 3), (7, 4), (7, 4))
+_WITH_IT = ((5, 3), (7, 4), (7, 3))
+# The share of the network's image is so much over how far it is off the other estimate, in
+# deviations of the noise.
+_SHARE, _MOST = 0.12, 0.8
 _PILOT = np.float32(np.sqrt(0.5))  # the pilot lacks some of the picture; so less counts as noise
 _OUTLIER = 4.0  # deviations; of normal noise one value in 16,000 is farther off
+_UNLIKE, _FEW = 6.0, 2  # deviations that a wrong value is off its neighbours, but for so many
+_AS_NOISE = 1.25  # deviations that these are off the image in the median, of normal noise 0.67
+_NEIGHBOURS = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
 _LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
 _NOT_WHITE = 2 / 3  # if white noise is less than this share of the noise, it is not all of it
 _WEAK = 10 / 255  # of what seems to be weaker noise, texture may be the most
@@ -48,18 +59,21 @@ _NOTHING = 1e-6  # so that what is divided by is not 0
 
 
 def denoised(x: Image, observation: Observation) -> Image:
-    """The network's image, refined by three denoisers of the picture `y`.
+    """The network's image, refined by the patches of the picture `y`.
 
-    First `m = 3/4·x + 1/4·NLM(y)`; then 3/5 of `m` and 2/5 of `y` filtered by `wiener.filtered`,
-    for which `m` is the pilot. With that as its pilot, the result is `y` filtered by
-    `nonlocal_bayes.filtered`, four times, with patches of 3, 5 and then 7 pixels and with the last
-    result as the pilot: the less noise a pilot has, the better it tells which large patches are
-    alike. In the end, if the noise is weak, a share of the picture is put back where it is farther
+    `m` is 3/5 of the non-local means of `y` and 2/5 of `y` filtered by `wiener.filtered` with these
+    as the pilot. With `m` as its first pilot, `y` is filtered by `nonlocal_bayes.filtered`, seven
+    times, with patches of 3, 5 and then 7 pixels and with the last result as the pilot: the less
+    noise a pilot has, the better it tells which large patches are alike. Of what that gives and of
+    the network's image a mean is the pilot of three passes more. Mostly the network has a third to
+    a half in it: the less, the more it is off, as after a few steps, and the more, the stronger the
+    noise. In the end, if the noise is weak, a share of the picture is put back where it is farther
     off than noise is.
 
-    Single wrong values would be kept by all of them. So values of `y` that are unknown or more than
-    four deviations off `x` are taken from `x` before; that serves as long as no more than a third
-    of the values are wrong.
+    Single wrong values would be kept by all of them. So values of `y` that are unknown or wrong are
+    taken from `x` before. A wrong one is more than four deviations off `x`, as its neighbours are
+    not, and more than six off all but two of these; what else is far off `x` is fine detail, which
+    the network has not come to.
 
     How strong the noise is, is measured in each channel. Texture adds to that; so if white noise as
     `noise_level.white_deviation` finds it in all channels together is weaker by up to a third, the
@@ -80,7 +94,8 @@ def denoised(x: Image, observation: Observation) -> Image:
     """
     y = np.asarray(observation.y)
     known = np.broadcast_to(np.asarray(observation.known) > 0, y.shape)
-    trusted = known & (np.abs(y - x) <= _OUTLIER * _at_least(_noise(x, y, known), _QUIET))
+    far = _OUTLIER * _at_least(_noise(x, y, known), _QUIET)
+    trusted = known & ~((np.abs(y - x) > far) & _stands_alone(x, y, known, far))
     y = np.where(trusted, y, x)
     axes, weakest = _axes_of_noise(y, trusted)
     weak = False
@@ -100,15 +115,49 @@ def denoised(x: Image, observation: Observation) -> Image:
             if white is not None and _NOT_WHITE * weakest < white < weakest:
                 noise *= np.float32(white / weakest)
     # In deviations of the noise, so that one strength serves all channels.
-    picture = y / noise
-    mean = (1 - _NLM_SHARE) * x / noise + _NLM_SHARE * _nonlocal_means(picture)
-    picture, mean = jnp.asarray(picture), jnp.asarray(mean)
+    mean = jnp.asarray(_nonlocal_means(y / noise))
+    picture = jnp.asarray(y / noise)
     pilot = (1 - _WIENER_SHARE) * mean + _WIENER_SHARE * wiener.filtered(picture, mean, _PILOT)
-    for side, stride in _PASSES:
-        pilot = nonlocal_bayes.filtered(picture, pilot, 1.0, side, stride)
-    image = np.asarray(pilot)
+    pilot = _with_network(jnp.asarray(x / noise), _passes(picture, pilot, _ALONE))
+    image = np.asarray(_passes(picture, pilot, _WITH_IT))
     image = noise * (_with_what_was_left_out(image, np.asarray(picture)) if weak else image)
     return np.clip(image if axes is None else image @ axes.T, 0, 1).astype(x.dtype)
+
+
+def _stands_alone(x: Image, y: Image, known: Known, far: Float[np.ndarray, " c"]) -> Known:
+    """Where `y` is unlike its neighbours, of which `x` is a good image.
+
+    A network that has not come to a detail is off it in several values side by side; and few
+    details are of a single value.
+    """
+    h, w, _ = y.shape
+    off = np.where(known, np.abs(y - x) / far, np.nan)
+    seen = np.where(known, y, np.nan)
+    padded = [
+        np.pad(values, ((1, 1), (1, 1), (0, 0)), constant_values=np.nan) for values in (off, seen)
+    ]
+    offs, values = (
+        np.stack([image[1 + i : 1 + i + h, 1 + j : 1 + j + w] for i, j in _NEIGHBOURS])
+        for image in padded
+    )
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="All-NaN slice")
+        as_noise = ~(np.nanmedian(offs, axis=0) > _AS_NOISE / _OUTLIER)
+        alike = (np.abs(values - y) <= _UNLIKE / _OUTLIER * far).sum(axis=0)
+    return as_noise & (alike <= _FEW)
+
+
+def _passes(picture: Array, pilot: Array, passes: Passes) -> Array:
+    for side, stride in passes:
+        pilot = nonlocal_bayes.filtered(picture, pilot, 1.0, side, stride)
+    return pilot
+
+
+def _with_network(x: Array, estimate: Array) -> Array:
+    """The mean of the network's image and an estimate without it, in deviations of the noise."""
+    off = float(jnp.sqrt(jnp.square(x - estimate).mean()))
+    share = np.float32(min(_SHARE / max(off, _NOTHING), _MOST))
+    return share * x + (1 - share) * estimate
 
 
 def no_worse(x: Image, observation: Observation) -> Image:

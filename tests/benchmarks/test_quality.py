@@ -217,7 +217,7 @@ def test_an_accelerator_fits_all_pictures_side_by_side(tmp_path, monkeypatch, su
     made_on = measure.made_on() | {"device": "an accelerator"}
     monkeypatch.setattr(measure, "made_on", lambda: made_on)
     settings = [f"--set={name}={value}" for name, value in TINY.items()]
-    words = (f"--suite={suite}", "--side=64", "--seeds=2", "--methods=dip_jax", *settings)
+    words = (f"--suite={suite}", "--side=48", "--seeds=2", "--methods=dip_jax", *settings)
     run(tmp_path, *words, "--pictures=1")
     run(tmp_path, *words, "--pictures=3")  # the first one is kept
     jax.clear_caches()

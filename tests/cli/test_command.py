@@ -78,20 +78,36 @@ def test_the_command_restores_a_file_and_says_what_it_does(folder):
     assert result.pixels.shape == (40, 36, 3) and result.dpi == pytest.approx((300, 300), rel=1e-3)
 
 
+NEVER_BY_ITSELF = ("--steps", "1000000", "--set", "stop.patience=0")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_a_signal_writes_the_best_so_far(number, folder):
-    never_by_itself = ("--steps", "1000000", "--set", "stop.patience=0")
-    process = start("denoise", "photo.png", "-o", "out.png", *never_by_itself, *TINY)
+def test_a_signal_writes_the_best_so_far(folder):
+    process = start("denoise", "photo.png", "-o", "out.png", *NEVER_BY_ITSELF, *TINY)
     heard = ""
     while not re.search(r"step \d{3,}/1000000", heard):  # so many that there is something to see
         line = process.stderr.readline()
         assert line, heard
         heard += line
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=100)
     assert process.returncode == 130, err
     assert "interrupted" in out and reading.read("out.png").pixels.shape == (40, 36, 3)
+
+
+@pytest.mark.slow
+def test_a_terminal_that_closes_writes_the_best_so_far_with_its_report(folder):
+    arguments = ("denoise", "photo.png", "-o", "out.png", "--report", "seen")
+    process = start(*arguments, *NEVER_BY_ITSELF, *TINY)
+    rows = folder / "seen" / "metrics.jsonl"
+    while not rows.exists() or len(rows.read_text().splitlines()) < 60:  # of 2 steps each
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGHUP)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 130, err
+    assert "interrupted" in out and reading.read("out.png").pixels.shape == (40, 36, 3)
+    assert "interrupted" in (folder / "seen" / "report.html").read_text()
 
 
 def test_what_a_picture_is_like_is_told(folder, capsys):

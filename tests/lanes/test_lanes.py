@@ -61,10 +61,16 @@ def fitted(seeds, steps=STEPS, checkpoints=None, **how):
     return [results[seed] for seed in seeds]
 
 
+_QUICK = ("DIP_JAX_COMPILE_EFFORT", "JAX_DISABLE_MOST_OPTIMIZATIONS", "XLA_FLAGS")
+
+
 def said_by(program, without=()):
     """What a program says, in a process of its own that finds this module."""
     folders = ROOT, ROOT / "tests", Path(__file__).parent
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders))}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(map(str, folders)),
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    }
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={name: value for name, value in environment.items() if name not in without},
@@ -112,7 +118,7 @@ for seed, one in enumerate(together):
 @pytest.mark.slow
 def test_on_a_cpu_one_after_another_gives_the_same_bits():
     # As a person's process compiles them: the quick way of the tests rounds otherwise.
-    said_by(_THE_SAME_BITS, without=("XLA_FLAGS", "DIP_JAX_COMPILE_EFFORT"))
+    said_by(_THE_SAME_BITS, without=_QUICK)
 
 
 @pytest.mark.parametrize("form", ["loop", "vmap"])
