@@ -152,9 +152,7 @@ def without_network(given: Damaged) -> dict[str, Callable[[], np.ndarray]]:
 
     found: dict[str, Callable[[], np.ndarray]] = {
         "non-local means": means,
-        "refinement twice, no network": lambda: denoising.denoised(
-            denoising.denoised(means(), observation), observation
-        ),
+        "refinement, no network": lambda: denoising.denoised(means(), observation, alone=True),
     }
     if importlib.util.find_spec("bm3d") is not None:
         import bm3d

@@ -58,7 +58,7 @@ _STILL = 0.15  # the same of an axis along which the noise is not correlated
 _NOTHING = 1e-6  # so that what is divided by is not 0
 
 
-def denoised(x: Image, observation: Observation) -> Image:
+def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Image:
     """The network's image, refined by the patches of the picture `y`.
 
     `m` is 3/5 of the non-local means of `y` and 2/5 of `y` filtered by `wiener.filtered` with these
@@ -88,6 +88,8 @@ def denoised(x: Image, observation: Observation) -> Image:
     Args:
         x: the network's image, in [0, 1].
         observation: what it was fitted to; something of it must be known.
+        alone: whether the patches are to do without `x`, of which there are then only the values in
+            the place of those that are unknown or wrong: what there is without a network.
 
     Returns:
         The refined image, in [0, 1].
@@ -118,7 +120,9 @@ def denoised(x: Image, observation: Observation) -> Image:
     mean = jnp.asarray(_nonlocal_means(y / noise))
     picture = jnp.asarray(y / noise)
     pilot = (1 - _WIENER_SHARE) * mean + _WIENER_SHARE * wiener.filtered(picture, mean, _PILOT)
-    pilot = _with_network(jnp.asarray(x / noise), _passes(picture, pilot, _ALONE))
+    pilot = _passes(picture, pilot, _ALONE)
+    if not alone:
+        pilot = _with_network(jnp.asarray(x / noise), pilot)
     image = np.asarray(_passes(picture, pilot, _WITH_IT))
     image = noise * (_with_what_was_left_out(image, np.asarray(picture)) if weak else image)
     return np.clip(image if axes is None else image @ axes.T, 0, 1).astype(x.dtype)

@@ -53,6 +53,15 @@ def test_it_takes_from_both_the_image_and_the_picture(clean):
     assert psnr(made, clean) > psnr(with_more_noise, clean) + 0.3
 
 
+def test_alone_the_patches_take_nothing_from_the_image(clean):
+    observation = observe(noisy(clean))[0]
+    x = smoothed(noisy(clean))
+    one, other = (denoised(image, observation, alone=True) for image in (x, x + 2 / 255))
+    np.testing.assert_array_equal(one, other)
+    assert psnr(one, clean) > psnr(x, clean) + 0.6
+    assert np.abs(one - denoised(x, observation)).max() > 1 / 255
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
 def test_of_any_channels(clean, channels):
     clean = clean[..., np.arange(channels) % 3]
