@@ -35,8 +35,8 @@ _WIENER_SHARE = 0.4
 _ALONE = ((3, 3), (3, 3), (3, 3), (5, 3), (5, 3), (7, 4), (7, 4))
 _WITH_IT = ((5, 3), (7, 4), (7, 3))
 # The share of the network's image is so much over how far it is off the other estimate, in
-# deviations of the noise.
-_SHARE, _MOST = 0.12, 0.8
+# deviations of the noise; none if it is farther off than the noise.
+_SHARE, _MOST, _TOO_FAR = 0.12, 0.8, 1.0
 _PILOT = np.float32(np.sqrt(0.5))  # the pilot lacks some of the picture; so less counts as noise
 _OUTLIER = 4.0  # deviations; of normal noise one value in 16,000 is farther off
 _UNLIKE, _FEW = 6.0, 2  # deviations that a wrong value is off its neighbours, but for so many
@@ -53,6 +53,7 @@ _FLAT_LACKS = 1.1  # that of the flattest blocks is taken times this
 _AROUND = 7  # side in pixels of the square in which what is left out is weighed
 _IN_COMMON = 0.4  # least correlation of the channels' noise at which it is taken apart
 _CLEAR = 3 / 255  # least noise at which that is believed to be of noise, and not of texture
+_AROUND_ONE = 3  # side in pixels of the square whose median a value is compared with
 _QUIET = 0.4  # least noise of a channel, of the noisiest one's
 _STILL = 0.15  # the same of an axis along which the noise is not correlated
 _NOTHING = 1e-6  # so that what is divided by is not 0
@@ -66,9 +67,9 @@ def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Imag
     times, with patches of 3, 5 and then 7 pixels and with the last result as the pilot: the less
     noise a pilot has, the better it tells which large patches are alike. Of what that gives and of
     the network's image a mean is the pilot of three passes more. Mostly the network has a third to
-    a half in it: the less, the more it is off, as after a few steps, and the more, the stronger the
-    noise. In the end, if the noise is weak, a share of the picture is put back where it is farther
-    off than noise is.
+    a half in it: the less, the more it is off, and none if it is off by more than the noise, as
+    after a few steps. In the end, if the noise is weak, a share of the picture is put back where it
+    is farther off than noise is.
 
     Single wrong values would be kept by all of them. So values of `y` that are unknown or wrong are
     taken from `x` before. A wrong one is more than four deviations off `x`, as its neighbours are
@@ -96,7 +97,7 @@ def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Imag
     """
     y = np.asarray(observation.y)
     known = np.broadcast_to(np.asarray(observation.known) > 0, y.shape)
-    far = _OUTLIER * _at_least(_noise(x, y, known), _QUIET)
+    far = _OUTLIER * _at_least(_noise(x, np.where(known, y, x), known), _QUIET)
     trusted = known & ~((np.abs(y - x) > far) & _stands_alone(x, y, known, far))
     y = np.where(trusted, y, x)
     axes, weakest = _axes_of_noise(y, trusted)
@@ -160,7 +161,7 @@ def _passes(picture: Array, pilot: Array, passes: Passes) -> Array:
 def _with_network(x: Array, estimate: Array) -> Array:
     """The mean of the network's image and an estimate without it, in deviations of the noise."""
     off = float(jnp.sqrt(jnp.square(x - estimate).mean()))
-    share = np.float32(min(_SHARE / max(off, _NOTHING), _MOST))
+    share = np.float32(min(_SHARE / max(off, _NOTHING), _MOST) if off < _TOO_FAR else 0)
     return share * x + (1 - share) * estimate
 
 
@@ -229,10 +230,20 @@ def _with_what_was_left_out(image: Image, picture: Image) -> Image:
 
 
 def _noise(x: Image, y: Image, known: Known) -> Float[np.ndarray, " c"]:
-    """The deviations of the channels' noise."""
+    """The deviations of the channels' noise, by the network's image or, if less, by medians.
+
+    For what the network leaves is also what it has not learnt.
+    """
+    from scipy.ndimage import median_filter
+
     known = np.broadcast_to(known, y.shape)
-    channels = zip(*(np.moveaxis(image, -1, 0) for image in (x, y, known)), strict=True)
-    return np.array([noise_level.deviation(*channel) for channel in channels], y.dtype)
+    smooth = median_filter(y, (_AROUND_ONE, _AROUND_ONE, 1))
+
+    def channel(k: int) -> float:
+        one, seen = y[..., k], known[..., k]
+        return min(noise_level.deviation(image[..., k], one, seen) for image in (x, smooth))
+
+    return np.array([channel(k) for k in range(y.shape[2])], y.dtype)
 
 
 def _at_least(noise: Float[np.ndarray, " c"], share: float) -> Float[np.ndarray, " c"]:

@@ -121,9 +121,9 @@ _ALL = (
                 "degrade": "noise",
                 "sample": {"name": "chelsea"},
                 "input": {"noise": 1 / 30},
-                "num_steps": 400,
+                "num_steps": 500,
             },
-            # The patches do it; of the network there is no more than a look.
+            # The patches do it: so early the network has no share yet.
             "draft": _DRAFT | {"num_steps": 20},
             "quick": {"sample": {"side": 128}, "num_steps": 200},
             "paper": {**_PUBLISHED, "num_steps": 3000},
