@@ -29,7 +29,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 # Where a program runs once or twice, nothing that the compiler does to it pays.
-_RUN_ONCE = ("api/test_api.py", "fit", "forward", "lanes", "networks")
+_RUN_ONCE = ("api/test_api.py", "fit", "forward", "networks")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -121,7 +121,6 @@ _ALL = (
                 "degrade": "noise",
                 "sample": {"name": "chelsea"},
                 "input": {"noise": 1 / 30},
-                "num_steps": 500,
             },
             # The patches do it: so early the network has no share yet.
             "draft": _DRAFT | {"num_steps": 20},
