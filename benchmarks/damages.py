@@ -28,7 +28,7 @@ from skimage.restoration import denoise_nl_means
 
 import dip_jax
 from benchmarks.common.samples import add_pictures, chosen, opened
-from benchmarks.common.tables import header, kept, table, write_report
+from benchmarks.common.tables import kept, measured_with, table, write_report
 from dip_jax.pictures.values import to_float
 from dip_jax.settings import tasks
 
@@ -176,7 +176,7 @@ def damages_table(args: argparse.Namespace) -> str:
     lines = [
         "# Damage of other kinds than white noise of one strength",
         "",
-        *header(args),
+        measured_with(),
         "",
         f"{', '.join(where.stem for where in pictures)}: {args.side} x {args.side} pixels, one "
         "seed, default settings; mean PSNR in dB. What the damages are is in `DAMAGES` of "

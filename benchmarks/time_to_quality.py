@@ -33,7 +33,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.common.samples import add_pictures, chosen, damage, opened
-from benchmarks.common.tables import RESULTS, is_kept, kept, machine, table, versions, write_report
+from benchmarks.common.tables import RESULTS, is_kept, kept, measured_with, table, write_report
 from dip_jax.finish import composite, denoising, filling
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.pictures.values import to_float
@@ -293,8 +293,6 @@ def main() -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     found, cold = measured(args)
     tables, count = report(args, found, cold)
-    here = machine()
-    about = ", ".join(f"{name} {version}" for name, version in versions().items())
     before = f" The checkout of before is at {_commit_of(args.before)}." if args.before else ""
     lines = [
         "# What a person gets, and after how long",
@@ -303,7 +301,7 @@ def main() -> None:
         "the three commands they are of the whole command, of the others of the method alone. "
         f"`--draft` is the preset `draft`.{before}",
         "",
-        f"{here['cpu']}, {here['cores']} cores, {here['memory_gb']} GB, {here['system']}; {about}.",
+        measured_with(),
         "",
         *tables,
         "![PSNR against seconds](time_to_quality.png)",

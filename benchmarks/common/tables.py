@@ -100,6 +100,15 @@ def versions(*more: str) -> dict[str, str]:
     return found | {"commit": commit()}
 
 
+def measured_with() -> str:
+    """The machine and the versions, as a line of a report."""
+    here = machine()
+    about = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return (
+        f"{here['cpu']}, {here['cores']} cores, {here['memory_gb']} GB, {here['system']}; {about}."
+    )
+
+
 def commit() -> str:
     """The commit that is checked out, with a `+` where files differ from it."""
 
