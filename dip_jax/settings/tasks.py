@@ -122,7 +122,7 @@ _ALL = (
                 "sample": {"name": "chelsea"},
                 "input": {"noise": 1 / 30},
             },
-            # The patches do it: so early the network has no share yet.
+            # The patches do it: so early the network mostly has no share yet.
             "draft": _DRAFT | {"num_steps": 20},
             "quick": {"sample": {"side": 128}, "num_steps": 200},
             "paper": {**_PUBLISHED, "num_steps": 3000},
