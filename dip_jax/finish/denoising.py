@@ -87,16 +87,16 @@ def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Imag
     Args:
         x: the network's image, in [0, 1].
         observation: what it was fitted to; something of it must be known.
-        alone: whether the patches are to do without `x`, of which there are then only the values in
-            the place of those that are unknown or wrong: what there is without a network.
+        alone: whether the patches are to do without `x`, which then has a say only in how strong
+            the noise is and which values are wrong, and stands in for these and for unknown ones.
 
     Returns:
         The refined image, in [0, 1].
     """
     y = np.asarray(observation.y)
     known = np.broadcast_to(np.asarray(observation.known) > 0, y.shape)
-    far = _OUTLIER * _at_least(_noise(x, np.where(known, y, x), known), _QUIET)
-    trusted = known & ~((np.abs(y - x) > far) & _stands_alone(x, y, known, far))
+    noise = _at_least(_noise(x, np.where(known, y, x), known), _QUIET)
+    trusted = known & ~_is_wrong(x, y, known, noise)
     y = np.where(trusted, y, x)
     axes, weakest = _axes_of_noise(y, trusted)
     weak = False
@@ -116,34 +116,35 @@ def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Imag
             if white is not None and _NOT_WHITE * weakest < white < weakest:
                 noise *= np.float32(white / weakest)
     # In deviations of the noise, so that one strength serves all channels.
-    mean = jnp.asarray(_nonlocal_means(y / noise))
-    picture = jnp.asarray(y / noise)
+    y = y / noise
+    picture, mean = jnp.asarray(y), jnp.asarray(_nonlocal_means(y))
     pilot = (1 - _WIENER_SHARE) * mean + _WIENER_SHARE * wiener.filtered(picture, mean, _PILOT)
     pilot = _passes(picture, pilot, _ALONE)
     if not alone:
         pilot = _with_network(jnp.asarray(x / noise), pilot)
     image = np.asarray(_passes(picture, pilot, _WITH_IT))
-    image = noise * (_with_what_was_left_out(image, np.asarray(picture)) if weak else image)
+    image = noise * (_with_what_was_left_out(image, y) if weak else image)
     return np.clip(image if axes is None else image @ axes.T, 0, 1).astype(x.dtype)
 
 
-def _stands_alone(x: Image, y: Image, known: Known, far: Float[np.ndarray, " c"]) -> Known:
-    """Where `y` is unlike its neighbours, of which `x` is a good image.
+def _is_wrong(x: Image, y: Image, known: Known, noise: Float[np.ndarray, " c"]) -> Known:
+    """Where `y` is far off `x` and unlike its neighbours, of which `x` is a good image.
 
     A network that has not come to a detail is off it in several values side by side; and few
     details are of a single value.
     """
     h, w, _ = y.shape
-    as_noise = known & (np.abs(y - x) <= _AS_NOISE / _OUTLIER * far)
+    off = np.abs(y - x)
+    as_noise = known & (off <= _AS_NOISE * noise)
     margin = ((1, 1), (1, 1), (0, 0))
     padded = [np.pad(values, margin) for values in (y, known, as_noise)]
     alike, there, well = (np.zeros(y.shape, np.int8) for _ in range(3))
     for i, j in _NEIGHBOURS:
         value, seen, near = (each[1 + i : 1 + i + h, 1 + j : 1 + j + w] for each in padded)
-        alike += seen & (np.abs(value - y) <= _UNLIKE / _OUTLIER * far)
+        alike += seen & (np.abs(value - y) <= _UNLIKE * noise)
         there += seen
         well += near
-    return (alike <= _FEW) & (2 * well >= there)
+    return (off > _OUTLIER * noise) & (alike <= _FEW) & (2 * well >= there)
 
 
 def _passes(picture: Array, pilot: Array, passes: Passes) -> Array:

@@ -81,6 +81,13 @@ def test_the_command_restores_a_file_and_says_what_it_does(folder):
 NEVER_BY_ITSELF = ("--steps", "1000000", "--set", "stop.patience=0")
 
 
+def leaves_the_best_so_far(process, number):
+    process.send_signal(number)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 130, err
+    assert "interrupted" in out and reading.read("out.png").pixels.shape == (40, 36, 3)
+
+
 @pytest.mark.slow
 def test_a_signal_writes_the_best_so_far(folder):
     process = start("denoise", "photo.png", "-o", "out.png", *NEVER_BY_ITSELF, *TINY)
@@ -89,10 +96,7 @@ def test_a_signal_writes_the_best_so_far(folder):
         line = process.stderr.readline()
         assert line, heard
         heard += line
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=100)
-    assert process.returncode == 130, err
-    assert "interrupted" in out and reading.read("out.png").pixels.shape == (40, 36, 3)
+    leaves_the_best_so_far(process, signal.SIGINT)
 
 
 @pytest.mark.slow
@@ -103,10 +107,7 @@ def test_a_terminal_that_closes_writes_the_best_so_far_with_its_report(folder):
     while not rows.exists() or len(rows.read_text().splitlines()) < 60:  # of 2 steps each
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
-    process.send_signal(signal.SIGHUP)
-    out, err = process.communicate(timeout=100)
-    assert process.returncode == 130, err
-    assert "interrupted" in out and reading.read("out.png").pixels.shape == (40, 36, 3)
+    leaves_the_best_so_far(process, signal.SIGHUP)
     assert "interrupted" in (folder / "seen" / "report.html").read_text()
 
 
