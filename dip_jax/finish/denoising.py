@@ -33,16 +33,18 @@ _WIENER_SHARE = 0.4
 _ALONE = ((3, 3), (3, 3), (3, 3), (5, 3), (5, 3), (7, 4), (7, 4))
 _WITH_IT = ((5, 3), (7, 4), (7, 3))
 # The share of the network's image is so much over how far it is off the other estimate, in
-# deviations of the noise; none if it is farther off than the noise.
-_SHARE, _MOST, _TOO_FAR = 0.12, 0.8, 1.0
+# deviations of the noise; from the first of these distances to the second it falls to none.
+_SHARE, _MOST, _FAR, _TOO_FAR = 0.12, 0.8, 0.5, 0.7
 _PILOT = np.float32(np.sqrt(0.5))  # the pilot lacks some of the picture; so less counts as noise
 _OUTLIER = 4.0  # deviations; of normal noise one value in 16,000 is farther off
-_UNLIKE, _FEW = 6.0, 2  # deviations that a wrong value is off its neighbours, but for so many
-_AS_NOISE = 1.25  # deviations that half of these are off the image at most, of normal noise 0.67
+_UNLIKE, _ALIKE = 6.0, 1 / 4  # deviations that a wrong value is off its neighbours, but for so many
+_AS_NOISE, _WELL = 1.25, 1 / 2  # deviations that so many of these are off the image at most
 _NEIGHBOURS = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
 _LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
 _NOT_WHITE = 2 / 3  # if white noise is less than this share of the noise, it is not all of it
 _WEAK = 10 / 255  # of what seems to be weaker noise, texture may be the most
+# Noise that seems to be weaker than the first of these, and of which the second at most is white.
+_SEEMS_WEAK, _IS_WEAK = 12.5 / 255, 4.5 / 255
 _NEXT_TO_NOTHING = 6 / 255
 _AS_MUCH = 1.6  # of differences in flat parts white noise leaves so much at most
 _WHITE_AS_WELL = 0.4  # least noise of the flattest parts, of the white noise there is; else
@@ -51,7 +53,11 @@ _FLAT_LACKS = 1.1  # that of the flattest blocks is taken times this
 _AROUND = 7  # side in pixels of the square in which what is left out is weighed
 _IN_COMMON = 0.4  # least correlation of the channels' noise at which it is taken apart
 _CLEAR = 3 / 255  # least noise at which that is believed to be of noise, and not of texture
-_AROUND_ONE = 3  # side in pixels of the square whose median a value is compared with
+# The neighbours whose median a value is compared with; how much of what it is off that is noise,
+# the rest being the median's own and some texture; and what share may be equal to it.
+_AROUND_ONE = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)[..., None]
+_NOISE_OF_IT, _SAME = np.float32(0.89), 1 / 3
+_SOME = 0.1  # least share of the values that are not clipped, for these alone to have a say
 _QUIET = 0.4  # least noise of a channel, of the noisiest one's
 _STILL = 0.15  # the same of an axis along which the noise is not correlated
 _NOTHING = 1e-6  # so that what is divided by is not 0
@@ -71,18 +77,18 @@ def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Imag
 
     Single wrong values would be kept by all of them. So values of `y` that are unknown or wrong are
     taken from `x` before. A wrong one is more than four deviations off `x`, as its neighbours are
-    not, and more than six off all but two of these; what else is far off `x` is fine detail, which
-    the network has not come to.
+    not, and more than six off three quarters of these; what else is far off `x` is fine detail,
+    which the network has not come to.
 
     How strong the noise is, is measured in each channel. Texture adds to that; so if white noise as
     `noise_level.white_deviation` finds it in all channels together is weaker by up to a third, the
-    noise of all channels is taken to be weaker by as much; where it seems weak, below 10 of 255, it
-    is the least of what white noise and the flattest parts of the picture say. If the channels'
-    noise is clearly correlated (by 0.4 or more), as in a grey picture that is stored in colours,
-    axes along which it is not are treated as the channels. The noise is taken for white and for as
-    strong in all of a channel: noise that is correlated from pixel to pixel, or along the rows, is
-    kept in part, and where it is much stronger in one part of the picture than in another, too much
-    of it may be kept there.
+    noise of all channels is taken to be weaker by as much; where it seems weak, below 12 of 255,
+    and less than 5 of that are white, it is the least of what white noise and the flattest parts of
+    the picture say. If the channels' noise is clearly correlated (by 0.4 or more), as in a grey
+    picture that is stored in colours, axes along which it is not are treated as the channels. The
+    noise is taken for white and for as strong in all of a channel: noise that is correlated from
+    pixel to pixel, or along the rows, is kept in part, and where it is much stronger in one part of
+    the picture than in another, too much of it may be kept there.
 
     Args:
         x: the network's image, in [0, 1].
@@ -98,23 +104,12 @@ def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Imag
     noise = _at_least(_noise(x, np.where(known, y, x), known), _QUIET)
     trusted = known & ~_is_wrong(x, y, known, noise)
     y = np.where(trusted, y, x)
-    axes, weakest = _axes_of_noise(y, trusted)
-    weak = False
+    axes, along, weakest = _axes_of_noise(y, trusted)
     if axes is not None:
         x, y = x @ axes, y @ axes
-        noise = _at_least(_noise(x, y, trusted.all(axis=2, keepdims=True)), _STILL)
+        noise, weak = _of_axes(_noise(x, y, trusted.all(axis=2, keepdims=True)), along)
     else:
-        measured = _noise(x, y, trusted)
-        noise = _at_least(measured, _QUIET)
-        flat, all_alike = _without_texture(y, trusted) if noise.max() < _WEAK else (noise, np.inf)
-        weak = bool(flat.mean() > _WHITE_AS_WELL * all_alike)
-        if weak:
-            least = np.minimum(_FLAT_LACKS * flat, all_alike).astype(y.dtype)
-            noise = _at_least(np.minimum(noise, least), 0)
-        elif weakest and np.array_equal(noise, measured):  # or it is not as strong in all channels
-            white = noise_level.white_deviation(y / noise, trusted)
-            if white is not None and _NOT_WHITE * weakest < white < weakest:
-                noise *= np.float32(white / weakest)
+        noise, weak = _of_channels(_noise(x, y, trusted), y, trusted, weakest)
     # In deviations of the noise, so that one strength serves all channels.
     y = y / noise
     picture, mean = jnp.asarray(y), jnp.asarray(_nonlocal_means(y))
@@ -125,6 +120,33 @@ def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Imag
     image = np.asarray(_passes(picture, pilot, _WITH_IT))
     image = noise * (_with_what_was_left_out(image, y) if weak else image)
     return np.clip(image if axes is None else image @ axes.T, 0, 1).astype(x.dtype)
+
+
+def _of_axes(
+    measured: Float[np.ndarray, " c"], along: Float[np.ndarray, " c"]
+) -> tuple[Float[np.ndarray, " c"], bool]:
+    """The deviations of the noise along axes, less what is texture, and whether they are weak."""
+    weak = bool(np.sqrt(np.square(along).mean()) < _IS_WEAK)
+    if weak:
+        measured = np.minimum(measured, _FLAT_LACKS * along).astype(measured.dtype)
+    return _at_least(measured, _STILL), weak
+
+
+def _of_channels(
+    measured: Float[np.ndarray, " c"], y: Image, noisy: Known, weakest: float
+) -> tuple[Float[np.ndarray, " c"], bool]:
+    """The deviations of the channels' noise, less what is texture, and whether they are weak."""
+    noise = _at_least(measured, _QUIET)
+    if noise.max() < _SEEMS_WEAK:
+        flat, white = _without_texture(y, noisy)
+        if _WHITE_AS_WELL * white < flat.mean() and white < _IS_WEAK:
+            least = np.minimum(_FLAT_LACKS * flat, white).astype(noise.dtype)
+            return _at_least(np.minimum(noise, least), 0), True
+    if weakest and np.array_equal(noise, measured):  # or it is not as strong in all channels
+        share = noise_level.white_deviation(y / noise, noisy)
+        if share is not None and _NOT_WHITE * weakest < share < weakest:
+            noise *= np.float32(share / weakest)
+    return noise, False
 
 
 def _is_wrong(x: Image, y: Image, known: Known, noise: Float[np.ndarray, " c"]) -> Known:
@@ -144,7 +166,7 @@ def _is_wrong(x: Image, y: Image, known: Known, noise: Float[np.ndarray, " c"]) 
         alike += seen & (np.abs(value - y) <= _UNLIKE * noise)
         there += seen
         well += near
-    return (off > _OUTLIER * noise) & (alike <= _FEW) & (2 * well >= there)
+    return (off > _OUTLIER * noise) & (alike <= _ALIKE * there) & (well >= _WELL * there)
 
 
 def _passes(picture: Array, pilot: Array, passes: Passes) -> Array:
@@ -156,7 +178,8 @@ def _passes(picture: Array, pilot: Array, passes: Passes) -> Array:
 def _with_network(x: Array, estimate: Array) -> Array:
     """The mean of the network's image and an estimate without it, in deviations of the noise."""
     off = float(jnp.sqrt(jnp.square(x - estimate).mean()))
-    share = np.float32(min(_SHARE / max(off, _NOTHING), _MOST) if off < _TOO_FAR else 0)
+    near = min(max((_TOO_FAR - off) / (_TOO_FAR - _FAR), 0), 1)
+    share = np.float32(near * min(_SHARE / max(off, _NOTHING), _MOST))
     return share * x + (1 - share) * estimate
 
 
@@ -227,16 +250,25 @@ def _with_what_was_left_out(image: Image, picture: Image) -> Image:
 def _noise(x: Image, y: Image, known: Known) -> Float[np.ndarray, " c"]:
     """The deviations of the channels' noise, by the network's image or, if less, by medians.
 
-    For what the network leaves is also what it has not learnt.
+    For what the network leaves is also what it has not learnt. The medians are of the neighbours
+    without the value itself: where noise is somewhat correlated it would be its own median too
+    often. Where many values are that all the same, they are clipped, and only the others have a
+    say; or there are few levels of grey, and medians have none.
     """
     from scipy.ndimage import median_filter
 
     known = np.broadcast_to(known, y.shape)
-    smooth = median_filter(y, (_AROUND_ONE, _AROUND_ONE, 1))
+    off = _NOISE_OF_IT * (y - median_filter(y, footprint=_AROUND_ONE))
 
     def channel(k: int) -> float:
-        one, seen = y[..., k], known[..., k]
-        return min(noise_level.deviation(image[..., k], one, seen) for image in (x, smooth))
+        one, seen, same = y[..., k], known[..., k], off[..., k] == 0
+        if seen.any() and np.mean(same[seen]) > _SAME:
+            within = seen & (one > one.min()) & (one < one.max())
+            seen = within if within.sum() > _SOME * seen.sum() else seen
+        by_network = noise_level.deviation(x[..., k], one, seen)
+        if not seen.any() or np.mean(same[seen]) > _SAME:
+            return by_network
+        return min(by_network, noise_level.deviation(one - off[..., k], one, seen))
 
     return np.array([channel(k) for k in range(y.shape[2])], y.dtype)
 
@@ -246,28 +278,34 @@ def _at_least(noise: Float[np.ndarray, " c"], share: float) -> Float[np.ndarray,
     return np.maximum(noise, noise.dtype.type(max(_LEAST_NOISE, share * noise.max())))
 
 
-def _axes_of_noise(y: Image, noisy: Known) -> tuple[Float[np.ndarray, "c c"] | None, float]:
+def _axes_of_noise(
+    y: Image, noisy: Known
+) -> tuple[Float[np.ndarray, "c c"] | None, Float[np.ndarray, " c"], float]:
     """Along which the channels' noise is not correlated.
 
     The grain of a scanned photograph is much the same in all channels, and a grey picture that is
     stored in colours has the same noise in all of them.
 
     Returns:
-        The axes as columns, if the noise is clearly correlated between the channels; else None. And
-        with each channel's noise scaled to a deviation of 1, the least deviation along any axis: 1
+        The axes as columns, if the noise is clearly correlated between the channels; else None. The
+        deviations along them, or of the channels, in flat parts of the picture. And with each
+        channel's noise scaled to a deviation of 1, the least deviation along any axis: 1
         if the channels' noise is independent, less the more it is correlated; 0 if all of it is in
         common, or if there is too little to see.
     """
     covariance = noise_level.noise_covariance(y, noisy)
     if covariance is None:
-        return None, 0.0
+        return None, np.zeros(y.shape[2]), 0.0
     deviations = np.maximum(np.sqrt(np.diag(covariance)), _NOTHING)
     correlation = covariance / np.outer(deviations, deviations)
     off_diagonal = correlation[np.triu_indices(len(deviations), 1)]
     clear = off_diagonal.size and deviations.mean() > _CLEAR
     in_common = clear and off_diagonal.mean() > _IN_COMMON
-    axes = np.linalg.eigh(covariance)[1].astype(y.dtype) if in_common else None
-    return axes, float(np.sqrt(max(np.linalg.eigvalsh(correlation)[0], 0)))
+    weakest = float(np.sqrt(max(np.linalg.eigvalsh(correlation)[0], 0)))
+    if not in_common:
+        return None, deviations, weakest
+    variances, axes = np.linalg.eigh(covariance)
+    return axes.astype(y.dtype), np.sqrt(np.maximum(variances, 0)), weakest
 
 
 def _nonlocal_means(picture: Image) -> Image:
