@@ -54,11 +54,12 @@ _COMMANDS = {
     "denoise": (
         "denoise",
         "remove noise",
-        "Removes noise. The network's image is refined by other denoisers, unless the noise is\n"
-        "correlated from pixel to pixel, as JPEG blocks are: for such noise say\n"
-        "--criterion wmv. --set refine=False leaves the network's image as it is. Noise that\n"
-        "grows with brightness, stripes, bars of one value and low contrast are seen and told;\n"
-        "--set adapt.brightness=False (stripes, still, contrast) leaves one of them alone.",
+        "Removes noise. The result is made of the picture's patches that are alike, in which the\n"
+        "network's image has a share; of that image alone where the noise is correlated from\n"
+        "pixel to pixel, as JPEG blocks are (for such noise say --criterion wmv), or with\n"
+        "--set refine=False. Noise that grows with brightness, stripes, bars of one value and\n"
+        "low contrast are seen and told; --set adapt.brightness=False (stripes, still,\n"
+        "contrast) leaves one of them alone.",
         "dip-jax denoise noisy.png -o clean.png",
     ),
     "inpaint": (
@@ -293,8 +294,8 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         "--draft",
         "--quick",  # as it was called
         action="store_true",
-        help="a first look in seconds: few steps and a short refinement, to see whether the rest "
-        "is worth the wait",
+        help="a first look in seconds, to see whether the rest is worth the wait: few steps, and "
+        "in filling a short refinement",
     )
     fit.add_argument(
         "--set",

@@ -1,11 +1,11 @@
 """Bayes' estimate of the patches of a picture, from those that are alike.
 
 Around every patch there are some that nearly repeat it. As an image with less noise shows them (the
-pilot, here that of the network, refined), their mean and their covariance say what such a patch
-looks like, and in which ways it varies. Under that normal distribution, of mean `m` and covariance
-`C`, the most likely patch is `m + C (C + σ² I)⁻¹ (y − m)` if `y` is it with noise of deviation σ.
-If only some of its values are known, it is the same with the rows of these alone, and it says what
-the others are.
+pilot: an estimate from before, or the network's image), their mean and their covariance say what
+such a patch looks like, and in which ways it varies. Under that normal distribution, of mean `m`
+and covariance `C`, the most likely patch is `m + C (C + σ² I)⁻¹ (y − m)` if `y` is it with noise of
+deviation σ. If only some of its values are known, it is the same with the rows of these alone, and
+it says what the others are.
 
 The patches overlap, and a pixel becomes the mean of all estimates that there are of it.
 They are added as whole numbers, whose sums do not depend on their order, so that a program repeats

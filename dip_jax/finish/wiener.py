@@ -1,10 +1,11 @@
 """Wiener filtering of a picture, by what another image of it says is there.
 
 In blocks of 8 x 8 pixels, in the discrete cosine transform, a picture is a few large numbers and
-noise is many small ones. Where an image `p` (the pilot, here that of the network) says how large
-each of them is, a noisy one of deviation σ is best taken times `p²/(p² + σ²)`. The network gives
-what these numbers are about and errs in their values; the picture has the values and noise; the
-filter takes of both. All blocks that hold a pixel have a say in it, those that keep less the more.
+noise is many small ones. Where an image `p` (the pilot: in filling that of the network, in
+denoising an estimate from before) says how large each of them is, a noisy one of deviation σ is
+best taken times `p²/(p² + σ²)`. The pilot gives what these numbers are about and errs in their
+values; the picture has the values and noise; the filter takes of both. All blocks that hold a pixel
+have a say in it, those that keep less the more.
 
 Source: Ghael, Sayeed, Baraniuk, "Improved wavelet denoising via empirical Wiener filtering", SPIE
 1997, section 2, with the cosine transform of sliding blocks of Yaroslavsky, "Local adaptive image

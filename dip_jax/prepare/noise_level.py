@@ -20,12 +20,12 @@ def deviation(
 ) -> float:
     """The standard deviation of the noise in one channel, by medians, which outliers leave alone.
 
-    It is that of `y − x`, which lacks the noise that the network has fitted; so if it is larger,
+    It is that of `y − x`, which lacks the noise that has been fitted; so if it is larger,
     that of the second differences, in which a picture leaves nothing where it is smooth, but at
     most half as much again. The known values alone have a say; 0 if there are none.
 
     Args:
-        x: the network's image.
+        x: an image of it with less noise: the network's, or one of medians.
         y: the noisy picture.
         known: where `y` is known.
     """

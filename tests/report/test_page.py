@@ -301,7 +301,7 @@ def test_without_a_clean_picture_nothing_is_said_of_one() -> None:
     [
         (
             None,
-            "It was refined by what filters without training make of the degraded picture (non-",
+            "It has a share in what filters without training make of the degraded picture (non-",
         ),
         (
             0.1,

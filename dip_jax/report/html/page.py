@@ -167,11 +167,18 @@ def _ending(summary: Mapping[str, Any]) -> str:
         how = _CHOSEN_BY.get(criterion, f"by {criterion}")
         text += f" The image of step {chosen:,} was chosen, {how}."
     if summary.get("refined"):
-        of, names = "the known pixels", "Wiener, non-local Bayes"
-        if summary.get("filled_share") is None:
-            of, names = "the degraded picture", f"non-local means, {names}"
         whose = "Each of them" if seeds > 1 else "It"
-        text += f" {whose} was refined by what filters without training make of {of} ({names})."
+        if summary.get("filled_share") is None:
+            text += (
+                f" {whose} has a share in what filters without training make of the degraded"
+                " picture (non-local means, Wiener, non-local Bayes), the less the farther it is"
+                " off."
+            )
+        else:
+            text += (
+                f" {whose} was refined by what filters without training make of the known pixels"
+                " (Wiener, non-local Bayes)."
+            )
     return text
 
 
