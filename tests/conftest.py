@@ -2,6 +2,7 @@
 
 import atexit
 import collections
+import gc
 import os
 import shutil
 import tempfile
@@ -16,6 +17,9 @@ os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
 )
 os.environ.setdefault("DIP_JAX_COMPILE_EFFORT", "0")
+# Tracing makes many small objects, of which few are garbage, and notes of each from where it comes.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
+gc.set_threshold(200_000, 50, 100)
 if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers have it from the process that starts them
     caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     os.environ.setdefault("MPLCONFIGDIR", os.path.join(caches, "matplotlib"))  # the list of fonts
@@ -36,7 +40,10 @@ _RUN_ONCE = ("api/test_api.py", "fit", "forward", "networks")
 def _as_it_stands(request):
     here = Path(__file__).parent
     only_once = any(request.path.is_relative_to(here / name) for name in _RUN_ONCE)
-    jax.config.update("jax_disable_most_optimizations", only_once)
+    before = jax.config.values["jax_disable_most_optimizations"]
+    jax.config.update("jax_disable_most_optimizations", only_once or before)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 def pytest_collection_modifyitems(items):

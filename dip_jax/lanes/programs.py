@@ -28,6 +28,7 @@ from jax.experimental import serialize_executable
 from jax.experimental.compilation_cache import compilation_cache
 
 import dip_jax
+from dip_jax.compiling import QUICKLY
 from dip_jax.files import is_temporary, write_bytes
 
 T = TypeVar("T")
@@ -65,14 +66,15 @@ def kept(function: Callable, label: str) -> Callable:
     return _Kept(function, label, _folder)
 
 
-def compiler_options() -> dict[str, int] | None:
+def compiler_options() -> dict[str, bool | int]:
     """Of the compiler, for the programs of fits: how much it is to do, by `DIP_JAX_COMPILE_EFFORT`.
 
     With 0 a program compiles in a third of the time, and runs in five times as much: what a fit of
     a few steps wants. By default it is all that it can.
     """
     effort = os.environ.get("DIP_JAX_COMPILE_EFFORT", "")
-    return {"xla_backend_optimization_level": int(effort)} if effort in ("0", "1", "2") else None
+    level = {"xla_backend_optimization_level": int(effort)} if effort in ("0", "1", "2") else {}
+    return QUICKLY | level
 
 
 def shared(label: str, make: Callable[[], T]) -> T:

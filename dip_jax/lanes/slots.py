@@ -200,11 +200,12 @@ def _programs(going_on, fit: Fit, length: int, devices, count: int) -> _Programs
         pick = jax.lax.dynamic_index_in_dim
         return jax.tree.map(lambda a: pick(a, i, 0, keepdims=False), places)
 
+    options = programs.compiler_options()
     steps = _on_every_device(going_on(fit, length), mesh)
     return _Programs(
-        filled=jax.jit(repeated, out_shardings=sharding),
-        put=jax.jit(put, donate_argnums=0, out_shardings=sharding),
-        get=jax.jit(get),
+        filled=jax.jit(repeated, out_shardings=sharding, compiler_options=options),
+        put=jax.jit(put, donate_argnums=0, out_shardings=sharding, compiler_options=options),
+        get=jax.jit(get, compiler_options=options),
         steps=programs.kept(steps, _label(going_on, fit, length) if mesh.size == 1 else ""),
         everywhere=NamedSharding(mesh, PartitionSpec()),
     )

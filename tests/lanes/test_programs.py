@@ -133,7 +133,7 @@ def test_what_is_used_stays_and_what_a_killed_process_left_goes(folder, monkeypa
 
 def test_a_second_fit_loads_its_step_beforehand_and_compiles_nothing(folder, monkeypatch):
     config = tasks.defaults("denoise")
-    config["network"] |= {"scales": 2, "down": (4,), "up": (4,)}
+    config["network"] |= {"scales": 1, "down": (4,), "up": (4,)}
     observation, _ = observe(np.full((8, 12, 3), 0.5, np.float32))
 
     def fitted():
