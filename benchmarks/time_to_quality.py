@@ -33,7 +33,15 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.common.samples import add_pictures, chosen, damage, opened
-from benchmarks.common.tables import RESULTS, is_kept, kept, measured_with, table, write_report
+from benchmarks.common.tables import (
+    RESULTS,
+    commit,
+    is_kept,
+    kept,
+    measured_with,
+    table,
+    write_report,
+)
 from dip_jax.finish import composite, denoising, filling
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.pictures.values import to_float
@@ -179,7 +187,7 @@ def measured(args: argparse.Namespace) -> tuple[Found, dict[str, dict[str, float
     cold: dict[str, dict[str, float]] = {task: {} for task in found}
 
     def keep(name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        result = kept(args.work, f"{name} {args.side}", make)
+        result = kept(args.work, f"{name} {args.side}", lambda: make() | {"commit": commit()})
         print(name, result, flush=True)
         return result
 
@@ -238,7 +246,9 @@ def report(
                 ]
             )
         names = ["method", "PSNR, dB", "seconds", "cold", "steps", "made all steps", "each"]
-        lines += [f"## {task}", "", *table(names, rows), ""]
+        at = {one["commit"] for results in methods.values() for one in results if "commit" in one}
+        lines += [f"## {task}", "", f"Measured at {', '.join(sorted(at))}.", ""]
+        lines += [*table(names, rows), ""]
         lines += _compared(methods, cold[task])
     return lines, count
 

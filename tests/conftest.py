@@ -17,9 +17,8 @@ os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
 )
 os.environ.setdefault("DIP_JAX_COMPILE_EFFORT", "0")
-# Tracing makes many small objects, of which few are garbage, and notes of each from where it comes.
+# Nor is tracing to note where each operation comes from.
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
-gc.set_threshold(200_000, 50, 100)
 if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers have it from the process that starts them
     caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     os.environ.setdefault("MPLCONFIGDIR", os.path.join(caches, "matplotlib"))  # the list of fonts
@@ -31,6 +30,7 @@ import jax
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+gc.set_threshold(200_000, 50, 100)  # tracing makes many small objects, of which few are garbage
 
 # Where a program runs once or twice, nothing that the compiler does to it pays.
 _RUN_ONCE = ("api/test_api.py", "fit", "forward", "networks")

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import shutil
+import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -373,8 +374,17 @@ FLAGS = (
 )
 
 
+def wait_for_a_browser() -> None:
+    """Where one is being installed beside the tests: a file says that this is over."""
+    over = os.environ.get("BROWSER_INSTALLED")
+    deadline = time.monotonic() + 300
+    while over and not Path(over).exists() and time.monotonic() < deadline:
+        time.sleep(0.5)
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    wait_for_a_browser()
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     driver = shutil.which("chromedriver")
     if not (program and driver):
