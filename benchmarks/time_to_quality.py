@@ -187,7 +187,8 @@ def measured(args: argparse.Namespace) -> tuple[Found, dict[str, dict[str, float
     cold: dict[str, dict[str, float]] = {task: {} for task in found}
 
     def keep(name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        result = kept(args.work, f"{name} {args.side}", lambda: make() | {"commit": commit()})
+        at = {"commit": commit()}
+        result = kept(args.work, f"{name} {args.side}", lambda: make() | at)
         print(name, result, flush=True)
         return result
 
@@ -246,7 +247,8 @@ def report(
                 ]
             )
         names = ["method", "PSNR, dB", "seconds", "cold", "steps", "made all steps", "each"]
-        at = {one["commit"] for results in methods.values() for one in results if "commit" in one}
+        now = [one for name, results in methods.items() if name != "degraded" for one in results]
+        at = {one.get("commit", "an unknown commit") for one in now}
         lines += [f"## {task}", "", f"Measured at {', '.join(sorted(at))}.", ""]
         lines += [*table(names, rows), ""]
         lines += _compared(methods, cold[task])

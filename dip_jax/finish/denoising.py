@@ -35,7 +35,7 @@ _WITH_IT = ((5, 3), (7, 4), (7, 3))
 # The share of the network's image is so much over how far it is off the other estimate, in
 # deviations of the noise; from the first of these distances to the second it falls to none.
 _SHARE, _MOST, _FAR, _TOO_FAR = 0.12, 0.8, 0.5, 0.7
-_PILOT = np.float32(np.sqrt(0.5))  # the pilot lacks some of the picture; so less counts as noise
+_PILOT = float(np.sqrt(0.5))  # the pilot lacks some of the picture; so less counts as noise
 _OUTLIER = 4.0  # deviations; of normal noise one value in 16,000 is farther off
 _UNLIKE, _ALIKE = 6.0, 1 / 4  # deviations that a wrong value is off its neighbours, but for so many
 _AS_NOISE, _WELL = 1.25, 1 / 2  # deviations that so many of these are off the image at most
@@ -57,7 +57,9 @@ _CLEAR = 3 / 255  # least noise at which that is believed to be of noise, and no
 # the rest being the median's own and some texture; and what share may be equal to it.
 _AROUND_ONE = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)[..., None]
 _NOISE_OF_IT, _SAME = np.float32(0.89), 1 / 3
-_SOME = 0.1  # least share of the values that are not clipped, for these alone to have a say
+_OF_MEAN = float(np.sqrt(np.pi / 2))  # the deviation of normal noise over its mean size
+# Shares of the values that are not clipped, between which these alone have a say.
+_SOME, _MOST_UNCLIPPED = 0.1, 2 / 3
 _QUIET = 0.4  # least noise of a channel, of the noisiest one's
 _STILL = 0.15  # the same of an axis along which the noise is not correlated
 _NOTHING = 1e-6  # so that what is divided by is not 0
@@ -71,9 +73,9 @@ def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Imag
     times, with patches of 3, 5 and then 7 pixels and with the last result as the pilot: the less
     noise a pilot has, the better it tells which large patches are alike. Of what that gives and of
     the network's image a mean is the pilot of three passes more. Mostly the network has a third to
-    a half in it: the less, the more it is off, and none if it is off by more than the noise, as
-    mostly after a few steps. In the end, if the noise is weak, a share of the picture is put back
-    where it is farther off than noise is.
+    a half in it: the less, the more it is off, and none if it is off by more than 0.7 of the noise,
+    as mostly after a few steps. In the end, if the noise is weak, a share of the picture is put
+    back where it is farther off than noise is.
 
     Single wrong values would be kept by all of them. So values of `y` that are unknown or wrong are
     taken from `x` before. A wrong one is more than four deviations off `x`, as its neighbours are
@@ -82,9 +84,9 @@ def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Imag
 
     How strong the noise is, is measured in each channel. Texture adds to that; so if white noise as
     `noise_level.white_deviation` finds it in all channels together is weaker by up to a third, the
-    noise of all channels is taken to be weaker by as much; where it seems weak, below 12 of 255,
-    and less than 5 of that are white, it is the least of what white noise and the flattest parts of
-    the picture say. If the channels' noise is clearly correlated (by 0.4 or more), as in a grey
+    noise of all channels is taken to be weaker by as much; where it seems weak, below 12.5 of 255,
+    and less than 4.5 of that are white, it is the least of what white noise and the flattest parts
+    of the picture say. If the channels' noise is clearly correlated (by 0.4 or more), as in a grey
     picture that is stored in colours, axes along which it is not are treated as the channels. The
     noise is taken for white and for as strong in all of a channel: noise that is correlated from
     pixel to pixel, or along the rows, is kept in part, and where it is much stronger in one part of
@@ -101,15 +103,17 @@ def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Imag
     """
     y = np.asarray(observation.y)
     known = np.broadcast_to(np.asarray(observation.known) > 0, y.shape)
-    noise = _at_least(_noise(x, np.where(known, y, x), known), _QUIET)
+    noisy = _unclipped(y, known)
+    noise = _at_least(_noise(x, np.where(known, y, x), noisy), _QUIET)
     trusted = known & ~_is_wrong(x, y, known, noise)
+    noisy = np.logical_and(noisy, trusted)
     y = np.where(trusted, y, x)
     axes, along, weakest = _axes_of_noise(y, trusted)
     if axes is not None:
         x, y = x @ axes, y @ axes
-        noise, weak = _of_axes(_noise(x, y, trusted.all(axis=2, keepdims=True)), along)
+        noise, weak = _of_axes(_noise(x, y, noisy.all(axis=2, keepdims=True)), along)
     else:
-        noise, weak = _of_channels(_noise(x, y, trusted), y, trusted, weakest)
+        noise, weak = _of_channels(_noise(x, y, noisy), y, noisy, weakest)
     # In deviations of the noise, so that one strength serves all channels.
     y = y / noise
     picture, mean = jnp.asarray(y), jnp.asarray(_nonlocal_means(y))
@@ -118,7 +122,7 @@ def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Imag
     if not alone:
         pilot = _with_network(jnp.asarray(x / noise), pilot)
     image = np.asarray(_passes(picture, pilot, _WITH_IT))
-    image = noise * (_with_what_was_left_out(image, y) if weak else image)
+    image = noise * (_with_what_was_left_out(image, y, axes is None) if weak else image)
     return np.clip(image if axes is None else image @ axes.T, 0, 1).astype(x.dtype)
 
 
@@ -228,7 +232,7 @@ def _without_texture(y: Image, noisy: Known) -> tuple[Float[np.ndarray, " c"], f
     return np.sqrt(np.diag(covariance)), white
 
 
-def _with_what_was_left_out(image: Image, picture: Image) -> Image:
+def _with_what_was_left_out(image: Image, picture: Image, together: bool = True) -> Image:
     """The image, with a share of the picture where it is farther off that than noise alone is.
 
     If the errors of the image are independent of the noise, the mean square `v` of what is left out
@@ -238,39 +242,57 @@ def _with_what_was_left_out(image: Image, picture: Image) -> Image:
     Args:
         image: refined.
         picture: with noise of deviation 1.
+        together: whether all channels have the same share.
     """
     from scipy.ndimage import uniform_filter
 
     left_out = picture - image
     size = (_AROUND, _AROUND, 0)
-    v = uniform_filter(np.square(left_out), size).mean(axis=2, keepdims=True)
+    v = uniform_filter(np.square(left_out), size)
+    if together:
+        v = v.mean(axis=2, keepdims=True)
     return image + np.maximum(1 - 1 / np.maximum(v, 1), 0) * left_out
 
 
-def _noise(x: Image, y: Image, known: Known) -> Float[np.ndarray, " c"]:
+def _noise(x: Image, y: Image, noisy: Known) -> Float[np.ndarray, " c"]:
     """The deviations of the channels' noise, by the network's image or, if less, by medians.
 
     For what the network leaves is also what it has not learnt. The medians are of the neighbours
     without the value itself: where noise is somewhat correlated it would be its own median too
-    often. Where many values are that all the same, they are clipped, and only the others have a
-    say; or there are few levels of grey, and medians have none.
+    often. Where many values are that all the same, as those of a few levels of grey, the mean of
+    how far they are off tells in place of the median of it, which would be next to nothing.
     """
     from scipy.ndimage import median_filter
 
-    known = np.broadcast_to(known, y.shape)
+    noisy = np.broadcast_to(noisy, y.shape)
     off = _NOISE_OF_IT * (y - median_filter(y, footprint=_AROUND_ONE))
 
     def channel(k: int) -> float:
-        one, seen, same = y[..., k], known[..., k], off[..., k] == 0
-        if seen.any() and np.mean(same[seen]) > _SAME:
-            within = seen & (one > one.min()) & (one < one.max())
-            seen = within if within.sum() > _SOME * seen.sum() else seen
+        one, its_own, seen = y[..., k], off[..., k], noisy[..., k]
+        if not seen.any():
+            return 0.0
         by_network = noise_level.deviation(x[..., k], one, seen)
-        if not seen.any() or np.mean(same[seen]) > _SAME:
-            return by_network
-        return min(by_network, noise_level.deviation(one - off[..., k], one, seen))
+        if np.mean(its_own[seen] == 0) > _SAME:
+            return min(by_network, _OF_MEAN * float(np.abs(its_own[seen]).mean(dtype=np.float64)))
+        return min(by_network, noise_level.deviation(one - its_own, one, seen))
 
     return np.array([channel(k) for k in range(y.shape[2])], y.dtype)
+
+
+def _unclipped(y: Image, known: Known) -> Known:
+    """The known values without those that are clipped, which have no noise.
+
+    Where many are the least or the greatest of their channel, but not nearly all.
+    """
+    within = np.zeros(y.shape, bool)
+    for k in range(y.shape[2]):
+        one, seen = y[..., k], known[..., k]
+        if not seen.any():
+            continue
+        inside = seen & (one > one[seen].min()) & (one < one[seen].max())
+        share = inside.sum() / seen.sum()
+        within[..., k] = inside if _SOME < share < _MOST_UNCLIPPED else seen
+    return within
 
 
 def _at_least(noise: Float[np.ndarray, " c"], share: float) -> Float[np.ndarray, " c"]:

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from dip_jax.compiling import QUICKLY
+from dip_jax.compiling import compiled_quickly
 
 _RADIUS = 16  # pixels, how far off they are looked for
 _ALIKE, _ALIKE_TO_FILL = 30, 45  # patches in a group
@@ -45,7 +45,7 @@ _dot = partial(jnp.einsum, precision="highest")
 Patches = Float[Array, "groups patches values"]
 
 
-@partial(jax.jit, static_argnames=("side", "stride"), compiler_options=QUICKLY)
+@compiled_quickly(static_argnames=("side", "stride"))
 def filtered(
     y: Float[Array, "h w c"],
     pilot: Float[Array, "h w c"],
@@ -74,7 +74,7 @@ def filtered(
     )
 
 
-@partial(jax.jit, static_argnames=("side", "stride"), compiler_options=QUICKLY)
+@compiled_quickly(static_argnames=("side", "stride"))
 def filled(
     y: Float[Array, "h w c"],
     known: Float[Array, "h w k"],

@@ -15,14 +15,12 @@ using adaptive sparse reconstructions and iterated denoising—Part I: theory", 
 II, with the pilot in the place of thresholds.
 """
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dip_jax.compiling import QUICKLY
+from dip_jax.compiling import compiled_quickly
 from dip_jax.forward.data_term import masked_mse
 
 _BLOCK = 8
@@ -33,7 +31,7 @@ _FIRST, _LAST = 2.0, 0.2  # noise in the first and the last sweep of a pass, ove
 _LEAST_MISFIT = 1e-4
 
 
-@partial(jax.jit, compiler_options=QUICKLY)
+@compiled_quickly()
 def filtered(
     y: Float[Array, "h w c"], pilot: Float[Array, "h w c"], noise: float | Array
 ) -> Float[Array, "h w c"]:
@@ -50,7 +48,7 @@ def filtered(
     return _mean_of_grids(y, pilot, _colours(pilot), noise, jnp.asarray(_GRIDS))
 
 
-@partial(jax.jit, compiler_options=QUICKLY)
+@compiled_quickly()
 def filled(
     pilot: Float[Array, "h w c"],
     x: Float[Array, "h w c"],

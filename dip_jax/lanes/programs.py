@@ -28,7 +28,7 @@ from jax.experimental import serialize_executable
 from jax.experimental.compilation_cache import compilation_cache
 
 import dip_jax
-from dip_jax.compiling import QUICKLY
+from dip_jax import compiling
 from dip_jax.files import is_temporary, write_bytes
 
 T = TypeVar("T")
@@ -70,11 +70,11 @@ def compiler_options() -> dict[str, bool | int]:
     """Of the compiler, for the programs of fits: how much it is to do, by `DIP_JAX_COMPILE_EFFORT`.
 
     With 0 a program compiles in a third of the time, and runs in five times as much: what a fit of
-    a few steps wants. By default it is all that it can.
+    a few steps wants.
     """
     effort = os.environ.get("DIP_JAX_COMPILE_EFFORT", "")
     level = {"xla_backend_optimization_level": int(effort)} if effort in ("0", "1", "2") else {}
-    return QUICKLY | level
+    return compiling.options() | level
 
 
 def shared(label: str, make: Callable[[], T]) -> T:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from dip_jax.compiling import QUICKLY
+from dip_jax import compiling
 from dip_jax.errors import WORKDIR, InputError, field
 from dip_jax.fit.fitting import Fit
 from dip_jax.fit.hyperparameters import FitSettings
@@ -63,7 +63,9 @@ def programs_of(fit: Fit, shape: Shape) -> Programs:
                 jax.jit(fit.init, compiler_options=programs.compiler_options()),
                 fit.label and f"init {fit.label}",
             ),
-            ssims=programs.kept(jax.jit(figures.ssims, compiler_options=QUICKLY), "ssims"),
+            ssims=programs.kept(
+                jax.jit(figures.ssims, compiler_options=compiling.options()), "ssims"
+            ),
         )
 
     return programs.shared(fit.label and f"lane {shape} {fit.label}", make)

@@ -302,7 +302,7 @@ def test_without_a_clean_picture_nothing_is_said_of_one() -> None:
     [
         (
             None,
-            "It has a share in what filters without training make of the degraded picture (non-",
+            "The result is what filters without training make of the degraded picture (non-",
         ),
         (
             0.1,
