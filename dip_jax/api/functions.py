@@ -70,9 +70,9 @@ def denoise(
 
     An untrained network is fitted to the picture, and stopped before it fits the noise. Values that
     are NaN or infinite are taken as unknown, and filled. The result is made of the picture's
-    patches that are alike, in which the network's image has a share (`denoising.denoised`); where the noise
-    seems correlated from pixel to pixel it is that image, with a share of the picture if its noise
-    is weak, and with the option "refine" False, as with the preset "paper", that image alone.
+    patches that are alike, in which the network's image has a share (`denoising.denoised`). Where
+    the noise seems correlated from pixel to pixel it is that image, with a share of the picture if
+    its noise is weak; with the option "refine" False, as with the preset "paper", that image alone.
 
     Noise that grows with brightness, offsets of columns or rows, regions of one value and values
     that fill little of their range are seen before the fit, and it allows for them

@@ -302,7 +302,8 @@ def test_without_a_clean_picture_nothing_is_said_of_one() -> None:
     [
         (
             None,
-            "The result is what filters without training make of the degraded picture (non-",
+            "It was refined: it has a share, the less the farther it is off, or none, in what "
+            "filters without training make of the degraded picture (non-",
         ),
         (
             0.1,

@@ -170,9 +170,9 @@ def _ending(summary: Mapping[str, Any]) -> str:
         whose = "Each of them" if seeds > 1 else "It"
         if summary.get("filled_share") is None:
             text += (
-                " The result is what filters without training make of the degraded picture"
-                f" (non-local means, Wiener, non-local Bayes). {whose} has a share in that, the"
-                " less the farther it is off, or none."
+                f" {whose} was refined: it has a share, the less the farther it is off, or none, in"
+                " what filters without training make of the degraded picture (non-local means,"
+                " Wiener, non-local Bayes)."
             )
         else:
             text += (
