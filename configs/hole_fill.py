@@ -2,13 +2,13 @@
 
     python -m dip_jax.main --config=configs/hole_fill.py
 
-Measured at commit 2edcb7db3d from a cold start on two cores of an AMD EPYC, compilation included,
+Measured at commit 4f62c2adc3 from a cold start on two cores of an AMD EPYC, compilation included,
 against the clean picture:
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
-    none      300 x 200   1 min 1 s      400 (400)           17.91 dB degraded, 32.99 dB restored
+    none      300 x 200   1 min 34 s      400 (400)           17.91 dB degraded, 32.31 dB restored
 
-Peak memory 1.8 GB. `:draft` is a look in seconds, `:quick` a smoke run on a small sample; `:paper`,
+Peak memory 1.0 GB. `:draft` is a look in seconds, `:quick` a smoke run on a small sample; `:paper`,
 the published setting for an accelerator, has not been measured.
 Any field can be overridden, as in --config.num_steps=500; `dip_jax/settings/tasks.py` has all.
 """
