@@ -23,7 +23,7 @@ def options() -> dict[str, bool]:
         jax.jit(lambda: 0, compiler_options=_QUICKLY).lower().compile()
     except (RuntimeError, ValueError):  # in a later version
         return {}
-    return dict(_QUICKLY)
+    return _QUICKLY
 
 
 def compiled_quickly(**how: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -68,6 +68,13 @@ def test_alone_the_patches_take_nothing_from_the_image(clean):
     assert np.abs(one - denoised(x, observation)).max() > 1 / 255
 
 
+def test_an_image_of_something_else_has_no_share(clean):
+    observation = observe(noisy(clean))[0]
+    grey = clean.mean() + 0 * clean
+    alone = denoised(grey, observation, alone=True)
+    np.testing.assert_array_equal(denoised(grey, observation), alone)
+
+
 @pytest.mark.parametrize("blur", [8, 30])
 def test_an_image_that_is_far_off_has_no_share(clean, blur):
     """As after the few steps of a draft, also where much of the picture is smooth."""
