@@ -14,7 +14,9 @@ import pytest
 # the compiler is to do nothing that it need not. The same ones are needed by several tests, and by
 # the processes that some tests start: all keep theirs in one folder.
 os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
+    " --xla_cpu_parallel_codegen_split_count=1",  # both cores are busy as it is
 )
 os.environ.setdefault("DIP_JAX_COMPILE_EFFORT", "0")
 # Nor is tracing to note where each operation comes from.
@@ -33,7 +35,15 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 gc.set_threshold(200_000, 50, 100)  # tracing makes many small objects, of which few are garbage
 
 # Where a program runs once or twice, nothing that the compiler does to it pays.
-_RUN_ONCE = ("api/test_api.py", "fit", "forward", "networks")
+_RUN_ONCE = (
+    "api/test_api.py",
+    "finish/test_composite.py",
+    "finish/test_nonlocal_bayes.py",
+    "finish/test_wiener.py",
+    "fit",
+    "forward",
+    "networks",
+)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -17,7 +17,13 @@ import pytest
 from dip_jax.settings import tasks
 
 KILLS = 20
-PRELOADED = ("dip_jax.run.one", "dip_jax.report.progress")
+PRELOADED = (
+    "dip_jax.run.one",
+    "dip_jax.report.progress",
+    "dip_jax.report.html.page",  # this one and what follows are imported when they are first needed
+    "dip_jax.report.plots",
+    "skimage.data",
+)
 
 
 def configuration():
@@ -26,7 +32,7 @@ def configuration():
     config["sample"]["side"] = 48
     config["stop"]["patience"] = 0
     return config | {
-        "num_steps": 600,
+        "num_steps": 400,
         "log_every": 7,
         "preview_every": 50,
         "checkpoint_every": 10,

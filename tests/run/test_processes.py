@@ -29,7 +29,7 @@ TINY = (
     "--config.refine=False",
 )
 STEPS = ("--config.num_steps=40", "--config.log_every=10", "--config.checkpoint_every=20")
-LONG = ("--config.num_steps=400", "--config.log_every=20", "--config.checkpoint_every=100")
+LONG = ("--config.num_steps=200", "--config.log_every=10", "--config.checkpoint_every=50")
 
 
 _started = []
