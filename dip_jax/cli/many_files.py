@@ -94,7 +94,7 @@ class _Many:
             if stopping():
                 break
             try:
-                fits += [(fit.config, fit.observation.y.shape) for fit in check(one)]
+                fits += [(fit.config, fit.observation.shape) for fit in check(one)]
             except InputError as error:
                 self._fail(one, str(error))
             else:

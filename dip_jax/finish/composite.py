@@ -36,7 +36,7 @@ def seamless(x: Float[Array, "h w c"], observation: Observation) -> Float[Array,
     Returns:
         The composite, in [0, 1].
     """
-    y, known = observation
+    y, known = observation.y, observation.known
     corrected = x + harmonic(y - x, jnp.broadcast_to(known, y.shape))
     return jnp.where(known > 0, y, jnp.clip(corrected, 0, 1))
 

@@ -194,11 +194,12 @@ def figures_of_means(
     Held-out pixels differ from seed to seed, so they have no say here.
     """
     figures = {}
+    y, known = prepared.observation.y, prepared.observation.known
     for name, field in (("out", "x_out"), ("avg", "x_avg"), ("mean", "x")):
         x = np.mean([getattr(result, field) for result in results], axis=0)
         values = {
-            "psnr_observed": float(metrics.psnr_observed(jnp.asarray(x), *prepared.observation)),
-            "ssim_observed": float(metrics.ssim_observed(jnp.asarray(x), *prepared.observation)),
+            "psnr_observed": float(metrics.psnr_observed(jnp.asarray(x), y, known)),
+            "ssim_observed": float(metrics.ssim_observed(jnp.asarray(x), y, known)),
         }
         if clean is not None:
             values |= against_clean(prepared.to_picture(x), clean)

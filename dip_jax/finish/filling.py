@@ -81,7 +81,7 @@ def _corrected(
     x: Array, observation: Observation, times: Callable[[Array, Array, float], float]
 ) -> Image:
     """What is filled, corrected twice, and each time by `times(start, end, expected)` of it."""
-    y, known = observation
+    y, known = observation.y, observation.known
 
     def put_in(image):
         return jnp.where(known > 0, y, jnp.clip(image, 0, 1))
@@ -91,7 +91,7 @@ def _corrected(
         return start + np.float32(share) * (end - start)
 
     met = composite.seamless(x, observation)
-    composed = towards(met, wiener.filled(x, met, *observation), _FAR_ENOUGH)
+    composed = towards(met, wiener.filled(x, met, y, known), _FAR_ENOUGH)
     # `fmax` also where nothing is known, and the mean is not a number.
     noise = jnp.fmax(_OF_MISFIT * jnp.sqrt(masked_mse(x, y, known)), _LEAST_MISFIT)
     estimate = start = put_in(composed)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from dip_jax.fit.lane import Lane
-from dip_jax.forward.data_term import residual
+from dip_jax.forward.data_term import residual, squared, total
 
 Carry = Any
 Pair = tuple[Float[Array, ""], Float[Array, ""]]
@@ -106,17 +106,36 @@ def heldout(*, patience: int, doubt: float = 2.0, only_avg: bool = False) -> Cri
         if only_avg:
             return jnp.full_like(view.psnr_heldout[1], -jnp.inf), view.psnr_heldout[1]
         held, y = view.lane.held, view.lane.y
-        pixel = jnp.max(held, axis=2)  # the values of one pixel err together
-        values = jnp.sum(held * jnp.ones_like(y), axis=2) + (1 - pixel)
-        out = jnp.sum(held * jnp.square(residual(view.x_out, y)), axis=2) / values
-        difference = out - jnp.sum(held * jnp.square(residual(view.x_avg, y)), axis=2) / values
-        n = jnp.maximum(jnp.sum(pixel), 1)
-        mean = jnp.sum(difference) / n
-        spread = jnp.sum(pixel * jnp.square(difference - mean)) / n
-        error = jnp.sum(out) / n + doubt * jnp.sqrt(spread / n)
+        pixel = jax.tree.map(lambda m: _of_pixels(m, jnp.max), held)
+        values = jax.tree.map(
+            lambda m, a, p: _of_pixels(m * jnp.ones_like(m, shape=a.shape), jnp.sum) + (1 - p),
+            held,
+            y,
+            pixel,
+        )
+
+        def errors(x):  # the values of one pixel err together
+            return jax.tree.map(
+                lambda m, r, v: _of_pixels(m * squared(r), jnp.sum) / v,
+                held,
+                residual(x, y, view.lane.forward),
+                values,
+            )
+
+        out = errors(view.x_out)
+        difference = jax.tree.map(jnp.subtract, out, errors(view.x_avg))
+        n = jnp.maximum(total(pixel, jnp.sum), 1)
+        mean = total(difference, jnp.sum) / n
+        off = jax.tree.map(lambda p, d: p * jnp.square(d - mean), pixel, difference)
+        error = total(out, jnp.sum) / n + doubt * jnp.sqrt(total(off, jnp.sum) / n / n)
         return jnp.fmin(-10 * jnp.log10(error), view.psnr_heldout[0]), view.psnr_heldout[1]
 
     return _by_psnr(pick, patience, f"heldout {patience} {doubt} {only_avg}")
+
+
+def _of_pixels(a: Array, over: Callable[..., Array]) -> Array:
+    """Over the channels, which are the last of three axes or more."""
+    return over(a, axis=-1) if a.ndim > 2 else a
 
 
 def oracle(*, patience: int) -> Criterion:
@@ -163,7 +182,7 @@ def wmv(*, patience: int, window: int = 100, pixels: int = 4096) -> Criterion:
     """
 
     def init(lane):
-        inside = jnp.broadcast_to(lane.inside, lane.y.shape).ravel()
+        inside = jnp.broadcast_to(lane.inside, lane.shape).ravel()
         draw = jax.random.uniform(jax.random.key(0), inside.shape)
         count = min(pixels, inside.size)
         sample = jax.lax.top_k(jnp.where(inside > 0, draw, -1.0), count)[1]

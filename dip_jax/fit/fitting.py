@@ -20,7 +20,8 @@ from dip_jax.fit.learning_rate import learning_rate
 from dip_jax.fit.state import RUNNING, Best, LaneState, Oracle, Snapshot, StepInfo
 from dip_jax.fit.step import train_step
 from dip_jax.fit.vectors import as_trees, as_vectors, of_vectors
-from dip_jax.forward.observation import Observation, hold_out, pad
+from dip_jax.forward.model import Measured
+from dip_jax.forward.observation import Observation, hold_out, hold_out_measured, pad
 from dip_jax.networks.inputs import network_input
 
 
@@ -56,13 +57,10 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
     def make_lane(
         key: Array, observation: Observation, clean: Array | None = None, num_steps: int = 0
     ) -> Lane:
-        h, w, _ = observation.y.shape
+        h, w, _ = observation.shape
         size = architecture.padded(h, w)
         input_key, split_key = jax.random.split(key)
-        known = observation.known
-        if settings.heldout_per_channel:
-            known = jnp.broadcast_to(known, observation.y.shape)
-        fit, held = hold_out(split_key, known, settings.heldout_share, settings.heldout_block)
+        y, fit, held = _split(split_key, observation, settings, size)
         return Lane(
             z=network_input(
                 input_key,
@@ -71,19 +69,20 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
                 settings.input_depth,
                 settings.input_scale,
             ),
-            y=pad(observation.y, *size),
-            fit=pad(fit, *size, mode="zero"),
-            held=pad(held, *size, mode="zero"),
+            y=y,
+            fit=fit,
+            held=held,
             inside=pad(jnp.ones((h, w, 1)), *size, mode="zero"),
             true=None if clean is None else pad(jnp.asarray(clean), *size),
             num_steps=jnp.asarray(num_steps, jnp.int32),
+            forward=observation.forward,
         )
 
     def init(key: Array, lane: Lane) -> LaneState:
         params_key, steps_key = jax.random.split(key)
         params = network.init(params_key, lane.z)
         opt_state = optimiser.init(params)
-        x = jnp.zeros_like(lane.y)
+        x = jnp.zeros(lane.shape, jnp.float32)
         zero, lowest, unknown = jnp.int32(0), jnp.float32(-jnp.inf), jnp.float32(jnp.inf)
         return LaneState(
             step=zero,
@@ -117,6 +116,18 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
 
     label = f"{settings} {criterion.label} {channels}" if criterion.label else ""
     return Fit(make_lane, init, step, label)
+
+
+def _split(key: Array, observation: Observation, settings: FitSettings, size: tuple[int, int]):
+    """What was observed, what of it is fitted and what only judges, as a lane has them."""
+    y, known, forward = observation
+    if settings.heldout_per_channel:
+        known = jax.tree.map(lambda m, a: jnp.broadcast_to(m, a.shape), known, y)
+    if isinstance(forward, Measured):
+        together = forward.together
+        return y, *hold_out_measured(key, known, settings.heldout_share, together)
+    fit, held = hold_out(key, known, settings.heldout_share, settings.heldout_block)
+    return pad(y, *size), pad(fit, *size, mode="zero"), pad(held, *size, mode="zero")
 
 
 def _matmul_precision(precision: str) -> contextlib.AbstractContextManager:

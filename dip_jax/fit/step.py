@@ -11,6 +11,8 @@ can also grow with the number of steps, which is the polynomial-decay averaging 
 "Stochastic Gradient Descent for Non-smooth Optimization", ICML 2013, section 4.
 """
 
+import functools
+import math
 from typing import TypeVar
 
 import jax
@@ -36,6 +38,7 @@ from dip_jax.fit.state import (
 )
 from dip_jax.forward import metrics
 from dip_jax.forward.data_term import data_term
+from dip_jax.forward.model import Measured
 from dip_jax.networks.network import Network
 
 Tree = TypeVar("Tree")
@@ -60,12 +63,12 @@ def train_step(
     noise = jax.random.normal(jax.random.fold_in(state.key, state.step), lane.z.shape)
     z = lane.z + settings.input_noise * noise
 
-    scale = _loss_scale(settings.precision, lane.y.size)
+    scale = _loss_scale(settings.precision, math.prod(lane.shape))
 
     def scaled(params):
         x_out = network.apply(params, z)
-        loss = data_term(x_out, lane.y, lane.fit)
-        return scale * loss, (loss, x_out)
+        loss = data_term(x_out, lane.y, lane.fit, lane.forward)
+        return scale * _with_prior(loss, x_out, lane), (loss, x_out)
 
     (_, (loss, x_out)), gradient = jax.value_and_grad(scaled, has_aux=True)(state.params)
     gradient = jax.tree.map(lambda g: g / scale, gradient)
@@ -99,6 +102,12 @@ def train_step(
     next_state = _select(due, _take_snapshot(next_state, state), next_state)
     next_state = _select(healthy, next_state, _roll_back(state, settings.max_failures))
     return next_state._replace(step=state.step + 1), info
+
+
+def _with_prior(loss, x_out, lane: Lane):
+    if not isinstance(lane.forward, Measured) or lane.forward.prior is None:
+        return loss
+    return loss + lane.forward.penalty(x_out)
 
 
 def _loss_scale(precision: str, values: int) -> float:
@@ -142,15 +151,16 @@ def _is_healthy(loss, loss_avg, jump: float):
 
 
 def _measure(loss, x_out, x_avg, lane: Lane) -> StepInfo:
-    known = lane.fit + lane.held
+    known = jax.tree.map(jnp.add, lane.fit, lane.held)
 
     def both(psnr, reference, mask):
         return psnr(x_out, reference, mask), psnr(x_avg, reference, mask)
 
     nothing = (jnp.float32(jnp.nan), jnp.float32(jnp.nan))
     true = nothing if lane.true is None else both(metrics.psnr, lane.true, lane.inside)
-    held = both(metrics.psnr_observed, lane.y, lane.held)
-    return StepInfo(loss, *held, *true, *both(metrics.psnr_observed, lane.y, known))
+    observed = functools.partial(metrics.psnr_observed, forward=lane.forward)
+    held = both(observed, lane.y, lane.held)
+    return StepInfo(loss, *held, *true, *both(observed, lane.y, known))
 
 
 def _judge(state: LaneState, lane: Lane, info: StepInfo, x_out, x_avg, criterion: Criterion):

@@ -5,6 +5,8 @@ image of an experiment, `psnr_heldout` on held-out pixels of the degraded image,
 against the degraded image on all its known pixels.
 """
 
+from typing import Any
+
 import dm_pix
 import jax
 import jax.numpy as jnp
@@ -12,24 +14,24 @@ from jaxtyping import Array, Float
 
 from dip_jax.forward import data_term
 from dip_jax.forward.data_term import masked_mse
+from dip_jax.forward.model import PICTURE, Forward
 
 
-def psnr(
-    x: Float[Array, "h w c"], y: Float[Array, "h w c"], mask: Float[Array, "h w k"]
-) -> Float[Array, ""]:
+def psnr(x: Any, y: Any, mask: Any) -> Float[Array, ""]:
     """The peak signal-to-noise ratio in dB, over the values where `mask` is 1.
 
-    It is `−10 log₁₀` of the mean squared error, since the peak is 1.
+    Of images `(h, w, c)` with a mask of one channel or c, or of any other measurements. It is
+    `−10 log₁₀` of the mean squared error, since the peak is 1.
     Infinite where the images are equal, NaN where the mask is empty.
     """
     return -10 * jnp.log10(masked_mse(x, y, mask))
 
 
 def psnr_observed(
-    x: Float[Array, "h w c"], y: Float[Array, "h w c"], mask: Float[Array, "h w k"]
+    x: Float[Array, "h w c"], y: Any, mask: Any, forward: Forward = PICTURE
 ) -> Float[Array, ""]:
     """The PSNR in dB of what would have been measured of `x`, against `y`, where `mask` is 1."""
-    return psnr(data_term.measured(x), y, mask)
+    return psnr(data_term.measured(x, forward), y, mask)
 
 
 def ssim(
@@ -69,5 +71,5 @@ def ssim_observed(
     known: Float[Array, "h w k"],
     inside: Float[Array, "h w 1"] | None = None,
 ) -> Float[Array, ""]:
-    """The SSIM of what would have been measured of an image and of `y`, unknown values set to 0."""
-    return ssim(known * data_term.measured(x), known * y, inside)
+    """The SSIM of an image and of the picture `y`, unknown values set to 0."""
+    return ssim(known * x, known * y, inside)

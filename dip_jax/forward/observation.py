@@ -1,29 +1,39 @@
-"""What was observed of a picture: `y`, and which of its values are known.
+"""What was observed of a picture: `y`, which of its values are known, and how it came about.
 
 Images are `(h, w, c)` float32 in [0, 1]. `known` is 1 where a value of `y` was observed and 0 where
-it was not, `(h, w, 1)` or `(h, w, c)`. The data term (`data_term`) is a mean over the known values;
-everything that a fit leaves out of it, the padding, the damage and the held-out values, is simply
-not known to it.
+it was not, `(h, w, 1)` or `(h, w, c)`. Where an operator measured the picture (`model.Measured`),
+`y` is what it gave, and `known` has an array for each of its arrays. The data term (`data_term`) is
+a mean over the known values; everything that a fit leaves out of it, the padding, the damage and
+the held-out values, is simply not known to it.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from dip_jax.forward.model import PICTURE, Forward, Measured
+
 
 class Observation(NamedTuple):
-    """A degraded image.
+    """A degraded image, or what was measured of one.
 
     Attributes:
-        y: the image, `(h, w, c)` float32 in [0, 1]; finite everywhere.
+        y: the image, `(h, w, c)` float32 in [0, 1], or a measurement; finite everywhere.
         known: 1 where `y` is known, else 0; `(h, w, 1)` or `(h, w, c)` float32.
+        forward: how `y` came about.
     """
 
-    y: Float[Array, "h w c"]
-    known: Float[Array, "h w k"]
+    y: Any
+    known: Any
+    forward: Forward = PICTURE
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the image, `(h, w, c)`."""
+        return self.forward.shape if isinstance(self.forward, Measured) else self.y.shape
 
 
 def observe(y, fill=None) -> tuple[Observation, int]:
@@ -49,7 +59,7 @@ def observe(y, fill=None) -> tuple[Observation, int]:
 
 def with_gaps(observation: Observation) -> Float[np.ndarray, "h w c"]:
     """`y`, with NaN where it is not known."""
-    y, known = map(np.asarray, observation)
+    y, known = np.asarray(observation.y), np.asarray(observation.known)
     return np.where(known > 0, y, np.nan)
 
 
@@ -96,3 +106,35 @@ def hold_out(
     threshold = jnp.sort(score)[wanted - 1]
     held = (score <= threshold).reshape(known.shape) & (known > 0)
     return jnp.where(held, 0.0, known), held.astype(known.dtype)
+
+
+def hold_out_measured(
+    key: Array, known: Any, share: float, together: tuple[int, ...] = ()
+) -> tuple[Any, Any]:
+    """Splits the known measurements at random, as `hold_out` does the values of a picture.
+
+    Args:
+        key: the PRNG key.
+        known: 1 known, 0 unknown; an array, or a tree of them, of each of which the share is taken.
+        share: the share of the known values to hold out, from 0 up to but not including 1.
+        together: the axes along which all values are held out together; those that an array has
+            not count for nothing.
+    """
+    leaves, structure = jax.tree.flatten(known)
+    keys = [key] if len(leaves) == 1 else list(jax.random.split(key, len(leaves)))
+    parts = [_hold_out_of(k, leaf, share, together) for k, leaf in zip(keys, leaves, strict=True)]
+    fit, held = zip(*parts, strict=True)
+    return jax.tree.unflatten(structure, fit), jax.tree.unflatten(structure, held)
+
+
+def _hold_out_of(key, known, share, together):
+    if share == 0:
+        return known, jnp.zeros_like(known)
+    axes = tuple(axis for axis in together if axis < known.ndim)
+    units = jnp.max(known, axis=axes, keepdims=True)
+    score = jnp.where(units > 0, jax.random.uniform(key, units.shape), 2.0)
+    count = jnp.sum((units > 0).astype(jnp.float32))
+    wanted = jnp.clip(jnp.round(share * count), 1, jnp.maximum(1, count - 1)).astype(jnp.int32)
+    threshold = jnp.sort(score.ravel())[wanted - 1]
+    held = jnp.where(score <= threshold, known, 0.0)
+    return known - held, held

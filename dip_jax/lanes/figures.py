@@ -5,6 +5,7 @@ PSNRs are in dB; a figure that does not apply is left out.
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -12,15 +13,19 @@ from jaxtyping import Array
 from dip_jax.fit.lane import Lane
 from dip_jax.fit.state import AVG, DIVERGED, RUNNING, Best, LaneState
 from dip_jax.forward import metrics
+from dip_jax.forward.data_term import total
+from dip_jax.forward.model import Measured
 
 Ssims = Callable[[Array, Array, Lane], dict[str, Array]]
 
 
 def ssims(x_out: Array, x_avg: Array, lane: Lane) -> dict[str, Array]:
     """The SSIMs of a logged step: too dear for every step, so they are a program of their own."""
-    values, known = {}, lane.fit + lane.held
+    values = {}
     for name, x in (("out", x_out), ("avg", x_avg)):
-        values[f"ssim_observed_{name}"] = metrics.ssim_observed(x, lane.y, known, lane.inside)
+        if not isinstance(lane.forward, Measured):  # else what was observed is no image
+            known = lane.fit + lane.held
+            values[f"ssim_observed_{name}"] = metrics.ssim_observed(x, lane.y, known, lane.inside)
         if lane.true is not None:
             values[f"ssim_true_{name}"] = metrics.ssim(x, lane.true, lane.inside)
     return values
@@ -35,10 +40,11 @@ def figures_of(best: Best, lane: Lane, ssims: Ssims) -> dict[str, dict[str, floa
     """Those of the output ("out") and of the moving average ("avg") at the chosen step."""
     figures: dict[str, dict[str, float]] = {}
     of_both = measured(ssims, lane, best.x_out, best.x_avg)
+    known = jax.tree.map(jnp.add, lane.fit, lane.held)
     for name, x in (("out", best.x_out), ("avg", best.x_avg)):
         psnrs = {
-            "psnr_heldout": metrics.psnr_observed(x, lane.y, lane.held),
-            "psnr_observed": metrics.psnr_observed(x, lane.y, lane.fit + lane.held),
+            "psnr_heldout": metrics.psnr_observed(x, lane.y, lane.held, lane.forward),
+            "psnr_observed": metrics.psnr_observed(x, lane.y, known, lane.forward),
         }
         if lane.true is not None:
             psnrs["psnr_true"] = metrics.psnr(x, lane.true, lane.inside)
@@ -79,6 +85,11 @@ def is_usable(best: Best, lane: Lane, steps: int) -> bool:
     """
     if steps >= _SETTLED:
         return True
+    if isinstance(lane.forward, Measured):
+        any_held = float(total(lane.held, jnp.sum)) > 0
+        judged_by, flat = lane.held if any_held else lane.fit, jnp.full_like(best.x, 0.5)
+        psnrs = [metrics.psnr_observed(x, lane.y, judged_by, lane.forward) for x in (best.x, flat)]
+        return float(psnrs[0]) > float(psnrs[1])
     x, y, fit, held = (np.asarray(a) for a in (best.x, lane.y, lane.fit, lane.held))
     fit = np.broadcast_to(fit, y.shape)
     judged = np.broadcast_to(held if held.any() else fit, y.shape) > 0

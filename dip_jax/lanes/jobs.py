@@ -5,10 +5,12 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 
 from dip_jax.errors import InputError, field
 from dip_jax.fit.hyperparameters import FitSettings
+from dip_jax.forward.model import Measured
 from dip_jax.forward.observation import Observation
 from dip_jax.lanes.checkpoints import Checkpoints
 
@@ -148,7 +150,10 @@ def check_size(h: int, w: int, settings: FitSettings) -> None:
 def fingerprint(observation: Observation, clean: np.ndarray | None) -> str:
     """A digest of the picture, of what is known of it, and of the clean picture."""
     digest = hashlib.sha256()
-    for array in (*observation, *(() if clean is None else (clean,))):
+    if isinstance(observation.forward, Measured):
+        digest.update(str(jax.tree.structure(observation)).encode())
+    arrays = jax.tree.leaves(observation)
+    for array in (*arrays, *(() if clean is None else (clean,))):
         digest.update(str(array.shape).encode())
         digest.update(np.asarray(array).tobytes())
     return digest.hexdigest()

@@ -19,6 +19,7 @@ from dip_jax.fit.fitting import Fit, make_fit
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.lane import Lane
 from dip_jax.fit.state import LaneState
+from dip_jax.forward.model import Measured
 from dip_jax.lanes import our_jax
 from dip_jax.lanes.jobs import LaneJob, LaterJob
 from dip_jax.lanes.memory import lanes_that_fit, memory_exhausted
@@ -36,7 +37,7 @@ from dip_jax.lanes.running import (
     save,
     take_in,
 )
-from dip_jax.lanes.slots import Advance, Shape, Slots, expect
+from dip_jax.lanes.slots import Advance, Shape, Slots, expect, shape_of_measured
 from dip_jax.networks.fields import widths
 
 
@@ -170,14 +171,22 @@ def _shape_of(job: LaneJob | LaterJob, settings: FitSettings) -> Shape:
     if isinstance(job, LaterJob):
         h, w, channels = job.shape
         known = channels if settings.heldout_per_channel else 1
-        return settings.architecture.padded(h, w), channels, known, not job.with_clean
-    h, w, channels = job.observation.y.shape
-    known = channels if settings.heldout_per_channel else job.observation.known.shape[2]
-    return settings.architecture.padded(h, w), channels, known, job.clean is None
+        return Shape(settings.architecture.padded(h, w), channels, known, not job.with_clean)
+    h, w, channels = job.observation.shape
+    size = settings.architecture.padded(h, w)
+    y, mask, forward = job.observation
+    if isinstance(forward, Measured):
+        if settings.heldout_per_channel:
+            mask = jax.tree.map(lambda m, a: jax.ShapeDtypeStruct(a.shape, m.dtype), mask, y)
+        return shape_of_measured(size, y, mask, forward, job.clean is None)
+    known = channels if settings.heldout_per_channel else mask.shape[2]
+    return Shape(size, channels, known, job.clean is None)
 
 
 def _group(plan: _Plan, shape: Shape) -> _Group:
-    fit = make_fit(plan.settings, plan.criterion, shape[1])
+    fit = make_fit(plan.settings, plan.criterion, shape.channels)
+    if shape.foreign:  # its code may change, and nothing would tell
+        fit = fit._replace(label="")
     expect(fit, plan.length, plan.form, shape)
     return _Group(shape, fit, programs_of(fit, shape), plan.at_once)
 

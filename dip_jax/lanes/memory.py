@@ -26,7 +26,7 @@ def lane_bytes(settings: FitSettings, fit: Fit, lane: Lane) -> int:
     """
     state = jax.eval_shape(fit.init, jax.random.key(0), lane)
     fixed = sum(_bytes(leaf) for leaf in jax.tree.leaves((state, lane)))
-    h, w, channels = lane.y.shape
+    h, w, channels = lane.shape
     values = settings.architecture.cost(h, w, lane.z.shape[2], channels).feature_values
     small = settings.precision in ("float16", "bfloat16") and jax.default_backend() != "cpu"
     size = 2 if small else 4  # a CPU computes in float32 what it is given in 16 bits

@@ -6,7 +6,7 @@ What a lane is fitted to and its state are on the device; here is what the host 
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,8 @@ from dip_jax.fit.fitting import Fit
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.lane import Lane
 from dip_jax.fit.state import AVG, RUNNING, LaneState
+from dip_jax.forward.data_term import total
+from dip_jax.forward.model import Measured
 from dip_jax.lanes import figures, programs
 from dip_jax.lanes.jobs import LaneJob, Log, Restoration, Row, check_size, fingerprint
 from dip_jax.lanes.slots import Advance, Shape
@@ -100,7 +102,7 @@ class Running:
     @property
     def size(self) -> tuple[int, int]:
         """Of the picture, without padding."""
-        h, w, _ = self.job.observation.y.shape
+        h, w, _ = self.job.observation.shape
         return h, w
 
     def until(self, schedule: Schedule) -> int:
@@ -129,12 +131,12 @@ def begun(
         InputError: if the picture is too small for the network, too little of it is known, or the
             checkpoint belongs to another picture.
     """
-    h, w, _ = job.observation.y.shape
+    h, w, _ = job.observation.shape
     check_size(h, w, settings)
     mark = fingerprint(job.observation, job.clean)
     lane_key, state_key = jax.random.split(jax.random.key(job.seed))
     lane = made.make_lane(lane_key, job.observation, job.clean, num_steps)
-    if not float(jnp.sum(lane.fit)):
+    if not float(total(lane.fit, jnp.sum)):
         raise InputError(
             "no known value is left to fit after holding some out: lower ",
             field("heldout.share"),
@@ -251,9 +253,16 @@ def result_of(
         seconds=run.seconds,
         seconds_to_first_step=run.first_seconds,
         steps_per_second=speed,
-        held=np.asarray(lane.held)[:h, :w] > 0,
+        held=_held_of(lane, (h, w)),
         usable=reason != "asked" or figures.is_usable(best, lane, run.step),
     )
+
+
+def _held_of(lane: Lane, size: tuple[int, int]) -> Any:
+    if isinstance(lane.forward, Measured):
+        return jax.tree.map(lambda held: np.asarray(held) > 0, lane.held)
+    h, w = size
+    return np.asarray(lane.held)[:h, :w] > 0
 
 
 def _fetch(run: Running, x: Array) -> Callable[[], np.ndarray]:

@@ -17,17 +17,21 @@ Devices are a mesh with one axis, and every device runs its own loop over its ow
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
 
 from dip_jax.fit.fitting import Fit, make_steps
 from dip_jax.fit.lane import Lane
 from dip_jax.fit.state import RUNNING, STOPPED, LaneState, StepInfo
+from dip_jax.forward.model import Measured, described
+from dip_jax.forward.operators.operator import is_foreign
 from dip_jax.lanes import programs
 
 FORMS = ("auto", "vmap", "loop")
@@ -72,34 +76,26 @@ class Slots:
         going_on = _going_on(form, devices, per_device)
         self.count = per_device * len(devices)
         self._steps = np.zeros(self.count, np.int64)
-        self._home = devices[0]
         self._made = programs.shared(
             _key(going_on, fit, length, shape_of(lane), devices, per_device),
             lambda: _programs(going_on, fit, length, devices, self.count),
         )
-        lane, state = jax.device_put((lane, state), self._made.everywhere)
         self._lanes: Lane = self._made.filled(lane)
         self._states: LaneState = self._made.filled(state._replace(status=jnp.int32(STOPPED)))
 
     def put(self, i: int, lane: Lane, state: LaneState) -> None:
         """Gives place `i` to a lane, whoever had it before."""
-        index = jnp.int32(i)
         self._steps[i] = int(state.step)
-        # What comes from a checkpoint is bound to one device, and the places are on all of them.
-        lane, state = jax.device_put((lane, state), self._made.everywhere)
-        if self.count == 1:  # all places at once: one program less to trace before the first step
-            self._lanes, self._states = self._made.filled(lane), self._made.filled(state)
-            return
-        self._lanes = self._made.put(self._lanes, lane, index)
-        self._states = self._made.put(self._states, state, index)
+        self._lanes = self._made.put(self._lanes, lane, i)
+        self._states = self._made.put(self._states, state, i)
 
     def get(self, i: int) -> LaneState:
         """The state of the lane in place `i`."""
-        return jax.device_put(self._made.get(self._states, jnp.int32(i)), self._home)
+        return self._made.get(self._states, i)
 
     def lane(self, i: int) -> Lane:
         """The lane in place `i`."""
-        return jax.device_put(self._made.get(self._lanes, jnp.int32(i)), self._home)
+        return self._made.get(self._lanes, i)
 
     def advance(self, until: np.ndarray) -> "Advance":
         """Goes on with every lane until its own step count reaches its `until`, or it stops.
@@ -114,26 +110,55 @@ class Slots:
         """
         states, history = self._made.steps(self._states, self._lanes, jnp.asarray(until, jnp.int32))
         self._states = states
-        steps, before = np.asarray(states.step, np.int64), self._steps
+        steps, before = self._of_each(states.step).astype(np.int64), self._steps
         self._steps = steps
         return Advance(
             steps=steps,
             made=steps - before,
-            running=np.asarray(states.status) == RUNNING,
-            rollbacks=np.asarray(states.rollbacks),
-            history=jax.tree.map(np.asarray, history),
+            running=self._of_each(states.status) == RUNNING,
+            rollbacks=self._of_each(states.rollbacks),
+            history=jax.tree.map(self._of_each, history),
         )
 
+    def _of_each(self, a: Array) -> np.ndarray:
+        """With an axis for the places, which the only one has not."""
+        return np.asarray(a) if self.count > 1 else np.asarray(a)[None]
 
-Shape = tuple[tuple[int, int], int, int, bool]
-"""What lanes of one program have in common: the padded size, the channels of the picture and of
-what is known of it, and whether there is no clean image."""
+
+class Shape(NamedTuple):
+    """What lanes of one program have in common.
+
+    Attributes:
+        size: the padded size.
+        channels: of the picture.
+        known: channels of what is known of it.
+        blind: whether there is no clean image.
+        measured: where an operator measured it, all that a program depends on of that; else "".
+        foreign: whether the code of that operator is not this package's.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    known: int
+    blind: bool
+    measured: str = ""
+    foreign: bool = False
 
 
 def shape_of(lane: Lane) -> Shape:
     """The shape of a lane; with the settings of its fit it says those of its state too."""
-    h, w, channels = lane.y.shape
-    return (h, w), channels, lane.fit.shape[2], lane.true is None
+    h, w, channels = lane.shape
+    if isinstance(lane.forward, Measured):
+        return shape_of_measured((h, w), lane.y, lane.fit, lane.forward, lane.true is None)
+    return Shape((h, w), channels, lane.fit.shape[2], lane.true is None)
+
+
+def shape_of_measured(
+    size: tuple[int, int], y: Any, known: Any, forward: Measured, blind: bool
+) -> Shape:
+    """That of lanes to which an operator belongs."""
+    text = described((y, known, forward))
+    return Shape(size, forward.shape[2], 1, blind, text, is_foreign(forward.operator))
 
 
 def expect(fit: Fit, length: int, form: str, shape: Shape) -> None:
@@ -168,46 +193,74 @@ def _key(going_on, fit: Fit, length: int, shape: Shape, devices, per_device: int
 
 
 class _Programs(NamedTuple):
-    """The compiled functions of some slots, and where they lie.
+    """The compiled functions of some slots.
 
     Attributes:
         filled: one lane, or state, into all places.
         put: one into a place.
-        get: the one in a place.
+        get: a copy of the one in a place, on the first device.
         steps: goes on with all.
-        everywhere: the sharding of what all devices need whole.
     """
 
     filled: Callable
     put: Callable
     get: Callable
     steps: Callable
-    everywhere: NamedSharding
 
 
 def _programs(going_on, fit: Fit, length: int, devices, count: int) -> _Programs:
+    if count == 1:
+        return _of_one_place(going_on, fit, length, devices[0])
     mesh = Mesh(np.array(devices), (_AXIS,))
     sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
+    options = programs.compiler_options()
 
+    @functools.partial(jax.jit, out_shardings=sharding, compiler_options=options)
     def repeated(tree):
         return jax.tree.map(lambda a: jnp.broadcast_to(a[None], (count, *a.shape)), tree)
 
+    @functools.partial(jax.jit, donate_argnums=0, out_shardings=sharding, compiler_options=options)
     def put(places, one, i):
         update = jax.lax.dynamic_update_index_in_dim
         return jax.tree.map(lambda a, b: update(a, b, i, 0), places, one)
 
+    @functools.partial(jax.jit, compiler_options=options)
     def get(places, i):
         pick = jax.lax.dynamic_index_in_dim
         return jax.tree.map(lambda a: pick(a, i, 0, keepdims=False), places)
 
-    options = programs.compiler_options()
+    def everywhere(one):
+        # What comes from a checkpoint is bound to one device, and the places are on all of them.
+        return jax.device_put(one, NamedSharding(mesh, PartitionSpec()))
+
     steps = _on_every_device(going_on(fit, length), mesh)
     return _Programs(
-        filled=jax.jit(repeated, out_shardings=sharding, compiler_options=options),
-        put=jax.jit(put, donate_argnums=0, out_shardings=sharding, compiler_options=options),
-        get=jax.jit(get, compiler_options=options),
+        filled=lambda one: repeated(everywhere(one)),
+        put=lambda places, one, i: put(places, everywhere(one), jnp.int32(i)),
+        get=lambda places, i: jax.device_put(get(places, jnp.int32(i)), devices[0]),
         steps=programs.kept(steps, _label(going_on, fit, length) if mesh.size == 1 else ""),
-        everywhere=NamedSharding(mesh, PartitionSpec()),
+    )
+
+
+def _of_one_place(going_on, fit: Fit, length: int, device: jax.Device) -> _Programs:
+    """Of a lane that is alone, and needs no axis for the places: less to compile, or to load."""
+
+    def copied(one):  # for the steps overwrite what they are given
+        return jax.device_put(one, device, may_alias=False)
+
+    only = make_steps(fit.step, length)
+
+    def steps(state, lane, until):
+        return only(state, lane, until[0])
+
+    return _Programs(
+        filled=copied,
+        put=lambda place, one, i: copied(one),
+        get=lambda place, i: copied(place),
+        steps=programs.kept(
+            jax.jit(steps, donate_argnums=0, compiler_options=programs.compiler_options()),
+            _label(going_on, fit, length),
+        ),
     )
 
 
@@ -235,7 +288,7 @@ def _one_after_another(fit: Fit, length: int):
     steps = make_steps(fit.step, length)
 
     def going_on(states, lanes, until):
-        if until.shape[0] == 1:  # no loop around the loop
+        if until.shape[0] == 1:  # one place on each device: no loop around the loop
             only = jax.tree.map(lambda a: a[0], (states, lanes, until))
             return jax.tree.map(lambda a: a[None], steps(*only))
         return jax.lax.map(lambda args: steps(*args), (states, lanes, until))

@@ -100,7 +100,7 @@ def memory_of(
         clean: the clean image of an experiment, or None.
     """
     settings = build.fit_settings(config)
-    fit = make_fit(settings, build.criterion(config), observation.y.shape[2])
+    fit = make_fit(settings, build.criterion(config), observation.shape[2])
     lane = jax.eval_shape(fit.make_lane, jax.random.key(0), observation, clean, config["num_steps"])
     # Where the user sets no number, there are no more than the memory holds.
     at_once = min(max(1, config["lanes"]["at_once"]), config["seeds"])
@@ -130,7 +130,7 @@ def check_memory(
     needed = memory_of(config, observation, clean)
     if available is None or needed <= available:
         return needed
-    h, w, _ = observation.y.shape
+    h, w, _ = observation.shape
     architecture = build.fit_settings(config).architecture
     share = max(0.0, 0.9 * (available - _process_bytes()) / (needed - _process_bytes()))
     least = architecture.min_side
@@ -183,7 +183,7 @@ def advice(
     if device.platform == "cpu":
         memory += _COMPILER_BYTES
     line = f"about {_gigabytes(memory)} of memory"
-    seconds = seconds_of(config, observation.y.shape)
+    seconds = seconds_of(config, observation.shape)
     if seconds is not None:
         line = f"{between(*seconds)} for all steps, and {line}; a rough estimate"
     lines = [line]

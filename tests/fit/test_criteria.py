@@ -1,21 +1,20 @@
 """The criteria on score curves whose right answer is known."""
 
-from types import SimpleNamespace
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from dip_jax.fit import criteria
 from dip_jax.fit.criteria import View
+from dip_jax.fit.lane import Lane
 
 
 def lane(h=6, w=5, c=1, outside=0):
     inside = np.ones((h, w, 1), np.float32)
     inside[h - outside :] = 0
-    return SimpleNamespace(
-        y=jnp.zeros((h, w, c)), held=jnp.asarray(inside), inside=jnp.asarray(inside)
-    )
+    known = jnp.asarray(inside)
+    y, z = jnp.zeros((h, w, c)), jnp.zeros((h, w, 1))
+    return Lane(z=z, y=y, fit=1 - known, held=known, inside=known, true=None, num_steps=0)
 
 
 def view(step, out=0.0, avg=0.0, image=None, true=None):

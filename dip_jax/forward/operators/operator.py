@@ -1,0 +1,143 @@
+"""What a fit needs of any forward operator, and the operators of those who bring their own.
+
+An operator is a pure, differentiable callable `image -> measurement`: from `(h, w, c)` float32 to
+an array, or a pytree of arrays. It is a pytree itself: its arrays (a kernel, a mask) are leaves, so
+that lanes of one program may each have their own, and everything else is its structure. A new
+operator is a file with a frozen dataclass, registered by `jax.tree_util.register_dataclass`, and a
+function that checks what it is made of; `dip_jax.operators` has its name.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dip_jax.errors import InputError, reason
+
+Image = Float[Array, "h w c"]
+Shape = tuple[int, int, int]
+Measurement = Any
+"""An array, or a pytree of arrays, real or complex."""
+
+
+class Operator(Protocol):
+    """A forward operator `A`."""
+
+    def __call__(self, x: Image, /) -> Measurement:
+        """What is measured of an image, without noise."""
+        ...
+
+
+STATIC = {"static": True}
+"""Of a field that is no array, and on which the program depends."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """The image itself is measured: the operator of denoising and of inpainting."""
+
+    def __call__(self, x: Image) -> Image:
+        """The image."""
+        return x
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, eq=False)
+class Foreign:
+    """A function that is no pytree: someone's own operator, or another library's."""
+
+    function: Callable[[Image], Measurement] = dataclasses.field(metadata=STATIC)
+
+    def __call__(self, x: Image) -> Measurement:
+        """What the function gives."""
+        return self.function(x)
+
+
+def as_operator(given: Any) -> Operator:
+    """An operator as a pytree.
+
+    Args:
+        given: an operator of this package, or any callable.
+
+    Raises:
+        InputError: if it is none.
+    """
+    if not callable(given):
+        raise InputError(
+            f"the operator is {given!r}; expected a function from an image (h, w, c) to what is "
+            "measured of it, such as operators.blur(kernel)"
+        )
+    return given if _is_pytree(given) else Foreign(given)
+
+
+def is_foreign(operator: Any) -> bool:
+    """Whether any part of an operator is not this package's own: its code is not known."""
+    parts = getattr(operator, "operators", ())
+    ours = type(operator).__module__.startswith(__name__.rpartition(".")[0])
+    return isinstance(operator, Foreign) or not ours or any(is_foreign(part) for part in parts)
+
+
+def _is_pytree(given: Any) -> bool:
+    return not jax.tree_util.all_leaves([given])
+
+
+def measures(operator: Operator, shape: Shape) -> Measurement:
+    """The shapes of what an operator measures, found without computing it.
+
+    Args:
+        operator: any.
+        shape: of the image, `(h, w, c)`.
+
+    Returns:
+        `jax.ShapeDtypeStruct`, or a pytree of them.
+
+    Raises:
+        InputError: if it cannot take such an image.
+    """
+    x = jax.ShapeDtypeStruct(shape, jnp.float32)
+    try:
+        found = jax.eval_shape(lambda x: operator(x), x)
+    except InputError:
+        raise
+    except Exception as error:  # of a function that someone else has written
+        raise InputError(
+            f"the operator cannot take an image of shape {shape}: {reason(error)}"
+        ) from error
+    leaves = jax.tree.leaves(found)
+    if not leaves or not all(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in leaves):
+        kinds = ", ".join(str(leaf.dtype) for leaf in leaves) or "nothing"
+        raise InputError(f"the operator measures {kinds}; expected real or complex numbers")
+    return found
+
+
+def adjoint(operator: Operator, shape: Shape) -> Callable[[Measurement], Image]:
+    """`Aᵀ` of a linear operator, by `jax.linear_transpose`.
+
+    For complex measurements it is the adjoint of the real inner product `Re ⟨·, ·⟩`.
+
+    Args:
+        operator: a linear one.
+        shape: of the image, `(h, w, c)`.
+
+    Raises:
+        InputError: if it is not linear, or cannot take such an image.
+    """
+    measures(operator, shape)
+    x = jax.ShapeDtypeStruct(shape, jnp.float32)
+    try:
+        transposed = jax.linear_transpose(lambda x: operator(x), x)
+        jax.eval_shape(transposed, jax.eval_shape(lambda x: operator(x), x))
+    except Exception as error:
+        raise InputError(f"the operator is not linear, and has no adjoint: {reason(error)}") from (
+            error
+        )
+
+    def apply(y: Measurement) -> Image:
+        # JAX transposes without conjugating; of a real image only the real part is there.
+        return transposed(jax.tree.map(jnp.conj, y))[0]
+
+    return apply

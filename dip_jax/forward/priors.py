@@ -1,0 +1,47 @@
+"""What may be asked of an image beside the data term."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from dip_jax.errors import InputError
+from dip_jax.forward.operators.operator import STATIC
+
+Prior = Callable[[Float[Array, "h w c"]], Float[Array, ""]]
+
+_SMOOTH = 1e-6  # squared: where an image is flat, its total variation has a gradient of 0
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TotalVariation:
+    """See `total_variation`."""
+
+    weight: float = dataclasses.field(metadata=STATIC)
+
+    def __call__(self, x: Float[Array, "h w c"]) -> Float[Array, ""]:
+        """The penalty."""
+        down = jnp.diff(x, axis=0, append=x[-1:])
+        right = jnp.diff(x, axis=1, append=x[:, -1:])
+        return self.weight * jnp.mean(jnp.sqrt(jnp.square(down) + jnp.square(right) + _SMOOTH))
+
+
+def total_variation(weight: float) -> TotalVariation:
+    """The isotropic total variation, as a mean over pixels and channels, times a weight.
+
+    Args:
+        weight: above 0; the data term, a mean of squares, is what it stands against.
+
+    Raises:
+        InputError: if it is not.
+
+    Source: Rudin, Osher, Fatemi, "Nonlinear Total Variation Based Noise Removal Algorithms",
+    Physica D 1992, equation 2.2a.
+    """
+    if not (np.isfinite(weight) and weight > 0):
+        raise InputError(f"weight is {weight}; expected a number above 0")
+    return TotalVariation(float(weight))
