@@ -40,12 +40,20 @@ CONFIGURATION = Words(
     setting=_setting_of_configuration,
     workdir="--workdir",
 )
-_ARGUMENTS = {  # of the Python interface; the other fields are set by its argument `options`
-    "seed": "rng",
-    "stop.criterion": "criterion",
-} | {
-    name: name for name in "num_steps seeds data_range preset mask mask_polarity keep_known".split()
-}
+_ARGUMENTS = (
+    {  # of the Python interface; the other fields are set by its argument `options`
+        "seed": "rng",
+        "stop.criterion": "criterion",
+    }
+    | {
+        f"operator.{name}": name
+        for name in "factor kernel sigma boundary pattern quality subsampling".split()
+    }
+    | {
+        name: name
+        for name in "num_steps seeds data_range preset mask mask_polarity keep_known".split()
+    }
+)
 
 
 def _setting_of_python(name: str, value: Any) -> str:

@@ -42,9 +42,9 @@ class ArrayFit:
     """What is to be fitted; all that can be wrong with it has been found.
 
     Attributes:
-        task: of `tasks.TASKS`.
+        task: of `tasks.TASKS` or `tasks.MEASURED`.
         before: the picture as it was given.
-        layout: of it.
+        layout: of the restored array, which is that of `before` where its own pixels are known.
         prepared: what of it is fitted.
         how: results become the restored array.
         config: the whole configuration.
@@ -86,7 +86,8 @@ class ArrayFit:
 
     def _options(self) -> dict[str, Any]:
         """What of the configuration an array has; of the seeds all, as they need not count up."""
-        without = OF_FILES if tasks.TASKS[self.task].fills else (*OF_FILES, *OF_MASKS, "seamless")
+        fills = tasks.task_named(self.task).fills
+        without = OF_FILES if fills else (*OF_FILES, *OF_MASKS, "seamless")
         without = (*without, "seed")
         options = {name: value for name, value in self.config.items() if name not in without}
         return options | {"seeds": list(self.seeds)}

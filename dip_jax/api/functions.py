@@ -6,19 +6,18 @@
 The defaults are those of `tasks`, and the fit is the one of every command line.
 """
 
-import warnings
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 
 from dip_jax.api.array_fit import prepare
+from dip_jax.api.calls import called
 from dip_jax.api.info import Callback, FitInfo, Pixels
-from dip_jax.errors import PYTHON, InputError, speaking
-from dip_jax.lanes import our_jax
 from dip_jax.pictures.pil_images import ImageLike
 from dip_jax.pictures.values import DataRange
-from dip_jax.report.progress import Progress, make_progress
+from dip_jax.report.progress import Progress
 
 
 class Options(TypedDict, total=False):
@@ -356,30 +355,6 @@ def _restored(
     return_info: bool,
     **options: Any,
 ) -> Pixels | tuple[Pixels, FitInfo]:
-    if callback is not None and not callable(callback):
-        raise InputError(f"callback is {callback!r}; expected a function of a FitStep")
-    if not (progress is None or isinstance(progress, bool) or hasattr(progress, "message")):
-        raise InputError(f"progress is {progress!r}; expected True, False or a Progress")
-    shown = make_progress(task) if progress is True else progress or None
-    with our_jax.as_needed(), speaking(PYTHON):
-        try:
-            fit = prepare(task, image, mask, **options)
-            if shown is not None:
-                for line in fit.advice():
-                    shown.message(line)
-            else:  # before the fit, so that it is not lost where warnings are errors
-                for line in fit.warnings():
-                    warnings.warn(line, RuntimeWarning, stacklevel=3)
-            restored, info = fit.run(callback, shown)
-        except InputError as error:
-            error.settle()
-            raise
-    if info.failed and shown is None:  # else it has been told
-        seeds = "; ".join(f"seed {seed}: {why}" for seed, why in info.failed.items())
-        warnings.warn(
-            f"{len(info.failed)} of {len(fit.seeds)} seeds failed, and the picture is the mean of "
-            f"the others: {seeds}",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+    made = functools.partial(prepare, task, image, mask, **options)
+    restored, info = called(task, made, callback, progress)
     return (restored, info) if return_info else restored

@@ -16,8 +16,9 @@ from typing import NoReturn
 from dip_jax import __version__
 from dip_jax.cli import startup
 from dip_jax.cli.signals import INTERRUPTED, ending_at_once
+from dip_jax.forward.operators.names import BOUNDARIES, KERNELS, PATTERNS, SUBSAMPLINGS
 from dip_jax.report.streams import let_go, tell_error
-from dip_jax.settings.tasks import TASKS
+from dip_jax.settings.tasks import DOORS
 
 EXIT_CODES = """exit codes:
   0    done
@@ -43,6 +44,8 @@ _EXAMPLES = """examples:
   dip-jax fill-hole photo.jpg --mask hole.png -o filled.png --report filled/
   dip-jax inpaint scans/ --mask masks/ -o mended/
   dip-jax reconstruct sparse.png --mask known.png --mask-polarity keep -o full.png
+  dip-jax super-resolve small.png --factor 4 -o large.png
+  dip-jax deblur photo.png --kernel psf.tif -o sharp.png
 
 'dip-jax TASK --help' explains the options. For experiments with samples, presets and work
 directories there is 'python -m dip_jax.main'.
@@ -85,6 +88,36 @@ _COMMANDS = {
         "as they are. What is filled is refined by them, with a Wiener filter and non-local Bayes\n"
         "(--set refine=False: not).",
         "dip-jax reconstruct sparse.png --mask missing.png -o full.png",
+    ),
+    "super-resolve": (
+        "super_resolve",
+        "enlarge a picture",
+        "Enlarges a picture: finds one that, made smaller again, is the picture. The result is\n"
+        "the network's image, made to agree with the picture (--set refine=False: not).",
+        "dip-jax super-resolve small.png --factor 4 -o large.png",
+    ),
+    "deblur": (
+        "deblur",
+        "remove a blur that is known",
+        "Sharpens a picture that was blurred by a known kernel, or by a Gaussian of a known\n"
+        "width. The result is the network's image, made to agree with the picture (--set\n"
+        "refine=False: not).",
+        "dip-jax deblur photo.png --kernel psf.tif -o sharp.png",
+    ),
+    "demosaic": (
+        "demosaic",
+        "find the colours of a camera's raw picture",
+        "Finds the colours of a raw picture, which has one of them at every pixel. A grey PNG or\n"
+        "TIFF is read, such as a raw developer makes of a camera's own file.",
+        "dip-jax demosaic raw.tif --pattern RGGB --data-range 0 4095 -o colours.tif",
+    ),
+    "remove-jpeg": (
+        "remove_jpeg",
+        "remove the traces of JPEG",
+        "Removes what JPEG has left: blocks, ringing, false colours. How strongly the picture was\n"
+        "compressed is read from its file. A result that is a JPEG again has new traces: say\n"
+        "-o FILE.png.",
+        "dip-jax remove-jpeg photo.jpg -o photo.png",
     ),
 }
 
@@ -189,7 +222,9 @@ def make_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         command.set_defaults(task=task)
-        _add_files(command, masked=TASKS[task].fills, ending=TASKS[task].ending)
+        _add_files(command, masked=DOORS[task].fills, ending=DOORS[task].ending)
+        if task in _MEASURING:
+            _MEASURING[task](command.add_argument_group("how it was measured"))
         _add_fit(command)
         _add_rest(command)
     return parser
@@ -305,6 +340,79 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         help="any other field of the configuration, listed in dip_jax/settings/tasks.py, such as "
         "learning_rate=0.005 or network.down=(16,32,64,128,128); may be given several times",
     )
+
+
+def _add_factor(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--factor",
+        type=_whole,
+        default=4,
+        metavar="N",
+        help="how many times as many rows and columns, from 2 on. Default: 4",
+    )
+    group.add_argument(
+        "--kernel",
+        choices=KERNELS,
+        default="lanczos2",
+        help="by which it was made smaller; lanczos3 is Pillow's LANCZOS. Default: lanczos2",
+    )
+
+
+def _add_kernel(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--kernel",
+        metavar="FILE",
+        default="",
+        help="a grey picture of the point spread function, with odd sides: what has become of a "
+        "single bright pixel",
+    )
+    group.add_argument(
+        "--sigma",
+        type=_number,
+        default=0.0,
+        metavar="PIXELS",
+        help="without --kernel, the standard deviation of the Gaussian that it was blurred by",
+    )
+    group.add_argument(
+        "--boundary",
+        choices=[name for name in BOUNDARIES if name != "valid"],
+        default="reflect",
+        help="what lies beyond the border, by SciPy's names. Default: reflect",
+    )
+
+
+def _add_pattern(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--pattern",
+        choices=PATTERNS,
+        default="RGGB",
+        help="the colours of the first two pixels of the first row, and of those of the second. "
+        "Default: RGGB",
+    )
+
+
+def _add_quality(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--quality",
+        type=_whole,
+        default=0,
+        metavar="N",
+        help="from 1 to 100, as libjpeg counts it. Default: what the file says, if it is a JPEG",
+    )
+    group.add_argument(
+        "--subsampling",
+        choices=SUBSAMPLINGS,
+        default="",
+        help="of the chroma. Default: what the file says; 4:2:0 for one that is no JPEG",
+    )
+
+
+_MEASURING = {
+    "super_resolve": _add_factor,
+    "deblur": _add_kernel,
+    "demosaic": _add_pattern,
+    "remove_jpeg": _add_quality,
+}
 
 
 def _add_rest(command: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ from dip_jax.cli.pages import (
     config_of_run,
     fit_in_turn,
     fit_with_report,
+    likes,
     prepared,
     with_masks,
 )
@@ -103,7 +104,7 @@ def _read(arguments: argparse.Namespace) -> tuple[Path, list[Picture], list[Give
     pages = read_pages(arguments.image, data_range)
     output = find_output(arguments, pages[0].file_format)
     given = with_masks(arguments, pages)
-    check_output(output, [one.picture for one in given])
+    check_output(output, likes(arguments, [one.picture for one in given]))
     return output, pages, given
 
 
@@ -147,9 +148,10 @@ def restore(
     fit = fit_in_turn if arguments.report is None else fit_with_report
     fitted = fit(arguments, changes, given, progress, stopping)
     # A page that is not restored is left as it was, alpha included.
-    likes = [given[n].picture if n in fitted.pixels else page for n, page in enumerate(pages)]
-    restored = [fitted.pixels.get(n, like.pixels) for n, like in enumerate(likes)]
-    write_pages(output, restored, likes)
+    others = likes(arguments, [one.picture for one in given])
+    beside = [others[n] if n in fitted.pixels else page for n, page in enumerate(pages)]
+    restored = [fitted.pixels.get(n, like.pixels) for n, like in enumerate(beside)]
+    write_pages(output, restored, beside)
     done = _pages_done(len(fitted.pixels), len(pages), fitted.failed)
     words = f"{fitted.ended}: {done}{fitted.steps} steps{fitted.chosen}\n{output}"
     if arguments.report is not None:
@@ -169,7 +171,7 @@ def _about_the_output(
 
 
 def _loses_known_pixels(output: Path, task: str) -> bool:
-    return output.suffix.lower() in (".jpg", ".jpeg") and tasks.TASKS[task].fills
+    return output.suffix.lower() in (".jpg", ".jpeg") and tasks.DOORS[task].fills
 
 
 def refuse(text: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from dip_jax.errors import InputError, reason
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.writing import FORMAT_OF_SUFFIX, write_pages
-from dip_jax.settings.tasks import TASKS
+from dip_jax.settings.tasks import DOORS
 
 _OTHER_SUFFIXES = (".bmp", ".gif")  # of pictures that are read and not written
 
@@ -41,7 +41,7 @@ def is_result(image: Path, others: Collection[str]) -> bool:
         image: the file.
         others: the stems of the pictures in its folder.
     """
-    ends = [task.ending for task in TASKS.values()]
+    ends = [task.ending for task in DOORS.values()]
     ends.append("_restored")  # which it was before each task had its own
     return any(image.stem.endswith(end) and image.stem.removesuffix(end) in others for end in ends)
 
@@ -112,7 +112,7 @@ def find_output(arguments: argparse.Namespace, file_format: str) -> Path:
     image = Path(arguments.image)
     if not image.name:
         raise InputError(f"{arguments.image!r} is no file's name; expected that of a picture")
-    beside = image.parent / name_of_result(image, file_format, TASKS[arguments.task].ending)
+    beside = image.parent / name_of_result(image, file_format, DOORS[arguments.task].ending)
     output = Path(arguments.output or beside)
     if output.suffix.lower() not in FORMAT_OF_SUFFIX:
         cure = "rename it" if output.suffix else f"add one, or for a folder say '{output}/'"

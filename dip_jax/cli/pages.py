@@ -12,15 +12,18 @@ import numpy as np
 
 from dip_jax.api.array_fit import TOO_EARLY, ArrayFit, prepare
 from dip_jax.api.info import FitInfo
+from dip_jax.api.measured_fit import of_picture, prepare_measured
 from dip_jax.api.options import changes_of, seeds_of
 from dip_jax.errors import InputError, Interrupted
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.lanes.jobs import check_size
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.values import check_data_range
+from dip_jax.prepare.measuring import like
 from dip_jax.report.progress import Progress
 from dip_jax.run.inputs import Given, marked, notes
 from dip_jax.settings import build, fields, tasks
+from dip_jax.settings.operating import measuring_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +60,7 @@ def with_masks(arguments: argparse.Namespace, pages: Sequence[Picture]) -> list[
     Raises:
         InputError: if a mask cannot be used.
     """
-    if not tasks.TASKS[arguments.task].fills:
+    if not tasks.DOORS[arguments.task].fills:
         return [Given(page, None, notes(repr(arguments.image), page)) for page in pages]
     given = []
     mask = "" if arguments.mask is None else arguments.mask
@@ -133,6 +136,9 @@ def prepared(
     fits = []
     for number, one in enumerate(given, 1):
         with _naming(number, len(given)):
+            if arguments.task in tasks.MEASURED:
+                fits.append(_measured(arguments, changes, one.picture))
+                continue
             _check_sides(one.picture, settings)
             fit = prepare(
                 arguments.task,
@@ -149,6 +155,36 @@ def prepared(
             )
         fits.append(fit)
     return fits
+
+
+def _measured(
+    arguments: argparse.Namespace, changes: Mapping[str, Any], picture: Picture
+) -> ArrayFit:
+    config = config_of_run(arguments, changes)
+    given = of_picture(dataclasses.replace(picture, alpha=None), measuring_of(config, picture))
+    return prepare_measured(
+        arguments.task,
+        given,
+        num_steps=arguments.steps,
+        criterion=arguments.criterion,
+        seeds=arguments.seeds,
+        rng=arguments.seed,
+        preset=_preset(arguments),
+        options=dict(changes),
+        operator=config["operator"],
+    )
+
+
+def likes(arguments: argparse.Namespace, pages: Sequence[Picture]) -> list[Picture]:
+    """What goes into the file of the result of every page beside its pixels.
+
+    Raises:
+        InputError: if a page is of a kind that cannot be used.
+    """
+    if arguments.task not in tasks.MEASURED:
+        return list(pages)
+    config = config_of_run(arguments, fields.parsed(arguments.set))
+    return [like(page, measuring_of(config, page)) for page in pages]
 
 
 def fit_in_turn(
@@ -257,12 +293,15 @@ def config_of_run(arguments: argparse.Namespace, changes: Mapping[str, Any]) -> 
         "seed": arguments.seed,
         "seeds": arguments.seeds,
     }
-    if tasks.TASKS[arguments.task].fills:
+    if tasks.DOORS[arguments.task].fills:
         set_here |= {
             "mask": "" if arguments.mask is None else os.fspath(arguments.mask),
             "mask_polarity": arguments.mask_polarity,
             "keep_known": arguments.keep_known,
         }
+    if arguments.task in tasks.MEASURED:
+        known = tasks.defaults(arguments.task)["operator"]
+        set_here |= {f"operator.{name}": getattr(arguments, name) for name in known}
     if arguments.data_range is not None:
         set_here["data_range"] = tuple(arguments.data_range)
     set_here |= changes_of(arguments.steps, arguments.criterion, changes)

@@ -17,6 +17,9 @@ _OPTIONS = {
     "seeds": "--seeds",
     "stop.criterion": "--criterion",
     "task": "TASK",
+} | {
+    f"operator.{name}": f"--{name}"
+    for name in "factor kernel sigma boundary pattern quality subsampling".split()
 }
 _WITHOUT_VALUE = ("keep_known", "preset")
 

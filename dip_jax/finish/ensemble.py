@@ -18,9 +18,11 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from dip_jax.finish import composite
+from dip_jax.finish.consistency import consistent
 from dip_jax.finish.denoising import denoised, no_worse
 from dip_jax.finish.filling import filled
 from dip_jax.forward import metrics
+from dip_jax.forward.model import Measured
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes.jobs import Restoration
 from dip_jax.pictures.arrays import Layout
@@ -43,7 +45,7 @@ class Ending:
             `composite.seamless` does; only where they are kept.
         refine: whether the result is refined: what is filled by `filling`, where it is seamless;
             else by `denoising`, which takes less from the picture where more would do harm
-            (`is_refined`).
+            (`is_refined`); what an operator measured by `consistency`.
         judged: whether held-out values judge how far `filling` goes.
     """
 
@@ -98,11 +100,14 @@ def ended(
             default if there are several.
     """
     observation = jax.tree.map(jnp.asarray, prepared.observation)
-    refined = is_refined(how, observation, prepared.striped)
+    if isinstance(observation.forward, Measured):
+        refined = how.refine
+    else:
+        refined = is_refined(how, observation, prepared.striped)
     members = np.stack(
         [shown(r.x, observation, how, refined=refined, held=r.held) for r in results]
     )
-    if how.refine and not how.seamless and not refined:
+    if how.refine and not how.seamless and not refined:  # noise that is correlated
         members = np.stack([no_worse(member, observation) for member in members])
     judged: Mask = np.ones(members.shape[1:3], bool)
     if how.keep_known:
@@ -157,6 +162,8 @@ def shown(
         held: which values were held out of its fit; None if none, or if that is not known.
     """
     if refined:
+        if isinstance(observation.forward, Measured):
+            return consistent(x, observation, held)
         if not how.seamless:
             return denoised(x, observation)
         return filled(x, observation, held if how.judged else None)
@@ -194,13 +201,12 @@ def figures_of_means(
     Held-out pixels differ from seed to seed, so they have no say here.
     """
     figures = {}
-    y, known = prepared.observation.y, prepared.observation.known
+    y, known, forward = prepared.observation
     for name, field in (("out", "x_out"), ("avg", "x_avg"), ("mean", "x")):
         x = np.mean([getattr(result, field) for result in results], axis=0)
-        values = {
-            "psnr_observed": float(metrics.psnr_observed(jnp.asarray(x), y, known)),
-            "ssim_observed": float(metrics.ssim_observed(jnp.asarray(x), y, known)),
-        }
+        values = {"psnr_observed": float(metrics.psnr_observed(jnp.asarray(x), y, known, forward))}
+        if not isinstance(forward, Measured):
+            values["ssim_observed"] = float(metrics.ssim_observed(jnp.asarray(x), y, known))
         if clean is not None:
             values |= against_clean(prepared.to_picture(x), clean)
         figures[name] = {key: value for key, value in values.items() if not np.isnan(value)}

@@ -2,10 +2,11 @@
 
     output in [0, 1], padded -> the image, in its range -> what an operator measures -> its scale
 
-The scale is that a white image measures 1 in the root mean square, so that a fit sees a data term
-of the same size whatever is measured, and in whatever units. Counts of photons or electrons, whose
-noise grows with their number, are measured by a function that makes it even: `2 √(n + 3/8)`
-(Anscombe, "The Transformation of Poisson, Binomial and Negative-Binomial Data", Biometrika 1948).
+The scale is that of an image: what was measured is 1/2 in the root mean square, so that a fit sees
+a data term of the same size whatever is measured, and in whatever units. Counts of photons or
+electrons, whose noise grows with their number, are measured by a function that makes it even:
+`2 √(n + 3/8)` (Anscombe, "The Transformation of Poisson, Binomial and Negative-Binomial Data",
+Biometrika 1948).
 """
 
 import dataclasses
@@ -67,7 +68,7 @@ class Measured:
         """A measurement on the scale on which it is fitted."""
         if self.counts:
             measured = jax.tree.map(_stabilised, measured)
-        return jax.tree.map(lambda a: a / self.scale, measured)
+        return jax.tree.map(lambda a: a / self.scale.astype(a.dtype), measured)
 
     def penalty(self, x: Image) -> Float[Array, ""]:
         """What is added to the data term."""

@@ -5,6 +5,8 @@ filled. All randomness comes from the `rng` that is passed in: the same generato
 same damage.
 """
 
+from io import BytesIO
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -316,3 +318,26 @@ def _grown(hole: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
     for axis in (0, 1):
         grown = np.logical_or.reduce([np.roll(grown, s, axis) for s in range(-by, by + 1)])
     return grown
+
+
+def compressed(
+    pixels: NDArray[np.uint8], tables: NDArray[np.float32], subsampling: str
+) -> NDArray[np.uint8]:
+    """A picture as it comes back from a JPEG.
+
+    Args:
+        pixels: `(h, w)` or `(h, w, 3)` uint8.
+        tables: for the luma and the chroma, `(2, 8, 8)`, by rows.
+        subsampling: of the chroma, such as "4:2:0".
+
+    Raises:
+        InputError: if the pixels are others.
+    """
+    if pixels.dtype != np.uint8:
+        raise InputError(f"the picture has dtype {pixels.dtype}; expected uint8, which JPEG holds")
+    file = BytesIO()
+    qtables = [[int(entry) for entry in table.ravel()] for table in tables]
+    grey = pixels.ndim == 2
+    image = Image.fromarray(pixels)
+    image.save(file, "JPEG", qtables=qtables[: 1 if grey else 2], subsampling=subsampling)
+    return np.array(Image.open(file))

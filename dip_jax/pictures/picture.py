@@ -57,6 +57,18 @@ class TiffLayout(NamedTuple):
     stack: Stack | None = None
 
 
+class Compression(NamedTuple):
+    """What a JPEG has lost: how its coefficients were rounded.
+
+    Attributes:
+        tables: for the luma and the chroma, `(2, 8, 8)`, by rows.
+        subsampling: of the chroma, such as "4:2:0"; "" for one that is unusual.
+    """
+
+    tables: NDArray[Any]
+    subsampling: str
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A picture, upright, with what its file said about it.
@@ -74,6 +86,8 @@ class Picture:
             uint8 and uint16, and for [0, 1] of floats.
         premultiplied: whether the colours are multiplied by alpha already (some TIFFs).
         tiff: how the page lay in its TIFF; None for other files.
+        compression: of a JPEG that lies as it was compressed; None for one that was turned upright
+            by its EXIF, whose blocks lie otherwise, and for other files.
         notes: what of the file has been read otherwise than it stands there, in a line each; they
             go on after the file's name, such as "is CMYK: taken as RGB".
     """
@@ -87,6 +101,7 @@ class Picture:
     data_range: DataRange | None = None
     premultiplied: bool = False
     tiff: TiffLayout | None = None
+    compression: Compression | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -15,12 +15,14 @@ _BEFORE = {
     "text": "text is written over",
     "holes": "holes are cut into",
     "missing": "pixels are taken out of",
+    "measured": "the damage that the task removes is done to",
 }
 _AFTER = {
     "noise": "noise was added to",
     "text": "text was written over",
     "holes": "holes were cut into",
     "missing": "pixels were taken out of",
+    "measured": "the damage that the task removes was done to",
 }
 
 
@@ -47,7 +49,8 @@ def note_of(summary: Mapping[str, Any]) -> str:
     name = "all pictures"
     if "pictures" not in summary:
         name = PurePath(str(summary.get("image") or "the picture")).name
-    return f"{_AFTER[damage]} {name} by this run, for an experiment; {_cure(damage != 'noise')}"
+    cure = _cure(damage not in ("noise", "measured"))
+    return f"{_AFTER[damage]} {name} by this run, for an experiment; {cure}"
 
 
 def _cure(fills: bool) -> str:

@@ -7,17 +7,21 @@ anything is written.
 import dataclasses
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 
 from dip_jax.errors import InputError, Part, field, setting, told
+from dip_jax.forward.operators.jpeg import Jpeg
 from dip_jax.pictures import reading, samples
-from dip_jax.pictures.damage import damaged
+from dip_jax.pictures.damage import compressed, damaged, gaussian_noise
 from dip_jax.pictures.marks import about_hidden, of_alpha
 from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import count_pages
 from dip_jax.pictures.values import from_float, to_float
-from dip_jax.settings.tasks import Config, task_of
+from dip_jax.prepare.measuring import Measuring
+from dip_jax.settings.operating import cut_to_fit, measuring_again, measuring_of
+from dip_jax.settings.tasks import MEASURED, Config, task_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Job:
     Attributes:
         name: of the picture, for titles.
         degraded: the picture to restore, in its file's dtype.
+        measuring: how it was measured of the one that is to be found; None where its own pixels are
+            to be restored.
         y: the same, `(h, w, c)` float32 in [0, 1].
         fill: True where a pixel is to be filled, `(h, w)`; None where all are known.
         clean: the clean picture, `(h, w, c)` in [0, 1], or None.
@@ -41,6 +47,7 @@ class Job:
     clean: np.ndarray | None
     damaged_here: bool
     remarks: tuple[str, ...] = ()
+    measuring: Measuring | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,9 +81,10 @@ def check_files(config: Config) -> None:
                 "a report can hold: rename the file",
             ) from None
     if config["mask"] and not task_of(config).fills:
+        name = "denoising" if config["task"] == "denoise" else config["task"]
         raise InputError(
             field("mask"),
-            " is given, but denoising takes none: use text_inpaint, hole_fill or "
+            f" is given, but {name} takes none: use text_inpaint, hole_fill or "
             "reconstruct, or leave it out",
         )
     if config["mask"] and not config["image"]:
@@ -136,6 +144,12 @@ def prepare(config: Config, given: Given | None = None) -> Job:
     x = to_float(picture.pixels, data_range)
     if config["mask"] or config["clean"] or config["degrade"] == "none":
         return _already_damaged(config, name, picture, x, masked, given)
+    if (config["degrade"] == "measured") != (config["task"] in MEASURED):
+        raise InputError(
+            field("degrade"),
+            f" is {config['degrade']!r}, which is not for {config['task']}; expected ",
+            "measured or none" if config["task"] in MEASURED else "noise, text, holes or missing",
+        )
 
     if not np.isfinite(x).all():
         raise InputError(
@@ -146,6 +160,8 @@ def prepare(config: Config, given: Given | None = None) -> Job:
         )
     how = config["damage"]
     rng = np.random.default_rng(how["seed"])
+    if config["task"] in MEASURED:
+        return _measured_here(config, name, picture, x, rng, notes(name, picture) if own else ())
     y, fill = damaged(x, config["degrade"], rng, sigma=how["sigma"], share=how["share"])
     if masked and fill is None:
         raise InputError(
@@ -170,6 +186,37 @@ def prepare(config: Config, given: Given | None = None) -> Job:
         )
         remarks += (told(*parts),)
     return Job(name, dataclasses.replace(picture, pixels=degraded), y, fill, x, True, remarks)
+
+
+def _measured_here(
+    config: Config,
+    name: str,
+    picture: Picture,
+    x: np.ndarray,
+    rng: np.random.Generator,
+    remarks: tuple[str, ...],
+) -> Job:
+    """An experiment: a clean picture, measured, and to be found again."""
+    x = cut_to_fit(config, x)
+    if config["task"] == "demosaic" and x.shape[2] != 3:
+        raise InputError(
+            f"{name} is grey, and a camera's mosaic has colours; expected a picture in colour"
+        )
+    clean = dataclasses.replace(picture, pixels=picture.pixels[: x.shape[0], : x.shape[1]])
+    found = measuring_again(config, clean)
+    if isinstance(found.operator, Jpeg):  # by an encoder, which no operator follows in all
+        tables, subsampling = np.asarray(found.operator.tables), found.operator.subsampling
+        pixels = compressed(clean.pixels, tables, subsampling)
+    else:
+        y = np.asarray(found.operator(jnp.asarray(x)))
+        if config["damage"]["sigma"]:
+            y = gaussian_noise(y, config["damage"]["sigma"], rng)
+        ndim = 2 if y.shape[2] == 1 else 3
+        pixels = from_float(y, picture.pixels.dtype, ndim, picture.data_range)
+    alpha = picture.alpha if pixels.shape[:2] == picture.pixels.shape[:2] else None
+    degraded = dataclasses.replace(picture, pixels=pixels, alpha=alpha)
+    y = to_float(pixels, picture.data_range)  # rounded, as a file would have it
+    return Job(name, degraded, y, None, x, True, remarks, found)
 
 
 def page_beside(option: Part, path: str, page: int, pages: int) -> int:
@@ -249,6 +296,7 @@ def _already_damaged(
         picture = given.picture
         y = to_float(picture.pixels, picture.data_range)
     clean = None
+    found = measuring_of(config, picture) if config["task"] in MEASURED else None
     fill, remarks = (None, ()) if given is None else (given.fill, given.remarks)
     if read_here:
         remarks = notes(name, picture) + remarks
@@ -257,10 +305,11 @@ def _already_damaged(
         page = page_beside(field("clean"), config["clean"], config["page"], pages)
         clean = reading.read(config["clean"], data_range, page=page).pixels
         clean = to_float(clean, data_range)
-        if clean.shape != y.shape:
-            raise InputError(
-                field("clean"), f" is {_size(clean)}, expected {_size(y)} like the degraded picture"
-            )
+        if clean.shape != (y.shape if found is None else found.shape):
+            expected = f"{_size(y.shape)} like the degraded picture"
+            if found is not None:
+                expected = _size(found.shape)
+            raise InputError(field("clean"), f" is {_size(clean.shape)}, expected {expected}")
         if not np.isfinite(clean).all():
             raise InputError(field("clean"), " has NaN or infinite values: give one without")
     elif config["stop"]["criterion"] == "oracle":
@@ -270,8 +319,8 @@ def _already_damaged(
             field("clean"),
             ", or choose heldout or wmv",
         )
-    return Job(name, picture, y, fill, clean, False, remarks)
+    return Job(name, picture, y, fill, clean, False, remarks, found)
 
 
-def _size(x: np.ndarray) -> str:
-    return f"{x.shape[1]} x {x.shape[0]} pixels with {x.shape[2]} channels"
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]} x {shape[0]} pixels with {shape[2]} channels"

@@ -8,6 +8,9 @@ import numpy as np
 from dip_jax.forward.observation import Observation
 from dip_jax.lanes.jobs import check_size, fingerprint
 from dip_jax.pictures.marks import about_share
+from dip_jax.pictures.picture import Picture
+from dip_jax.prepare.measured import measured_of
+from dip_jax.prepare.measuring import like
 from dip_jax.prepare.prepared import Prepared
 from dip_jax.prepare.prepared import prepare as prepared_of
 from dip_jax.report.experiment import announced
@@ -38,6 +41,12 @@ class Loaded:
     def observation(self) -> Observation:
         """What is known of the picture, on the scale on which it is fitted."""
         return self.prepared.observation
+
+    @property
+    def like(self) -> Picture:
+        """What goes into the file of the restored picture beside its pixels."""
+        found = self.job.measuring
+        return self.job.degraded if found is None else like(self.job.degraded, found)
 
     def remarks(self, config: Config) -> list[str]:
         """What a person should know before the fit starts.
@@ -72,9 +81,13 @@ def load(config: Config, given: Given | None = None) -> Loaded:
     """
     settings = build.fit_settings(config)
     job = prepare(config, given)
-    h, w, _ = job.y.shape
+    found = job.measuring
+    h, w, _ = job.y.shape if found is None else found.shape
     check_size(h, w, settings)
-    prepared = prepared_of(job.y, job.fill, job.degraded.layout, adapting(config))
+    if found is None:
+        prepared = prepared_of(job.y, job.fill, job.degraded.layout, adapting(config))
+    else:
+        prepared = measured_of(job.y, found)
     observation = jax.tree.map(np.asarray, prepared.observation)
     prepared = dataclasses.replace(prepared, observation=observation)
     clean = prepared.of_clean(job.clean)

@@ -34,6 +34,7 @@ from dip_jax.run.stacks import put_together
 from dip_jax.run.table import Telling, row_of, write_table
 from dip_jax.run.workdir import check_workdir, make_workdir
 from dip_jax.settings import build, estimates
+from dip_jax.settings.operating import image_shape
 from dip_jax.settings.tasks import Config, task_of
 
 
@@ -88,7 +89,7 @@ def run_folder(
             overall,
             should_stop,
             name=f"{one.name}: ",
-            shape=one.shape,
+            shape=None if one.shape is None else image_shape(config, one.shape),
             on_end=table.end,
             command=command,
             given=read,
@@ -126,7 +127,8 @@ def run_folder(
     if todo and processes.count == 1:
         fitted = set(todo)
         waiting = [one.shape for one, run in zip(found, pictures, strict=True) if run in fitted]
-        estimate = estimates.time_of_all(config, [shape for shape in waiting if shape is not None])
+        shapes = [image_shape(config, shape) for shape in waiting if shape is not None]
+        estimate = estimates.time_of_all(config, shapes)
         if estimate:
             progress.message(estimate)
     if todo:
@@ -171,6 +173,7 @@ def _that_fit(found: list[Found], config: Config) -> list[Found]:
     checked = []
     for one in found:
         shape = one.shape
+        shape = None if shape is None else image_shape(config, shape)
         if one.failure or shape is None or min(shape[:2]) < settings.architecture.min_side:
             checked.append(one)  # reading it will say
             continue

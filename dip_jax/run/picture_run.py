@@ -78,8 +78,7 @@ class PictureRun:
         """
         if self._loaded is None:
             self._loaded = load(self.config, self._given)
-            h, w, c = self._loaded.job.y.shape
-            self._shape = (h, w, c)
+            self._shape = self._loaded.observation.shape
         return self._loaded
 
     def finished_summary(self) -> dict[str, Any] | None:

@@ -53,12 +53,12 @@ def write_results(
     how = ending(config)
     given = ended(there, prepared, how, job.clean, of_means=only is None)
     data_range = job.degraded.data_range
-    before, layout = job.degraded.pixels, job.degraded.layout
-    pixels = composited(given.image, prepared, how, before, layout)
+    like = loaded.like
+    pixels = composited(given.image, prepared, how, like.pixels, like.layout)
     # Without loss, so that known pixels stay what they were; PNG holds these two types alone.
     tiff = job.degraded.file_format == "TIFF" or pixels.dtype not in (np.uint8, np.uint16)
     suffix = ".tif" if tiff else ".png"
-    writing.write(folder / f"restored{suffix}", pixels, job.degraded)
+    writing.write(folder / f"restored{suffix}", pixels, like)
     # Only now: what draws takes longer to import than a fit to start, and the picture comes first.
     from dip_jax.report import plots
     from dip_jax.report.html.page import write_report
@@ -75,9 +75,10 @@ def write_results(
     degraded = {}
     if job.clean is not None:
         figures["restored"] |= against_clean(restored, job.clean)
-        degraded = against_clean(job.y, job.clean)
+        if job.y.shape == job.clean.shape:
+            degraded = against_clean(job.y, job.clean)
     panels: list[tuple[str, np.ndarray]] = [
-        (_label("degraded", degraded), to_float(job.degraded.pixels, data_range))
+        (_label("degraded", degraded), _of_size(job.y, restored.shape))
     ]
     panels.append((_label("restored", figures["restored"]), restored))
     if job.clean is not None:
@@ -148,6 +149,12 @@ def write_results(
     )
     records.write_json(folder / "summary.json", summary)  # last: it says that all is there
     return summary, pixels
+
+
+def _of_size(y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The degraded picture to be seen beside the restored one: larger by a whole factor."""
+    rows, columns = shape[0] // y.shape[0], shape[1] // y.shape[1]
+    return y.repeat(rows, axis=0).repeat(columns, axis=1)
 
 
 def _common_reason(results: list[Restoration]) -> str:

@@ -142,17 +142,17 @@ class LaneFolder:
 
     def on_preview(self, step: int, x_avg: np.ndarray) -> None:
         assert self._loaded is not None
-        job, prepared = self._loaded.job, self._loaded.prepared
-        before, layout = job.degraded.pixels, job.degraded.layout
+        prepared, like = self._loaded.prepared, self._loaded.like
+        before, layout = like.pixels, like.layout
         x = shown(x_avg, prepared.observation, self._how)
         pixels = composited(x, prepared, self._how, before, layout)
         path = self._folder / "preview" / f"step_{step:06d}.png"
         if pixels.dtype not in (np.uint8, np.uint16):  # PNG holds no other values
-            x = to_float(pixels, job.degraded.data_range)
+            x = to_float(pixels, like.data_range)
             pixels = from_float(x, np.uint8, pixels.ndim)
             writing.write(path, pixels)
         else:
-            writing.write(path, pixels, job.degraded)
+            writing.write(path, pixels, like)
 
     def on_done(self, result: Restoration) -> None:
         self.close()

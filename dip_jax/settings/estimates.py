@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from dip_jax.errors import InputError, Part, joined, setting, told
 from dip_jax.fit.fitting import make_fit
+from dip_jax.forward.model import PICTURE
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.lanes.memory import device_bytes, lane_bytes
 from dip_jax.networks.fields import widths
@@ -196,7 +197,8 @@ def advice(
 
 def hints(config: Config, observation: Observation, stripes: Collection[int] = ()) -> list[str]:
     """A word on the other criterion, where the noise to be removed seems to be correlated."""
-    if tasks.task_of(config).fills or config["stop"]["criterion"] != "heldout":
+    of_pixels = observation.forward == PICTURE and not tasks.task_of(config).fills
+    if not of_pixels or config["stop"]["criterion"] != "heldout":
         return []
     sign = sign_of_correlation(with_gaps(observation), stripes)
     if sign is None:

@@ -13,7 +13,7 @@ from dip_jax.lanes.slots import FORMS
 from dip_jax.networks.registry import KINDS
 
 LAST_SEED = 2**32 - 1
-DEGRADATIONS = ("noise", "text", "holes", "missing", "none")
+DEGRADATIONS = ("noise", "text", "holes", "missing", "measured", "none")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,7 @@ _RANGES = (
     _Range("input.noise", 0),
     _Range("input.scale", 0, open_low=True),
     _Range("network.scales", 1, 10),
-    _Range("damage.sigma", 0, open_low=True),
+    _Range("damage.sigma", 0),  # where the task is to remove noise, above 0
     _Range("damage.share", 0, 1, open_low=True, open_high=True),
     _Range("damage.seed", 0, LAST_SEED),
     _Range("seed", 0, LAST_SEED),

@@ -1,4 +1,7 @@
-"""The four tasks and their defaults: the one place that the config files and the Python API read.
+"""The tasks and their defaults: the one place that the config files and the Python API read.
+
+Four have a picture whose own pixels are known (`TASKS`), and every door; the others have what an
+operator measured of one (`MEASURED`), and are Python's.
 
 `defaults(task, preset)` gives a plain nested dict. The presets are "" (what a person wants on the
 machine they have: a good result in a minute or so on two CPU cores), "draft" (in seconds, to see
@@ -194,26 +197,86 @@ _ALL = (
     ),
 )
 
+
+def _measured(name: str, done: str, ending: str, **settings: Any) -> Task:
+    presets: dict[str, Config] = {
+        "": {"degrade": "measured", "damage": {"sigma": 0.0}, "num_steps": 1200, **settings},
+        "draft": {"num_steps": 100, "schedule": {"kind": "constant"}},
+        "quick": {"sample": {"side": 128}, "num_steps": 200},
+        "paper": {**_PUBLISHED, "num_steps": 2000},
+    }
+    return Task(name, fills=False, done=done, ending=ending, settings=presets)
+
+
+_ALL_MEASURED = (
+    _measured("restore", "Restored from measurements:", "_restored", degrade="none"),
+    _measured(
+        "super_resolve",
+        "Enlarged",
+        "_enlarged",
+        operator={"factor": 4, "kernel": "lanczos2"},
+        sample={"name": "astronaut", "side": 256},
+    ),
+    _measured(
+        "deblur",
+        "Blur removed from",
+        "_deblurred",
+        # The file of the kernel; without one it is a Gaussian of this deviation, in pixels.
+        operator={"kernel": "", "sigma": 1.6, "boundary": "reflect"},
+        sample={"name": "camera", "side": 256},
+        damage={"sigma": 2.0},
+    ),
+    _measured(
+        "demosaic",
+        "Colours found for",
+        "_demosaiced",
+        operator={"pattern": "RGGB"},
+        sample={"name": "coffee", "side": 256},
+        num_steps=600,  # as in filling, which it is
+    ),
+    _measured(
+        "remove_jpeg",
+        "JPEG's traces removed from",
+        "_unjpegged",
+        operator={"quality": 0, "subsampling": ""},  # what the file says
+        sample={"name": "chelsea", "side": 256},
+    ),
+)
+
 TASKS = {task.name: task for task in _ALL}
+MEASURED = {task.name: task for task in _ALL_MEASURED}
+DOORS = TASKS | {name: task for name, task in MEASURED.items() if name != "restore"}
+"""Those that have a configuration and a command; `restore` takes an operator, which is Python."""
 
 
 def task_of(config: Config) -> Task:
     """The task that a configuration is of."""
-    return TASKS[config["task"]]
+    return task_named(config["task"])
+
+
+def task_named(name: str) -> Task:
+    """The task of a name, of `TASKS` or of `MEASURED`.
+
+    Raises:
+        InputError: if there is none.
+    """
+    found = TASKS.get(name) or MEASURED.get(name)
+    if found is None:
+        raise InputError(f"task {name!r} is unknown, expected one of {', '.join(DOORS)}")
+    return found
 
 
 def defaults(task: str, preset: str = "") -> dict[str, Any]:
     """The full configuration of a task.
 
     Args:
-        task: one of `TASKS`.
+        task: one of `TASKS` or of `MEASURED`.
         preset: one of `PRESETS`.
 
     Raises:
         InputError: if either is unknown.
     """
-    if task not in TASKS:
-        raise InputError(f"task {task!r} is unknown, expected one of {', '.join(TASKS)}")
+    found = task_named(task)
     if preset not in PRESETS:
         raise InputError(
             field("preset"),
@@ -221,12 +284,12 @@ def defaults(task: str, preset: str = "") -> dict[str, Any]:
             setting("preset", PRESETS[1]),
         )
     config = _merge(copy.deepcopy(_BASE), {"task": task, "preset": preset})
-    config = _merge(config, TASKS[task].settings[""])
-    return _merge(config, TASKS[task].settings[preset]) if preset else config
+    config = _merge(config, found.settings[""])
+    return _merge(config, found.settings[preset]) if preset else config
 
 
 def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for name, value in changes.items():
-        merged[name] = _merge(base[name], value) if isinstance(value, Mapping) else value
+        merged[name] = _merge(base.get(name, {}), value) if isinstance(value, Mapping) else value
     return merged

@@ -430,7 +430,7 @@ def test_after_a_second_signal_a_report_goes_on(folder, capsys, monkeypatch):
 def test_every_option_is_explained():
     parser = command.make_parser()
     commands = parser._subparsers._group_actions[0].choices
-    assert {c.get_default("task") for c in commands.values()} == set(tasks.TASKS)
+    assert {c.get_default("task") for c in commands.values()} == set(tasks.DOORS)
     assert "exit codes" in parser.format_help()
     for one in commands.values():
         assert "example:" in one.format_help()
@@ -444,3 +444,28 @@ def test_help_and_version_are_quick(capsys):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout == f"dip-jax {dip_jax.__version__}\n"
     assert time.perf_counter() - begin < 5
+
+
+def test_the_commands_of_what_was_measured(folder, capsys):
+    pixels = waves()
+    assert here("super-resolve", "photo.png", "--factor", "2", "--steps", "4") == 0
+    larger = reading.read("photo_enlarged.png")
+    assert larger.pixels.shape == (80, 72, 3)
+    assert larger.dpi == pytest.approx((600, 600), rel=1e-2)
+    Image.fromarray(np.ones((3, 3), np.uint8)).save("psf.png")
+    assert here("deblur", "photo.png", "--kernel", "psf.png", "--steps", "4", "-o", "a.png") == 0
+    assert here("deblur", "photo.png", "--sigma", "1.5", "--steps", "4", "-o", "b.png") == 0
+    assert "deviation of 1.5 pixels" in capsys.readouterr().err
+    assert here("deblur", "photo.png", "--steps", "4", "-o", "c.png") == 2
+    assert "--kernel" in capsys.readouterr().err
+    Image.fromarray(pixels[..., 0]).save("raw.png")
+    assert here("demosaic", "raw.png", "--pattern", "GRBG", "--steps", "4") == 0
+    found = reading.read("raw_demosaiced.png").pixels
+    np.testing.assert_array_equal(found[::2, ::2, 1], pixels[::2, ::2, 0])
+    Image.fromarray(pixels).save("photo.jpg", quality=20)
+    report = ("--steps", "4", "-o", "clean.png", "--report", "work")
+    assert here("remove-jpeg", "photo.jpg", *report) == 0
+    assert reading.read("clean.png").pixels.shape == (40, 36, 3)
+    assert (folder / "work" / "report.html").exists()
+    assert here("remove-jpeg", "photo.png", "--steps", "4") == 2
+    assert "--quality" in capsys.readouterr().err

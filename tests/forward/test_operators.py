@@ -13,9 +13,7 @@ from skimage.transform import radon, resize
 
 from dip_jax import operators
 from dip_jax.errors import InputError
-from dip_jax.forward.operators.blurring import BOUNDARIES
-from dip_jax.forward.operators.downsampling import KERNELS
-from dip_jax.forward.operators.mosaicing import PATTERNS
+from dip_jax.forward.operators.names import BOUNDARIES, KERNELS, PATTERNS
 from dip_jax.forward.operators.operator import as_operator, is_foreign, measures
 
 RNG = np.random.default_rng(0)

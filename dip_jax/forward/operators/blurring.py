@@ -9,17 +9,17 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dip_jax.errors import InputError
+from dip_jax.forward.operators.names import BOUNDARIES
 from dip_jax.forward.operators.operator import STATIC
 
-BOUNDARIES = {
+_OF_NUMPY = {
     "reflect": "symmetric",
     "mirror": "reflect",
     "nearest": "edge",
     "wrap": "wrap",
     "constant": "constant",
-    "valid": "",
 }
-"""What lies beyond the border, by SciPy's names (`scipy.ndimage.convolve`), and NumPy's."""
+"""SciPy's names of what lies beyond the border, and NumPy's."""
 
 
 @jax.tree_util.register_dataclass
@@ -40,7 +40,7 @@ class Blur:
             )
         if self.boundary != "valid":
             widths = ((k // 2, k // 2), (width // 2, width // 2), (0, 0))
-            x = jnp.pad(x, widths, mode=BOUNDARIES[self.boundary])
+            x = jnp.pad(x, widths, mode=_OF_NUMPY[self.boundary])
         # A product of spectra: as quick for large kernels as for small ones. What wraps around is
         # where the kernel does not fit, and is cut off.
         size = x.shape[:2]

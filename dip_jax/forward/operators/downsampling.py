@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dip_jax.errors import InputError
+from dip_jax.forward.operators.names import KERNELS
 from dip_jax.forward.operators.operator import STATIC
 
 
@@ -34,7 +35,7 @@ def _area(t: np.ndarray) -> np.ndarray:
     return (np.abs(t) < 0.5).astype(float)
 
 
-KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "lanczos2": functools.partial(_lanczos, a=2),
     "lanczos3": functools.partial(_lanczos, a=3),
     "bicubic": _bicubic,
@@ -69,7 +70,7 @@ class Downsample:
 @functools.lru_cache(maxsize=8)
 def _weights(n: int, factor: int, kernel: str) -> np.ndarray:
     """Of `n` pixels in a row, `(n / factor, n)`."""
-    function = KERNELS[kernel]
+    function = _FUNCTIONS[kernel]
     centres = (np.arange(n // factor) + 0.5) * factor
     weights = function((np.arange(n) + 0.5 - centres[:, None]) / factor)
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

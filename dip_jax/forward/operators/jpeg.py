@@ -16,9 +16,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dip_jax.errors import InputError
+from dip_jax.forward.operators.names import SUBSAMPLINGS
 from dip_jax.forward.operators.operator import STATIC
 
-SUBSAMPLINGS = {"4:4:4": (1, 1), "4:2:2": (1, 2), "4:2:0": (2, 2)}
+_SHARING = {"4:4:4": (1, 1), "4:2:2": (1, 2), "4:2:0": (2, 2)}
 """How many rows and columns share a value of the chroma."""
 
 Planes = Float[Array, "h w"]
@@ -68,7 +69,7 @@ class Jpeg:
                 self._planes(x), self._planes(y), self._tables(x.shape[2]), strict=True
             )
         ]
-        if SUBSAMPLINGS[self.subsampling] == (1, 1) or len(planes) == 1:
+        if _SHARING[self.subsampling] == (1, 1) or len(planes) == 1:
             return self._image(planes, x.shape)
         ycc = _ycc(x).at[..., 0].set(planes[0] + 128)
         return jnp.clip(_rgb(ycc), 0, 1)
@@ -84,7 +85,7 @@ class Jpeg:
         if x.shape[2] != 3:
             raise InputError(f"the image has {x.shape[2]} channels; expected 1 or 3")
         ycc = _rounded(_ycc(x))
-        rows, columns = SUBSAMPLINGS[self.subsampling]
+        rows, columns = _SHARING[self.subsampling]
         chroma = [_mean_of(ycc[..., i], rows, columns) for i in (1, 2)]
         return [ycc[..., 0] - 128, *chroma]
 
@@ -92,7 +93,7 @@ class Jpeg:
         h, w, _ = shape
         if len(planes) == 1:
             return jnp.clip((planes[0][..., None] + 128) / 255, 0, 1)
-        rows, columns = SUBSAMPLINGS[self.subsampling]
+        rows, columns = _SHARING[self.subsampling]
         luma, *chroma = planes
         enlarged = [_enlarged(plane, rows, columns)[:h, :w] for plane in chroma]
         return jnp.clip(_rgb(jnp.stack([luma + 128, *enlarged], axis=2)), 0, 1)

@@ -9,9 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dip_jax.errors import InputError
+from dip_jax.forward.operators.names import PATTERNS
 from dip_jax.forward.operators.operator import STATIC
-
-PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
 
 
 @jax.tree_util.register_dataclass

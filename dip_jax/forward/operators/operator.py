@@ -48,20 +48,27 @@ class Identity:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False)
 class Foreign:
-    """A function that is no pytree: someone's own operator, or another library's."""
+    """A function that is no pytree: someone's own operator, or another library's.
 
-    function: Callable[[Image], Measurement] = dataclasses.field(metadata=STATIC)
+    Attributes:
+        function: from an image to what is measured.
+        grey: whether it takes `(h, w)`, without an axis for channels.
+    """
+
+    function: Callable[[Array], Measurement] = dataclasses.field(metadata=STATIC)
+    grey: bool = dataclasses.field(default=False, metadata=STATIC)
 
     def __call__(self, x: Image) -> Measurement:
         """What the function gives."""
-        return self.function(x)
+        return self.function(x[..., 0] if self.grey else x)
 
 
-def as_operator(given: Any) -> Operator:
+def as_operator(given: Any, grey: bool = False) -> Operator:
     """An operator as a pytree.
 
     Args:
         given: an operator of this package, or any callable.
+        grey: whether a callable takes `(h, w)`; those of this package take `(h, w, 1)`.
 
     Raises:
         InputError: if it is none.
@@ -71,7 +78,9 @@ def as_operator(given: Any) -> Operator:
             f"the operator is {given!r}; expected a function from an image (h, w, c) to what is "
             "measured of it, such as operators.blur(kernel)"
         )
-    return given if _is_pytree(given) else Foreign(given)
+    if _is_pytree(given) and (not grey or not is_foreign(given)):
+        return given
+    return Foreign(given, grey)
 
 
 def is_foreign(operator: Any) -> bool:

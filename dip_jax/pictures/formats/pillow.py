@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, JpegImagePlugin
 
 from dip_jax.errors import InputError
 from dip_jax.pictures.formats import metadata
-from dip_jax.pictures.picture import Picture
+from dip_jax.pictures.picture import Compression, Picture
 
 READABLE = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 """What `decode` reads, by Pillow's names."""
@@ -66,6 +66,7 @@ def decode(data: bytes, name: str) -> Picture:
             exif=metadata.descriptive(exif),
             resolution=resolution or metadata.resolution_of_exif(exif, orientation),
             file_format=_format_of(image),
+            compression=compression_of(image) if orientation not in range(2, 9) else None,
             notes=_notes(image),
         )
 
@@ -78,6 +79,21 @@ def file_format(file: BinaryIO) -> str:
     """
     with Image.open(file, formats=READABLE) as image:
         return _format_of(image)
+
+
+_SUBSAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}  # by Pillow's numbers
+
+
+def compression_of(image: Image.Image) -> Compression | None:
+    """How a JPEG was compressed; None for what was not read from one."""
+    tables = getattr(image, "quantization", None)
+    if not tables or 0 not in tables:
+        return None
+    luma, chroma = (np.reshape(tables.get(i, tables[0]), (8, 8)) for i in (0, 1))
+    subsampling = "4:4:4"
+    if image.mode != "L":
+        subsampling = _SUBSAMPLINGS.get(JpegImagePlugin.get_sampling(image), "")
+    return Compression(np.stack([luma, chroma]).astype(np.float32), subsampling)
 
 
 def _format_of(image: Image.Image) -> str:

@@ -1,0 +1,18 @@
+"""Finds the colours of a photograph from one of them at every pixel.
+
+    python -m dip_jax.main --config=configs/demosaic.py
+
+The damage is done to a sample first. With `--config.image=FILE --config.degrade=none` it is your
+own picture. `:draft` is a look in seconds, `:quick` a smoke run on a small sample; `:paper`, the
+published network at full size for an accelerator, has not been measured.
+Any field can be overridden, as in --config.num_steps=500; `dip_jax/settings/tasks.py` has all.
+"""
+
+import ml_collections
+
+from dip_jax.settings import tasks
+
+
+def get_config(preset: str = "") -> ml_collections.ConfigDict:
+    """The configuration of a preset: none, "draft", "quick" or "paper"."""
+    return ml_collections.ConfigDict(tasks.defaults("demosaic", preset))

@@ -1,0 +1,442 @@
+"""The Python interface where an operator measured the picture: its own pixels are not known.
+
+    image = dip_jax.restore(sinogram, operators.radon(angles), shape=(128, 128))
+    large = dip_jax.super_resolve(small, 4)
+
+The options that they share with `denoise` are explained there.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypedDict, Unpack, overload
+
+import numpy as np
+from jaxtyping import Array
+from PIL import Image
+
+from dip_jax.api.calls import called
+from dip_jax.api.functions import Options, denoise, inpaint
+from dip_jax.api.info import Callback, FitInfo, Pixels
+from dip_jax.api.measured_fit import (
+    Measurements,
+    of_picture,
+    picture_of,
+    prepare_measured,
+    range_of,
+    shape_of,
+)
+from dip_jax.errors import InputError
+from dip_jax.forward.operators.downsampling import downsample
+from dip_jax.forward.operators.operator import Identity, Operator, as_operator
+from dip_jax.pictures.arrays import Layout
+from dip_jax.pictures.formats.pillow import compression_of
+from dip_jax.pictures.pil_images import ImageLike
+from dip_jax.pictures.values import DataRange
+from dip_jax.prepare.measured import NOISES, observe_measured
+from dip_jax.prepare.measuring import measuring
+from dip_jax.prepare.prepared import Prepared
+from dip_jax.report.progress import Progress
+
+Given = tuple[Pixels, FitInfo]
+
+
+class _Fitting(TypedDict, total=False):
+    """The options of `denoise` that have nothing to do with how an array holds a picture."""
+
+    num_steps: int | None
+    seeds: int | Sequence[int]
+    rng: int | np.random.Generator | None
+    criterion: str | None
+    preset: str
+    options: Mapping[str, Any] | None
+    callback: Callback | None
+    progress: bool | Progress
+
+
+class _Restoring(_Fitting, total=False):
+    known: Any
+    noise: str
+    prior: Callable[[Array], Array] | None
+    data_range: DataRange | None
+
+
+@overload
+def restore(
+    measured: Any,
+    operator: Operator | Callable[[Array], Any],
+    *,
+    shape: Sequence[int],
+    return_info: Literal[False] = False,
+    **options: Unpack[_Restoring],
+) -> Pixels: ...
+@overload
+def restore(
+    measured: Any,
+    operator: Operator | Callable[[Array], Any],
+    *,
+    shape: Sequence[int],
+    return_info: Literal[True],
+    **options: Unpack[_Restoring],
+) -> Given: ...
+def restore(
+    measured: Any,
+    operator: Operator | Callable[[Array], Any],
+    *,
+    shape: Sequence[int],
+    known: Any = None,
+    noise: str = "gaussian",
+    prior: Callable[[Array], Array] | None = None,
+    data_range: DataRange | None = None,
+    return_info: bool = False,
+    **options: Unpack[_Fitting],
+) -> Pixels | Given:
+    """Restores an image from what was measured of it, `y = A x + noise`.
+
+    An untrained network is fitted so that `A` of its output is what was measured, and stopped
+    before it fits the noise. The result agrees with the measurements as far as those that were held
+    out of the fit say it should (`consistency.consistent`; the option "refine", False, gives the
+    network's image). With the identity it is `denoise`, or `inpaint` where `known` says so.
+
+    Args:
+        measured: an array, or a pytree of arrays, as `operator` gives it; real or complex. What is
+            not finite is unknown.
+        operator: `A`, any differentiable function of JAX from an image of `shape`, float32, to what
+            is measured; or one of `dip_jax.operators`, which take `(h, w)` as `(h, w, 1)`.
+        shape: of the image, `(h, w)` or `(h, w, c)`, with sides of 32 pixels or more.
+        known: true where there is a measurement, of the shape of `measured`; None for everywhere.
+        noise: "gaussian", or "poisson" where `measured` counts photons, electrons or the like:
+            the counts themselves, so that `A` of the image is the expected count.
+        prior: any function of the image, with black at 0 and white at 1, that is added to the mean
+            of squares, such as `operators.total_variation(0.01)`.
+        data_range: the values of black and white of the image; by default 0 and 1. The result lies
+            between them.
+        return_info: whether to return a `FitInfo` as well.
+        options: `num_steps`, `seeds`, `rng`, `criterion`, `preset`, `options`, `callback` and
+            `progress`, as for `denoise`.
+
+    Returns:
+        The image, float32 of `shape`; with `return_info`, it and the `FitInfo`. Its PSNRs are on
+        the scale on which what was measured is 1/2 in the root mean square.
+
+    Raises:
+        InputError: a `ValueError`, if anything given cannot be used; where `measured` has another
+            shape than `A` gives, both are named.
+    """
+    size, (low, high) = shape_of(shape), range_of(data_range)
+    h, w, c = (*size, 1)[:3]
+    if prior is not None and not callable(prior):
+        raise InputError(f"prior is {prior!r}; expected a function of the image")
+    if isinstance(operator, Identity):
+        return _of_pixels(measured, size, known, noise, prior, (low, high), return_info, options)
+    if noise not in NOISES:
+        raise InputError(f"noise is {noise!r}; expected {' or '.join(map(repr, NOISES))}")
+
+    def observed() -> Prepared:
+        return Prepared(
+            observe_measured(
+                measured,
+                as_operator(operator, grey=len(size) == 2),
+                (h, w, c),
+                known=known,
+                counts=noise == "poisson",
+                prior=None if prior is None else as_prior(prior),
+                image_range=(low, high),
+            )
+        )
+
+    layout = Layout(size, np.dtype(np.float32), None if len(size) == 2 else -1, (low, high))
+    given = Measurements(observed, (h, w, c), np.zeros(size, np.float32), layout)
+    return _given("restore", lambda: given, return_info, **options)
+
+
+@overload
+def super_resolve(
+    image: ImageLike,
+    factor: int,
+    *,
+    kernel: str = "lanczos2",
+    return_info: Literal[False] = False,
+    **options: Unpack[Options],
+) -> Pixels: ...
+@overload
+def super_resolve(
+    image: ImageLike,
+    factor: int,
+    *,
+    kernel: str = "lanczos2",
+    return_info: Literal[True],
+    **options: Unpack[Options],
+) -> Given: ...
+def super_resolve(
+    image: ImageLike,
+    factor: int,
+    *,
+    kernel: str = "lanczos2",
+    channel_axis: int | None = -1,
+    data_range: DataRange | None = None,
+    return_info: bool = False,
+    **options: Unpack[_Fitting],
+) -> Pixels | Given:
+    """Enlarges a picture: finds one that, made smaller again, is the picture.
+
+    Args:
+        image: as for `denoise`.
+        factor: how many times as many rows and columns, a whole number from 2 on.
+        kernel: by which it was made smaller: "lanczos2", "lanczos3" (Pillow's LANCZOS), "bicubic"
+            or "area".
+        channel_axis: as for `denoise`.
+        data_range: as for `denoise`.
+        return_info: whether to return a `FitInfo` as well.
+        options: as for `restore`.
+
+    Returns:
+        The picture of `factor` times the size, of the dtype of `image`.
+
+    Raises:
+        InputError: if anything given cannot be used.
+    """
+
+    def make() -> Measurements:
+        downsample(factor, kernel)  # says what is wrong with them
+        given, picture, layout = picture_of(image, channel_axis, data_range)
+        how = {"factor": factor, "kernel": kernel}
+        return of_picture(picture, measuring("super_resolve", how, layout), given.remarks)
+
+    return _given("super_resolve", make, return_info, **options)
+
+
+@overload
+def deblur(
+    image: ImageLike,
+    kernel: Any,
+    *,
+    boundary: str = "reflect",
+    return_info: Literal[False] = False,
+    **options: Unpack[Options],
+) -> Pixels: ...
+@overload
+def deblur(
+    image: ImageLike,
+    kernel: Any,
+    *,
+    boundary: str = "reflect",
+    return_info: Literal[True],
+    **options: Unpack[Options],
+) -> Given: ...
+def deblur(
+    image: ImageLike,
+    kernel: Any,
+    *,
+    boundary: str = "reflect",
+    channel_axis: int | None = -1,
+    data_range: DataRange | None = None,
+    return_info: bool = False,
+    **options: Unpack[_Fitting],
+) -> Pixels | Given:
+    """Sharpens a picture that was blurred by a known kernel.
+
+    Args:
+        image: as for `denoise`.
+        kernel: the point spread function, `(k, l)` with odd sides, not negative, such as
+            `operators.gaussian(2.0)`. The picture is the convolution with it.
+        boundary: what lies beyond the border: "reflect", "mirror", "nearest", "wrap" or "constant",
+            as `scipy.ndimage.convolve` has them.
+        channel_axis: as for `denoise`.
+        data_range: as for `denoise`.
+        return_info: whether to return a `FitInfo` as well.
+        options: as for `restore`.
+
+    Returns:
+        The picture, like `image`.
+
+    Raises:
+        InputError: if anything given cannot be used.
+    """
+
+    def make() -> Measurements:
+        given, picture, layout = picture_of(image, channel_axis, data_range)
+        how = measuring("deblur", {"kernel": kernel, "boundary": boundary}, layout)
+        return of_picture(picture, how, given.remarks)
+
+    return _given("deblur", make, return_info, **options)
+
+
+@overload
+def demosaic(
+    raw: ImageLike,
+    pattern: str = "RGGB",
+    *,
+    return_info: Literal[False] = False,
+    **options: Unpack[Options],
+) -> Pixels: ...
+@overload
+def demosaic(
+    raw: ImageLike,
+    pattern: str = "RGGB",
+    *,
+    return_info: Literal[True],
+    **options: Unpack[Options],
+) -> Given: ...
+def demosaic(
+    raw: ImageLike,
+    pattern: str = "RGGB",
+    *,
+    channel_axis: int | None = None,
+    data_range: DataRange | None = None,
+    return_info: bool = False,
+    **options: Unpack[_Fitting],
+) -> Pixels | Given:
+    """Makes a colour picture of a camera's raw one, which has one colour at every pixel.
+
+    Args:
+        raw: `(h, w)`, otherwise as the image of `denoise`.
+        pattern: the colours of its first two pixels in the first row and in the second: "RGGB",
+            "BGGR", "GRBG" or "GBRG".
+        channel_axis: None; there are no channels.
+        data_range: as for `denoise`: the values of black and white.
+        return_info: whether to return a `FitInfo` as well.
+        options: as for `restore`.
+
+    Returns:
+        The picture, `(h, w, 3)`, of the dtype of `raw`.
+
+    Raises:
+        InputError: if anything given cannot be used.
+    """
+
+    def make() -> Measurements:
+        given, picture, layout = picture_of(raw, channel_axis, data_range)
+        how = measuring("demosaic", {"pattern": pattern}, layout)
+        return of_picture(picture, how, given.remarks)
+
+    return _given("demosaic", make, return_info, **options)
+
+
+@overload
+def remove_jpeg(
+    image: ImageLike,
+    quality: Any = None,
+    *,
+    subsampling: str | None = None,
+    return_info: Literal[False] = False,
+    **options: Unpack[Options],
+) -> Pixels: ...
+@overload
+def remove_jpeg(
+    image: ImageLike,
+    quality: Any = None,
+    *,
+    subsampling: str | None = None,
+    return_info: Literal[True],
+    **options: Unpack[Options],
+) -> Given: ...
+def remove_jpeg(
+    image: ImageLike,
+    quality: Any = None,
+    *,
+    subsampling: str | None = None,
+    channel_axis: int | None = -1,
+    data_range: DataRange | None = None,
+    return_info: bool = False,
+    **options: Unpack[_Fitting],
+) -> Pixels | Given:
+    """Removes what JPEG has left in a picture: blocks, ringing and false colours.
+
+    Args:
+        image: an image of Pillow that was opened from a JPEG, which knows how it was compressed; or
+            as for `denoise`, of one channel or three, with its `quality`.
+        quality: from 1 to 100, as Pillow counts it, or the tables of `operators.jpeg`. None to take
+            them from `image`.
+        subsampling: of the chroma, "4:4:4", "4:2:2" or "4:2:0". None to take it from `image`; of an
+            array it is "4:2:0".
+        channel_axis: as for `denoise`.
+        data_range: as for `denoise`.
+        return_info: whether to return a `FitInfo` as well.
+        options: as for `restore`.
+
+    Returns:
+        The picture, like `image`.
+
+    Raises:
+        InputError: if anything given cannot be used.
+    """
+
+    def make() -> Measurements:
+        known = _compression(image, quality, subsampling)
+        given, picture, layout = picture_of(image, channel_axis, data_range)
+        how = measuring("remove_jpeg", known, layout)
+        if given.turned:
+            raise InputError(
+                "the image is turned by its EXIF, and its blocks lie as they were compressed; "
+                "expected one that is not: turn the result, and give it without EXIF"
+            )
+        return of_picture(picture, how, given.remarks)
+
+    return _given("remove_jpeg", make, return_info, **options)
+
+
+def _compression(image: Any, quality: Any, subsampling: str | None) -> dict[str, Any]:
+    """The tables, or the quality, and the subsampling."""
+    found = compression_of(image) if isinstance(image, Image.Image) else None
+    if quality is None:
+        if found is None:
+            raise InputError(
+                "quality is None, and the image does not know how it was compressed; expected a "
+                "number from 1 to 100, the tables, or an image that PIL.Image.open has read from a "
+                "JPEG and that has not been changed"
+            )
+        quality = found.tables
+    if subsampling is None:
+        subsampling = "4:2:0" if found is None else found.subsampling
+    return {"quality": quality, "subsampling": subsampling}
+
+
+def as_prior(prior: Callable[[Array], Array]) -> Any:
+    """A prior as a pytree, as `as_operator` makes an operator one."""
+    return as_operator(prior)
+
+
+def _of_pixels(
+    measured: Any,
+    size: tuple[int, ...],
+    known: Any,
+    noise: str,
+    prior: Any,
+    data_range: tuple[float, float],
+    return_info: bool,
+    options: Mapping[str, Any],
+) -> Pixels | Given:
+    """What `restore` gives where the operator is the identity."""
+    if noise != "gaussian" or prior is not None:
+        raise InputError(
+            "the operator is the identity, which is denoise() and inpaint(): they find out how the "
+            "noise grows with brightness, and take no prior; expected noise='gaussian' and none"
+        )
+    y = np.asarray(measured, np.float32)
+    if y.shape != size:
+        raise InputError(f"what was measured has shape {y.shape}, and `shape` is {size}")
+    axis = None if y.ndim == 2 else -1
+    how: dict[str, Any] = dict(options) | {"channel_axis": axis, "return_info": return_info}
+    if data_range != (0.0, 1.0):
+        how["data_range"] = data_range
+    y = np.where(np.isfinite(y), np.clip(y, *data_range), y)  # noise may go beyond the range
+    if known is None:
+        return denoise(y, **how)
+    return inpaint(y, np.asarray(known) != 0, mask_polarity="keep", **how)
+
+
+def _given(
+    task: str,
+    make: Callable[[], Measurements],
+    return_info: bool,
+    *,
+    callback: Callback | None = None,
+    progress: bool | Progress = False,
+    **options: Any,
+) -> Pixels | Given:
+    def prepared(**options: Any):
+        return prepare_measured(task, make(), **options)
+
+    made = functools.partial(prepared, **options)
+    restored, info = called(task, made, callback, progress)
+    return (restored, info) if return_info else restored
