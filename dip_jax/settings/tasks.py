@@ -239,6 +239,7 @@ _ALL_MEASURED = (
         "JPEG's traces removed from",
         "_unjpegged",
         operator={"quality": 0, "subsampling": ""},  # what the file says
+        network={"down": (8, 16, 32), "up": (8, 16, 32)},
         sample={"name": "chelsea", "side": 256},
     ),
 )

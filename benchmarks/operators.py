@@ -1,0 +1,415 @@
+"""Pictures that an operator measured: what the network finds, beside what needs none.
+
+    python -m benchmarks.operators --data=DIR --pictures=a.png,b.png --suites=deblur,demosaic
+
+Suites: `super_resolve` (Pillow's LANCZOS makes the picture smaller, and the model is the default,
+lanczos2; whole pictures, cropped at the centre to multiples of 32; PSNR of the luma, without a rim
+of 4 pixels, as is published), `deblur` (a Gaussian of 1.6 pixels, noise of sigma 2 of 255),
+`demosaic`, `remove_jpeg` (quality 10) and `tomography` (the phantom of scikit-image, parallel beams
+in 30 views, noise of 1 % of the largest value). The others take a square in the middle of each
+picture, and all of its colours.
+
+The rivals are given what they need: the kernel, and that of a few parameters which is nearest to
+the clean picture on average over the suite. "Agreement alone" is this project's last step without
+its network: the best rival made to agree with what was measured; for a JPEG non-local means are
+projected; demosaicing has none. The network is not told anything, and stops by itself.
+
+Resumable: each finished picture is kept in a file of its own. It writes
+`benchmarks/results/operators.md`.
+"""
+
+import argparse
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dip_jax.cli import startup
+
+if __name__ == "__main__":
+    startup.prepare_memory(restart=True)  # before JAX takes memory
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+from skimage import restoration
+from skimage.data import shepp_logan_phantom
+from skimage.transform import iradon, iradon_sart, resize
+
+import dip_jax
+from benchmarks.common.samples import add_pictures, chosen, opened
+from benchmarks.common.tables import kept, measured_with, table, write_report
+from dip_jax import operators
+from dip_jax.finish.consistency import consistent
+from dip_jax.forward.observation import hold_out_measured
+from dip_jax.forward.operators.mosaicing import colours
+from dip_jax.prepare.measured import observe_measured
+
+PICTURES = ("astronaut", "camera", "chelsea", "coffee", "rocket")
+SUITES = ("super_resolve", "deblur", "demosaic", "remove_jpeg", "tomography")
+SIGMA, NOISE, QUALITY, VIEWS = 1.6, 2 / 255, 10, 30
+_HELD = 0.05  # share of the measurements that the agreement alone is judged by
+
+Rivals = dict[str, np.ndarray]
+Image_ = np.ndarray
+
+
+def luma(x: Image_) -> Image_:
+    """The Y of ITU-R BT.601, as the published figures of super-resolution are taken."""
+    if x.shape[2] == 1:
+        return x[..., 0]
+    return (16 + x @ np.array([65.481, 128.553, 24.966])) / 255
+
+
+def psnr(x: Image_, clean: Image_, rim: int = 0) -> float:
+    """In dB, without a rim of so many pixels."""
+    inside = slice(rim, -rim or None)
+    return float(-10 * np.log10(np.mean((x[inside, inside] - clean[inside, inside]) ** 2)))
+
+
+def total_variation(
+    y: Image_, operator: Any, shape: tuple[int, int, int], weight: float, steps: int = 400
+) -> Image_:
+    """The least of `|A x − y|² / 2 + weight · TV(x)` in [0, 1], by a primal-dual algorithm.
+
+    Source: Chambolle, Pock, JMIV 2011, algorithm 1, with preconditioning by the norm of A.
+    """
+    pull = operators.adjoint(operator, shape)
+    x = jax.random.normal(jax.random.key(0), shape)
+    for _ in range(20):  # the largest eigenvalue of AᵀA
+        x = pull(operator(x / jnp.linalg.norm(x)))
+    size = jnp.sqrt(jnp.linalg.norm(x))
+    step = 0.99 / jnp.sqrt(1.0 + 8.0)  # with A divided by its norm, and the gradient's √8
+
+    def gradient(x: Any) -> Any:
+        down, right = jnp.diff(x, axis=0, append=x[-1:]), jnp.diff(x, axis=1, append=x[:, -1:])
+        return jnp.stack([down, right])
+
+    divergence = jax.linear_transpose(gradient, jnp.zeros(shape))
+
+    def one(carry: Any, _: None) -> tuple[Any, None]:
+        x, ahead, p, q = carry
+        q = (q + step * (operator(ahead) - y) / size) / (1 + step)
+        p = p + step * gradient(ahead)
+        limit = weight / size**2
+        p = p / jnp.maximum(1.0, jnp.sqrt(jnp.sum(p**2, axis=0)) / limit)
+        new = jnp.clip(x - step * (divergence(p)[0] + pull(q) / size), 0, 1)
+        return (new, 2 * new - x, p, q), None
+
+    x = jnp.full(shape, 0.5)
+    start = (x, x, gradient(x) * 0, operator(x) * 0)
+    return np.asarray(jax.jit(lambda s: jax.lax.scan(one, s, None, steps)[0][0])(start))
+
+
+def agreeing(x: Image_, y: Image_, operator: Any) -> Image_:
+    """An image made to agree with what was measured, by measurements that it knows nothing of."""
+    observation = observe_measured(y, operator, x.shape, of_images=True)
+    _, held = hold_out_measured(jax.random.key(0), observation.known, _HELD)
+    held = jax.tree.map(lambda a: np.asarray(a) > 0, held)
+    return consistent(x.astype(np.float32), observation, held)
+
+
+def malvar(raw: Image_) -> Image_:
+    """Malvar, He, Cutler, ICASSP 2004: gradient-corrected linear interpolation, for RGGB."""
+    cross = np.array(
+        [[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]]
+    )
+    row = np.array(
+        [
+            [0, 0, 0.5, 0, 0],
+            [0, -1, 0, -1, 0],
+            [-1, 4, 5, 4, -1],
+            [0, -1, 0, -1, 0],
+            [0, 0, 0.5, 0, 0],
+        ]
+    )
+    diagonal = np.array(
+        [
+            [0, 0, -1.5, 0, 0],
+            [0, 2, 0, 2, 0],
+            [-1.5, 0, 6, 0, -1.5],
+            [0, 2, 0, 2, 0],
+            [0, 0, -1.5, 0, 0],
+        ]
+    )
+    green, along, across, corner = (
+        ndimage.convolve(raw, kernel / 8, mode="mirror") for kernel in (cross, row, row.T, diagonal)
+    )
+    h, w = raw.shape
+    is_red, is_green, is_blue = np.moveaxis(colours("RGGB", h, w) > 0, -1, 0)
+    in_red_row = np.zeros((h, w), bool)
+    in_red_row[::2] = True
+    red = np.where(is_red, raw, np.where(is_blue, corner, np.where(in_red_row, along, across)))
+    blue = np.where(is_blue, raw, np.where(is_red, corner, np.where(in_red_row, across, along)))
+    return np.clip(np.stack([red, np.where(is_green, raw, green), blue], axis=2), 0, 1)
+
+
+def bilinear(raw: Image_) -> Image_:
+    """The mean of the nearest values of each colour."""
+    kernel = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]])
+    found = []
+    for known in np.moveaxis(colours("RGGB", *raw.shape), -1, 0):
+        sums, weights = (ndimage.convolve(a, kernel, mode="mirror") for a in (raw * known, known))
+        found.append(np.where(known > 0, raw, sums / weights))
+    return np.stack(found, axis=2)
+
+
+def per_channel(function: Callable[[Image_], Image_], x: Image_) -> Image_:
+    """A function of grey pictures, of each channel."""
+    return np.stack([function(x[..., i]) for i in range(x.shape[2])], axis=2)
+
+
+def best_of(make: Callable[[float], Image_], parameters: tuple[float, ...]) -> Rivals:
+    """A rival with each of its parameters."""
+    return {f"{parameter:g}": make(parameter) for parameter in parameters}
+
+
+def super_resolve(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
+    """What was measured, by what, its rivals by name and parameter, and this project's call."""
+    h, w, _ = clean.shape
+    small = Image.fromarray(np.rint(255 * clean).astype(np.uint8).squeeze())
+    small = small.resize((w // args.factor, h // args.factor), Image.Resampling.LANCZOS)
+    y = np.asarray(small, np.float32).reshape(h // args.factor, w // args.factor, -1) / 255
+    operator = operators.downsample(args.factor)
+
+    def enlarged(how: Image.Resampling) -> Image_:
+        pixels = np.asarray(small.resize((w, h), how), np.float32)
+        return pixels.reshape(clean.shape) / 255
+
+    rivals = {
+        "bicubic": {"": enlarged(Image.Resampling.BICUBIC)},
+        "Lanczos": {"": enlarged(Image.Resampling.LANCZOS)},
+        "total variation": best_of(
+            lambda weight: total_variation(y, operator, clean.shape, weight), (1e-4, 5e-4, 2e-3)
+        ),
+    }
+    options = {"preset": args.preset, "return_info": True}
+    return y, operator, rivals, lambda: dip_jax.super_resolve(y, args.factor, **options)
+
+
+def deblur(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
+    """As `super_resolve`."""
+    kernel = operators.gaussian(SIGMA)
+    operator = operators.blur(kernel)
+    noise = NOISE * np.random.default_rng(0).standard_normal(clean.shape)
+    y = np.clip(np.asarray(operator(jnp.asarray(clean))) + noise, 0, 1).astype(np.float32)
+    rivals = {
+        "Wiener": best_of(
+            lambda b: per_channel(lambda c: restoration.wiener(c, kernel, b), y),
+            (0.001, 0.003, 0.01, 0.03, 0.1),
+        ),
+        "Richardson-Lucy": best_of(
+            lambda n: per_channel(lambda c: restoration.richardson_lucy(c, kernel, int(n)), y),
+            (5, 10, 20, 40, 80),
+        ),
+        "total variation": best_of(
+            lambda weight: total_variation(y, operator, clean.shape, weight),
+            (2e-4, 5e-4, 1e-3, 2e-3, 5e-3),
+        ),
+    }
+    options = {"preset": args.preset, "return_info": True}
+    return y, operator, rivals, lambda: dip_jax.deblur(y, kernel, **options)
+
+
+def demosaic(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
+    """As `super_resolve`."""
+    operator = operators.bayer("RGGB")
+    y = np.asarray(operator(jnp.asarray(clean)))
+    raw = y[..., 0]
+    rivals = {"bilinear": {"": bilinear(raw)}, "Malvar": {"": malvar(raw)}}
+    options = {"preset": args.preset, "return_info": True}
+    return y, None, rivals, lambda: dip_jax.demosaic(raw, "RGGB", **options)
+
+
+def remove_jpeg(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
+    """As `super_resolve`."""
+    file = io.BytesIO()
+    Image.fromarray(np.rint(255 * clean).astype(np.uint8).squeeze()).save(
+        file, "JPEG", quality=QUALITY
+    )
+    picture = Image.open(file)
+    y = np.asarray(picture, np.float32).reshape(clean.shape) / 255
+    rivals = {
+        "as decoded": {"": y},
+        "total variation": best_of(
+            lambda w: restoration.denoise_tv_chambolle(y, w, channel_axis=-1).reshape(y.shape),
+            (0.01, 0.02, 0.03, 0.05, 0.08),
+        ),
+        "non-local means": best_of(
+            lambda h: restoration.denoise_nl_means(
+                y, h=h, patch_size=5, patch_distance=6, channel_axis=-1
+            ).reshape(y.shape),
+            (0.015, 0.02, 0.03, 0.04, 0.055, 0.07),
+        ),
+    }
+    options = {"preset": args.preset, "return_info": True}
+    # The decoded values, not those of a file: the result is not rounded.
+    return (
+        y,
+        operators.jpeg(QUALITY, "4:2:0"),
+        rivals,
+        lambda: dip_jax.remove_jpeg(y, QUALITY, **options),
+    )
+
+
+def tomography(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
+    """As `super_resolve`."""
+    angles = np.linspace(0, 180, VIEWS, endpoint=False)
+    operator = operators.radon(angles)
+    sinogram = np.asarray(operator(jnp.asarray(clean)))
+    noise = 0.01 * sinogram.max() * np.random.default_rng(0).standard_normal(sinogram.shape)
+    y = (sinogram + noise).astype(np.float32)
+
+    def back_projected(name: str) -> Image_:
+        return np.clip(iradon(y[..., 0], angles, filter_name=name), 0, 1)[..., None]
+
+    def sart(times: float) -> Image_:
+        x = None
+        for _ in range(int(times)):
+            x = iradon_sart(y[..., 0].astype(float), angles, image=x)
+        return np.clip(x, 0, 1)[..., None]
+
+    filters = ("ramp", "shepp-logan", "cosine", "hamming", "hann")
+    rivals = {
+        "back-projection": {name: back_projected(name) for name in filters},
+        "SART": best_of(sart, (1, 2, 4, 8, 16)),
+        "total variation": best_of(
+            lambda weight: total_variation(y, operator, clean.shape, weight),
+            (0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+        ),
+    }
+    options = {"preset": args.preset, "return_info": True, "shape": clean.shape}
+    return y, operator, rivals, lambda: dip_jax.restore(y, operator, **options)
+
+
+def measured(suite: str, where: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """One picture: the PSNRs of all, and the seconds of this project."""
+    clean = phantom(args) if suite == "tomography" else picture(suite, where, args)
+    y, operator, rivals, call = globals()[suite](clean, args)
+
+    def judged(x: Image_) -> float:
+        if suite == "super_resolve":
+            return psnr(luma(x), luma(clean), 4)
+        return psnr(x, clean, 4)
+
+    found: dict[str, Any] = {
+        name: {parameter: judged(x) for parameter, x in images.items()}
+        for name, images in rivals.items()
+    }
+    begin = time.perf_counter()
+    x, info = call()
+    found["seconds"] = time.perf_counter() - begin
+    x = np.asarray(x, np.float32).reshape(clean.shape)
+    alone = np.mean([result.x for result in info.results], axis=0)
+    found |= {"network alone": judged(alone), "result": judged(x), "steps": info.steps}
+    found["ended"] = info.stop_reason
+    if operator is not None:
+        start = max((images[p] for images in rivals.values() for p in images), key=judged)
+        if suite == "tomography":
+            found["agreement alone"] = None
+        else:
+            found["agreement alone"] = judged(
+                np.asarray(operator.consistent(start, y))
+                if suite == "remove_jpeg"
+                else agreeing(np.asarray(start, np.float32), y, operator)
+            )
+    if args.pictures_to:
+        shown = [clean, *(max(i.values(), key=judged) for i in rivals.values()), alone, x]
+        row = np.concatenate([np.broadcast_to(a, (*a.shape[:2], 3)) for a in shown], axis=1)
+        args.pictures_to.mkdir(parents=True, exist_ok=True)
+        pixels = np.rint(255 * np.clip(row, 0, 1)).astype(np.uint8)
+        Image.fromarray(pixels).save(args.pictures_to / f"{suite}-{where.stem}.png")
+    return found
+
+
+def picture(suite: str, where: Path, args: argparse.Namespace) -> Image_:
+    """A clean picture `(h, w, c)` in [0, 1]."""
+    image = opened(where)
+    image = image if image.mode == "L" and suite != "demosaic" else image.convert("RGB")
+    w, h = image.size
+    width, height = (w // 32 * 32, h // 32 * 32)
+    if suite != "super_resolve":
+        width = height = min(args.side, w, h)
+    left, top = (w - width) // 2, (h - height) // 2
+    image = image.crop((left, top, left + width, top + height))
+    return np.asarray(image, np.float32).reshape(height, width, -1) / 255
+
+
+def phantom(args: argparse.Namespace) -> Image_:
+    """Shepp and Logan's, of 128 pixels or so."""
+    return resize(shepp_logan_phantom(), (args.side, args.side)).astype(np.float32)[..., None]
+
+
+def report(found: dict[str, dict[str, dict[str, Any]]], args: argparse.Namespace) -> str:
+    """The table of every suite."""
+    lines = ["# What operators measured", "", (__doc__ or "").split("\n\n")[2], ""]
+    lines += [(__doc__ or "").split("\n\n")[3], "", measured_with(), ""]
+    for suite, pictures in found.items():
+        first = next(iter(pictures.values()))
+        rivals = [name for name, value in first.items() if isinstance(value, dict)]
+        best = {
+            name: max(
+                first[name], key=lambda p, n=name: np.mean([o[n][p] for o in pictures.values()])
+            )
+            for name in rivals
+        }
+        names = [*rivals, *(["agreement alone"] if first.get("agreement alone") else [])]
+        names += ["network alone", "result"]
+
+        def value(one: dict[str, Any], name: str, best: dict[str, str] = best) -> float:
+            return one[name][best[name]] if name in best else one[name]
+
+        rows = [
+            [
+                picture,
+                *(f"{value(one, name):.2f}" for name in names),
+                f"{one['seconds']:.0f}",
+                str(one["steps"]),
+            ]
+            for picture, one in pictures.items()
+        ]
+        if len(rows) > 1:
+            means = [np.mean([value(o, name) for o in pictures.values()]) for name in names]
+            seconds = np.mean([one["seconds"] for one in pictures.values()])
+            rows.append(["**mean**", *(f"**{m:.2f}**" for m in means), f"{seconds:.0f}", ""])
+        titles = [f"{name} ({best[name]})" if best.get(name) else name for name in names]
+        factor = f", ×{args.factor}" if suite == "super_resolve" else ""
+        lines += [f"## {suite}{factor}", "", "PSNR in dB.", ""]
+        lines += [*table(["", *titles, "seconds", "steps"], rows), ""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_pictures(parser, side=128, work="operators")
+    parser.add_argument("--suites", default=",".join(SUITES), help="with commas between them (all)")
+    parser.add_argument("--factor", type=int, default=4, help="of super-resolution (4)")
+    parser.add_argument("--preset", default="", help="of every task (none)")
+    parser.add_argument("--pictures-to", type=Path, help="a folder for what is compared")
+    parser.add_argument("--name", default="operators", help="of the report (operators)")
+    args = parser.parse_args()
+    startup.keep_compiled_programs()
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for suite in args.suites.split(","):
+        if suite not in SUITES:
+            parser.error(f"{suite!r} is no suite; expected some of {', '.join(SUITES)}")
+        places = [Path("phantom")] if suite == "tomography" else chosen(args, PICTURES)
+        if suite == "demosaic":  # a camera's mosaic is of a colour picture
+            places = [one for one in places if one.stem != "camera"]
+        for where in places:
+            name = f"{suite} {args.factor} {where.stem} {args.side} {args.preset}"
+            make = lambda s=suite, w=where: measured(s, w, args)  # noqa: E731
+            found.setdefault(suite, {})[where.stem] = kept(args.work, name, make)
+            print(name, found[suite][where.stem], flush=True)
+    text = report(found, args)
+    write_report(f"{args.name}.md", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
