@@ -172,6 +172,10 @@ def super_resolve(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
     h, w, _ = clean.shape
     small = Image.fromarray(np.rint(255 * clean).astype(np.uint8).squeeze())
     small = small.resize((w // args.factor, h // args.factor), Image.Resampling.LANCZOS)
+    if args.sigma:
+        noise = args.sigma * np.random.default_rng(0).standard_normal(np.shape(small))
+        noisy = np.clip(np.asarray(small) + noise, 0, 255)
+        small = Image.fromarray(np.rint(noisy).astype(np.uint8))
     y = np.asarray(small, np.float32).reshape(h // args.factor, w // args.factor, -1) / 255
     operator = operators.downsample(args.factor)
 
@@ -183,7 +187,8 @@ def super_resolve(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
         "bicubic": {"": enlarged(Image.Resampling.BICUBIC)},
         "Lanczos": {"": enlarged(Image.Resampling.LANCZOS)},
         "total variation": best_of(
-            lambda weight: total_variation(y, operator, clean.shape, weight), (1e-4, 5e-4, 2e-3)
+            lambda weight: total_variation(y, operator, clean.shape, weight),
+            (1e-4, 5e-4, 2e-3, 5e-3, 2e-2),
         ),
     }
     options = {"preset": args.preset, "return_info": True}
@@ -376,7 +381,8 @@ def report(found: dict[str, dict[str, dict[str, Any]]], args: argparse.Namespace
             seconds = np.mean([one["seconds"] for one in pictures.values()])
             rows.append(["**mean**", *(f"**{m:.2f}**" for m in means), f"{seconds:.0f}", ""])
         titles = [f"{name} ({best[name]})" if best.get(name) else name for name in names]
-        factor = f", ×{args.factor}" if suite == "super_resolve" else ""
+        noisy = f", noise of sigma {args.sigma:g} of 255" if args.sigma else ""
+        factor = f", ×{args.factor}{noisy}" if suite == "super_resolve" else ""
         lines += [f"## {suite}{factor}", "", "PSNR in dB.", ""]
         lines += [*table(["", *titles, "seconds", "steps"], rows), ""]
     return "\n".join(lines)
@@ -389,6 +395,7 @@ def main() -> None:
     add_pictures(parser, side=128, work="operators")
     parser.add_argument("--suites", default=",".join(SUITES), help="with commas between them (all)")
     parser.add_argument("--factor", type=int, default=4, help="of super-resolution (4)")
+    parser.add_argument("--sigma", type=float, default=0.0, help="of noise before that, of 255 (0)")
     parser.add_argument("--preset", default="", help="of every task (none)")
     parser.add_argument("--pictures-to", type=Path, help="a folder for what is compared")
     parser.add_argument("--name", default="operators", help="of the report (operators)")
@@ -402,7 +409,7 @@ def main() -> None:
         if suite == "demosaic":  # a camera's mosaic is of a colour picture
             places = [one for one in places if one.stem != "camera"]
         for where in places:
-            name = f"{suite} {args.factor} {where.stem} {args.side} {args.preset}"
+            name = f"{suite} {args.factor} {where.stem} {args.side} {args.sigma:g} {args.preset}"
             make = lambda s=suite, w=where: measured(s, w, args)  # noqa: E731
             found.setdefault(suite, {})[where.stem] = kept(args.work, name, make)
             print(name, found[suite][where.stem], flush=True)

@@ -83,8 +83,8 @@ def denoise(
         image: `(h, w)`, or three axes with any number of channels; sides of 32 pixels or more. It
             is not changed. Or an image of Pillow, which is taken upright, and palettes, CMYK,
             YCbCr and HSV as RGB; its alpha goes past the fit.
-        num_steps: the largest number of steps; None for the default of the task (400 or
-            600). The learning rate rises and falls over as many (the option "schedule.kind").
+        num_steps: the largest number of steps; None for the default of the task (400 to
+            1200). The learning rate rises and falls over as many (the option "schedule.kind").
         seeds: how many fits, each with its own random numbers, the result is the mean of; or the
             seeds themselves. Each takes the same time again, and a little noise away. One that
             falls apart is left out, with a warning (`FitInfo.failed`).

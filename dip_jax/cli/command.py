@@ -111,12 +111,20 @@ _COMMANDS = {
         "TIFF is read, such as a raw developer makes of a camera's own file.",
         "dip-jax demosaic raw.tif --pattern RGGB --data-range 0 4095 -o colours.tif",
     ),
+    "tomography": (
+        "tomography",
+        "find a slice from its sinogram",
+        "Finds a slice from its sinogram, the sums along parallel beams: a grey picture with a\n"
+        "row for every detector and a column for every view, as skimage.transform.radon gives\n"
+        "it, the axis in the middle. The result is a TIFF of floats, density a pixel.",
+        "dip-jax tomography sinogram.tif --data-range 0 60 -o slice.tif",
+    ),
     "remove-jpeg": (
         "remove_jpeg",
         "remove the traces of JPEG",
         "Removes what JPEG has left: blocks, ringing, false colours. How strongly the picture was\n"
-        "compressed is read from its file. A result that is a JPEG again has new traces: say\n"
-        "-o FILE.png.",
+        "compressed is read from its file. The result is the mean of the network's image and of\n"
+        "non-local means, a PNG unless --output says otherwise.",
         "dip-jax remove-jpeg photo.jpg -o photo.png",
     ),
 }
@@ -316,7 +324,8 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         type=_whole,
         metavar="N",
         help="the largest number of steps of a fit, which often stops by itself before. More take "
-        "longer and follow the picture more closely, damage included. Default: 400 or 600",
+        "longer and follow the picture more closely, damage included. Default: 400 to 1200, "
+        "by the task",
     )
     fit.add_argument(
         "--criterion",
@@ -407,11 +416,30 @@ def _add_quality(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_views(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--degrees",
+        type=_number,
+        default=180.0,
+        metavar="N",
+        help="over which the views are spread evenly, from 0 on. Default: 180",
+    )
+    group.add_argument(
+        "--white",
+        type=_number,
+        default=0.0,
+        metavar="DENSITY",
+        help="the largest density a pixel that there may be, in units of the sinogram. Default: it "
+        "is estimated by back-projection",
+    )
+
+
 _MEASURING = {
     "super_resolve": _add_factor,
     "deblur": _add_kernel,
     "demosaic": _add_pattern,
     "remove_jpeg": _add_quality,
+    "tomography": _add_views,
 }
 
 

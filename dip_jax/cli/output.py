@@ -34,6 +34,13 @@ def name_of_result(image: Path, file_format: str, ending: str = "") -> str:
     return f"{stem}{ending}{suffix}"
 
 
+def format_of_result(task: str, file_format: str) -> str:
+    """That of the picture, but for one that cannot hold what the task makes of it."""
+    if task == "tomography":
+        return "TIFF"  # which holds floats
+    return "PNG" if task == "remove_jpeg" and file_format == "JPEG" else file_format
+
+
 def is_result(image: Path, others: Collection[str]) -> bool:
     """Whether a file is the result beside one of other pictures, by its name.
 
@@ -112,7 +119,8 @@ def find_output(arguments: argparse.Namespace, file_format: str) -> Path:
     image = Path(arguments.image)
     if not image.name:
         raise InputError(f"{arguments.image!r} is no file's name; expected that of a picture")
-    beside = image.parent / name_of_result(image, file_format, DOORS[arguments.task].ending)
+    written = format_of_result(arguments.task, file_format)
+    beside = image.parent / name_of_result(image, written, DOORS[arguments.task].ending)
     output = Path(arguments.output or beside)
     if output.suffix.lower() not in FORMAT_OF_SUFFIX:
         cure = "rename it" if output.suffix else f"add one, or for a folder say '{output}/'"

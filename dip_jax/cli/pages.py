@@ -301,7 +301,8 @@ def config_of_run(arguments: argparse.Namespace, changes: Mapping[str, Any]) -> 
         }
     if arguments.task in tasks.MEASURED:
         known = tasks.defaults(arguments.task)["operator"]
-        set_here |= {f"operator.{name}": getattr(arguments, name) for name in known}
+        names = [name for name in known if hasattr(arguments, name)]
+        set_here |= {f"operator.{name}": getattr(arguments, name) for name in names}
     if arguments.data_range is not None:
         set_here["data_range"] = tuple(arguments.data_range)
     set_here |= changes_of(arguments.steps, arguments.criterion, changes)

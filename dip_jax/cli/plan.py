@@ -10,7 +10,13 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dip_jax.cli.output import find_output, folder_of_results, is_result, name_of_result
+from dip_jax.cli.output import (
+    find_output,
+    folder_of_results,
+    format_of_result,
+    is_result,
+    name_of_result,
+)
 from dip_jax.errors import InputError
 from dip_jax.pictures.reading import count_pages, format_of, read_pages
 from dip_jax.pictures.writing import FORMAT_OF_SUFFIX
@@ -66,7 +72,8 @@ def plan(arguments: argparse.Namespace) -> Plan:
         one = argparse.Namespace(**vars(arguments))
         one.image = image
         if folder is not None:
-            one.output = os.path.join(folder, name_of_result(Path(image), format_of(image)))
+            written = format_of_result(arguments.task, format_of(image))
+            one.output = os.path.join(folder, name_of_result(Path(image), written))
         if mask and is_group(mask):
             try:
                 one.mask = masks.of(Path(image), count_pages(image))

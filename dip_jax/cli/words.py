@@ -19,7 +19,7 @@ _OPTIONS = {
     "task": "TASK",
 } | {
     f"operator.{name}": f"--{name}"
-    for name in "factor kernel sigma boundary pattern quality subsampling".split()
+    for name in "factor kernel sigma boundary pattern quality subsampling degrees white".split()
 }
 _WITHOUT_VALUE = ("keep_known", "preset")
 

@@ -82,6 +82,12 @@ def measured_of(y: np.ndarray, how: Measuring) -> Prepared:
     if isinstance(how.operator, Bayer):  # what it measures are values of the picture itself
         known = colours(how.operator.pattern, *y.shape[:2]) > 0
         return Prepared(observe(np.broadcast_to(y, known.shape), ~known)[0], remarks=remarks)
+    if how.values is not None:
+        low, high = how.values
+        found = how.layout.data_range or (0.0, 1.0)
+        y = low + (high - low) * y
+        observation = observe_measured(y, how.operator, how.shape, image_range=found)
+        return Prepared(observation, remarks=remarks)
     observation = observe_measured(y, how.operator, how.shape, of_images=True)
     return Prepared(observation, remarks=remarks)
 

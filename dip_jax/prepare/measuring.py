@@ -17,6 +17,7 @@ from dip_jax.forward.operators.downsampling import downsample
 from dip_jax.forward.operators.jpeg import jpeg
 from dip_jax.forward.operators.mosaicing import Bayer, bayer
 from dip_jax.forward.operators.operator import Operator, Shape
+from dip_jax.forward.operators.tomography import radon
 from dip_jax.pictures.arrays import Layout
 from dip_jax.pictures.picture import Picture
 
@@ -32,12 +33,15 @@ class Measuring:
         shape: of that, as an image `(h, w, c)`.
         layout: of that, as an array like the picture.
         remark: what a person should know of it, in a line.
+        values: what of the measurements is 0 and 1 in the picture, where they are not values of an
+            image; else None.
     """
 
     operator: Operator
     shape: Shape
     layout: Layout
     remark: str
+    values: tuple[float, float] | None = None
 
 
 def measuring(task: str, how: Fields, layout: Layout) -> Measuring:
@@ -106,11 +110,32 @@ def _remove_jpeg(how: Fields, layout: Layout) -> Measuring:
     return Measuring(operator, shape, layout, remark)
 
 
+def _tomography(how: Fields, layout: Layout) -> Measuring:
+    h, w, c = _image_shape(layout)
+    if c != 1:
+        raise InputError(
+            f"the sinogram has shape {layout.shape}; expected (detectors, views), one value each"
+        )
+    degrees = how["degrees"]
+    if not (np.isfinite(degrees) and degrees > 0):
+        raise InputError(field("operator.degrees"), f" is {degrees}; expected a number above 0")
+    operator = radon(np.linspace(0, degrees, w, endpoint=False))
+    white = float(how["white"])
+    found = Layout((h, h), np.dtype(np.float32), None, (0.0, white))
+    low = 0.0 if layout.data_range is None else float(layout.data_range[0])
+    remark = (
+        f"{w} views of {h} detectors over {degrees:g} degrees; white is a density of {white:.4g} a "
+        "pixel"
+    )
+    return Measuring(operator, (h, h, 1), found, remark, (low, low + layout.width))
+
+
 _KINDS: dict[str, Callable[[Fields, Layout], Measuring]] = {
     "super_resolve": _super_resolve,
     "deblur": _deblur,
     "demosaic": _demosaic,
     "remove_jpeg": _remove_jpeg,
+    "tomography": _tomography,
 }
 
 
@@ -150,7 +175,12 @@ def like(picture: Picture, how: Measuring) -> Picture:
     if isinstance(how.operator, Bayer):  # the values that are kept
         pixels += picture.pixels.reshape(h, w, 1)
     return dataclasses.replace(
-        picture, pixels=pixels, alpha=alpha, resolution=resolution, compression=None
+        picture,
+        pixels=pixels,
+        alpha=alpha,
+        resolution=resolution,
+        compression=None,
+        data_range=how.layout.data_range,
     )
 
 

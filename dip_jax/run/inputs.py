@@ -7,20 +7,18 @@ anything is written.
 import dataclasses
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 from dip_jax.errors import InputError, Part, field, setting, told
-from dip_jax.forward.operators.jpeg import Jpeg
 from dip_jax.pictures import reading, samples
-from dip_jax.pictures.damage import compressed, damaged, gaussian_noise
+from dip_jax.pictures.damage import damaged
 from dip_jax.pictures.marks import about_hidden, of_alpha
 from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import count_pages
 from dip_jax.pictures.values import from_float, to_float
 from dip_jax.prepare.measuring import Measuring
-from dip_jax.settings.operating import cut_to_fit, measuring_again, measuring_of
+from dip_jax.settings.operating import measured_anew, measuring_of
 from dip_jax.settings.tasks import MEASURED, Config, task_of
 
 
@@ -161,7 +159,7 @@ def prepare(config: Config, given: Given | None = None) -> Job:
     how = config["damage"]
     rng = np.random.default_rng(how["seed"])
     if config["task"] in MEASURED:
-        return _measured_here(config, name, picture, x, rng, notes(name, picture) if own else ())
+        return _measured_here(config, name, picture, rng, notes(name, picture) if own else ())
     y, fill = damaged(x, config["degrade"], rng, sigma=how["sigma"], share=how["share"])
     if masked and fill is None:
         raise InputError(
@@ -192,31 +190,13 @@ def _measured_here(
     config: Config,
     name: str,
     picture: Picture,
-    x: np.ndarray,
     rng: np.random.Generator,
     remarks: tuple[str, ...],
 ) -> Job:
     """An experiment: a clean picture, measured, and to be found again."""
-    x = cut_to_fit(config, x)
-    if config["task"] == "demosaic" and x.shape[2] != 3:
-        raise InputError(
-            f"{name} is grey, and a camera's mosaic has colours; expected a picture in colour"
-        )
-    clean = dataclasses.replace(picture, pixels=picture.pixels[: x.shape[0], : x.shape[1]])
-    found = measuring_again(config, clean)
-    if isinstance(found.operator, Jpeg):  # by an encoder, which no operator follows in all
-        tables, subsampling = np.asarray(found.operator.tables), found.operator.subsampling
-        pixels = compressed(clean.pixels, tables, subsampling)
-    else:
-        y = np.asarray(found.operator(jnp.asarray(x)))
-        if config["damage"]["sigma"]:
-            y = gaussian_noise(y, config["damage"]["sigma"], rng)
-        ndim = 2 if y.shape[2] == 1 else 3
-        pixels = from_float(y, picture.pixels.dtype, ndim, picture.data_range)
-    alpha = picture.alpha if pixels.shape[:2] == picture.pixels.shape[:2] else None
-    degraded = dataclasses.replace(picture, pixels=pixels, alpha=alpha)
-    y = to_float(pixels, picture.data_range)  # rounded, as a file would have it
-    return Job(name, degraded, y, None, x, True, remarks, found)
+    degraded, clean, found = measured_anew(config, picture, name, rng)
+    y = to_float(degraded.pixels, degraded.data_range)  # rounded, as a file would have it
+    return Job(name, degraded, y, None, clean, True, remarks, found)
 
 
 def page_beside(option: Part, path: str, page: int, pages: int) -> int:
@@ -301,7 +281,7 @@ def _already_damaged(
     if read_here:
         remarks = notes(name, picture) + remarks
     if config["clean"]:
-        data_range = picture.data_range
+        data_range = picture.data_range if found is None else found.layout.data_range
         page = page_beside(field("clean"), config["clean"], config["page"], pages)
         clean = reading.read(config["clean"], data_range, page=page).pixels
         clean = to_float(clean, data_range)

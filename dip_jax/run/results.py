@@ -52,8 +52,8 @@ def write_results(
     job, prepared = loaded.job, loaded.prepared
     how = ending(config)
     given = ended(there, prepared, how, job.clean, of_means=only is None)
-    data_range = job.degraded.data_range
     like = loaded.like
+    data_range = like.data_range
     pixels = composited(given.image, prepared, how, like.pixels, like.layout)
     # Without loss, so that known pixels stay what they were; PNG holds these two types alone.
     tiff = job.degraded.file_format == "TIFF" or pixels.dtype not in (np.uint8, np.uint16)
@@ -152,9 +152,9 @@ def write_results(
 
 
 def _of_size(y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The degraded picture to be seen beside the restored one: larger by a whole factor."""
-    rows, columns = shape[0] // y.shape[0], shape[1] // y.shape[1]
-    return y.repeat(rows, axis=0).repeat(columns, axis=1)
+    """The degraded picture to be seen beside the restored one, of its size: the nearest pixels."""
+    rows, columns = (np.arange(n) * m // n for n, m in zip(shape[:2], y.shape[:2], strict=True))
+    return y[rows][:, columns]
 
 
 def _common_reason(results: list[Restoration]) -> str:

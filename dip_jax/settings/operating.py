@@ -1,17 +1,26 @@
 """By which operator a picture was measured, as its configuration says."""
 
+import dataclasses
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from dip_jax.errors import InputError, field, setting
 from dip_jax.forward.operators.jpeg import tables_of
 from dip_jax.pictures import reading
+from dip_jax.pictures.arrays import Layout
+from dip_jax.pictures.damage import compressed, gaussian_noise
 from dip_jax.pictures.picture import Picture
+from dip_jax.pictures.values import from_float, to_float
 from dip_jax.prepare.measuring import Measuring, measuring
 from dip_jax.settings.tasks import Config
 
+Image = Float[np.ndarray, "h w c"]
+
 QUALITY_OF_SAMPLES = 10
+_ROOM = 1.25  # times what a back-projection finds the largest density to be
 
 
 def measuring_of(config: Config, picture: Picture) -> Measuring:
@@ -27,28 +36,74 @@ def measuring_of(config: Config, picture: Picture) -> Measuring:
     return measuring(config["task"], _fields(config, picture), picture.layout)
 
 
-def measuring_again(config: Config, clean: Picture) -> Measuring:
-    """How a clean picture is measured, for an experiment; its sides must fit.
+def measured_anew(
+    config: Config, picture: Picture, name: str, rng: np.random.Generator
+) -> tuple[Picture, Image, Measuring]:
+    """A clean picture, measured, for an experiment.
+
+    Args:
+        config: of one of `tasks.MEASURED`.
+        picture: the clean one; what of it does not fit is cut off, at the bottom and at the right.
+        name: of it, for messages.
+        rng: of the noise, of `config.damage.sigma`.
+
+    Returns:
+        What was measured, as a file of it would hold it; the clean picture, `(h, w, c)` in [0, 1];
+        and how it was measured.
 
     Raises:
-        InputError: as `measuring_of`.
+        InputError: if the configuration cannot be used, or not with this picture.
     """
-    fields = _fields(config, clean, for_experiment=True)
-    factor = fields.get("factor", 1)
-    pixels = clean.pixels
-    if config["task"] == "demosaic":
-        pixels = pixels if pixels.ndim == 2 else pixels[..., 0]
-    else:
-        pixels = pixels[::factor, ::factor]
-    degraded = Picture(pixels, data_range=clean.data_range)
-    return measuring(config["task"], fields, degraded.layout)
+    task, sigma = config["task"], config["damage"]["sigma"]
+    x = _that_fits(config, to_float(picture.pixels, picture.data_range), name)
+    fields = _fields(config, picture, for_experiment=True)
+    how = measuring(task, fields, _layout_of_measured(config, picture, x))
+    if task == "remove_jpeg":  # by an encoder, which no operator follows in all
+        pixels = picture.pixels[: x.shape[0], : x.shape[1]]
+        pixels = compressed(pixels, np.asarray(fields["quality"]), fields["subsampling"])
+        return dataclasses.replace(picture, pixels=pixels), x, how
+    y = np.asarray(how.operator(jnp.asarray(x)))
+    if task == "tomography":
+        largest = float(y.max()) or 1.0
+        y = y[..., 0] + sigma / 255 * largest * rng.standard_normal(y.shape[:2])
+        y = y.astype(np.float32)
+        low, high = float(min(0.0, y.min())), float(y.max())
+        how = dataclasses.replace(how, values=(low, high))
+        return Picture(y, file_format="TIFF", data_range=(low, high)), x, how
+    y = gaussian_noise(y, sigma, rng) if sigma else y
+    ndim = 2 if y.shape[2] == 1 else 3
+    pixels = from_float(y, picture.pixels.dtype, ndim, picture.data_range)
+    alpha = picture.alpha if pixels.shape[:2] == picture.pixels.shape[:2] else None
+    return dataclasses.replace(picture, pixels=pixels, alpha=alpha), x, how
 
 
-def cut_to_fit(config: Config, x: np.ndarray) -> np.ndarray:
-    """A clean picture without the last rows and columns that the factor does not divide."""
-    factor = config["operator"].get("factor", 1)
-    h, w = (n // factor * factor for n in x.shape[:2])
-    return x[:h, :w]
+def _that_fits(config: Config, x: Image, name: str) -> Image:
+    h, w, c = x.shape
+    if config["task"] == "demosaic" and c != 3:
+        raise InputError(
+            f"{name} is grey, and a camera's mosaic has colours; expected a picture in colour"
+        )
+    if config["task"] == "tomography":
+        if c != 1:
+            raise InputError(f"{name} has colours, and a body has one density; expected a grey one")
+        side = min(h, w)
+        distance = np.hypot(*(np.mgrid[:side, :side] - side // 2))
+        return x[:side, :side] * (distance <= side // 2)[..., None].astype(np.float32)
+    factor = max(1, config["operator"].get("factor", 1))
+    return x[: h // factor * factor, : w // factor * factor]
+
+
+def _layout_of_measured(config: Config, picture: Picture, x: Image) -> Layout:
+    """Of what will be measured of a clean picture."""
+    h, w, c = x.shape
+    factor = max(1, config["operator"].get("factor", 1))
+    shape: tuple[int, ...] = (h // factor, w // factor)
+    if config["task"] == "tomography":
+        return Layout((h, config["operator"]["views"]), np.dtype(np.float32), None, None)
+    if c > 1 and config["task"] != "demosaic":
+        shape = (*shape, c)
+    axis = -1 if len(shape) == 3 else None
+    return Layout(shape, picture.pixels.dtype, axis, picture.data_range)
 
 
 def image_shape(config: Config, shape: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -60,6 +115,8 @@ def image_shape(config: Config, shape: tuple[int, int, int]) -> tuple[int, int, 
     """
     h, w, c = shape
     how = config.get("operator", {})
+    if "views" in how:
+        return h, h, 1
     factor = how.get("factor", 1)
     return h * factor, w * factor, 3 if "pattern" in how else c
 
@@ -74,6 +131,8 @@ def _fields(config: Config, picture: Picture, for_experiment: bool = False) -> d
                 f" is {fields['sigma']}; expected the Gaussian's deviation, in pixels above 0, or ",
                 field("operator.kernel"),
             )
+    if "views" in fields:
+        fields["white"] = _white(fields, picture, for_experiment)
     if "quality" in fields:
         fields |= _compression(fields, picture, for_experiment)
     return fields
@@ -89,6 +148,28 @@ def _kernel(path: str) -> np.ndarray:
             )
         pixels = pixels[..., 0]
     return np.asarray(pixels, np.float64)
+
+
+def _white(fields: dict[str, Any], picture: Picture, for_experiment: bool) -> float:
+    """The density that is white in the result: by a back-projection, where it is not told."""
+    views, white = fields["views"], fields["white"]
+    if views < 1:
+        raise InputError(field("operator.views"), f" is {views}; expected 1 or more")
+    if not (np.isfinite(white) and white >= 0):
+        raise InputError(
+            field("operator.white"),
+            f" is {white}; expected the density that is to be white, or 0 to have it estimated",
+        )
+    if white or for_experiment:
+        return white or 1.0
+    from skimage.transform import iradon  # here, because it takes long to import
+
+    sinogram = np.nan_to_num(picture.pixels.astype(np.float64))
+    if sinogram.ndim != 2:
+        return 1.0  # which is refused
+    angles = np.linspace(0, fields["degrees"], sinogram.shape[1], endpoint=False)
+    found = iradon(sinogram, angles, filter_name="hann", circle=True)
+    return float(_ROOM * np.percentile(found, 99.9)) or 1.0
 
 
 def _compression(fields: dict[str, Any], picture: Picture, for_experiment: bool) -> dict[str, Any]:

@@ -235,6 +235,16 @@ _ALL_MEASURED = (
         num_steps=600,  # as in filling, which it is
     ),
     _measured(
+        "tomography",
+        "Found by tomography from",
+        "_found",
+        # Of a sinogram that is given the views are its columns, over so many degrees; the density
+        # that is white in the result is estimated where it is 0.
+        operator={"views": 30, "degrees": 180.0, "white": 0.0},
+        sample={"name": "phantom", "side": 128},
+        damage={"sigma": 2.55},  # of the largest value, in units of 255
+    ),
+    _measured(
         "remove_jpeg",
         "JPEG's traces removed from",
         "_unjpegged",

@@ -55,8 +55,10 @@ def random_mask(shape, share=0.3, seed=0):
 def test_the_public_face():
     assert dip_jax.__all__ == [
         *("FitInfo", "FitStep", "InputError", "Restoration"),
-        *("denoise", "fill_hole", "inpaint", "reconstruct"),
+        *("deblur", "demosaic", "denoise", "fill_hole", "inpaint", "reconstruct"),
+        *("remove_jpeg", "restore", "super_resolve"),
     ]
+    assert all(inspect.getdoc(getattr(dip_jax, name)) for name in dip_jax.__all__)
     options = {
         *("num_steps", "seeds", "rng", "channel_axis", "data_range", "criterion", "preset"),
         *("options", "callback", "progress", "return_info"),

@@ -111,6 +111,10 @@ def test_the_same_call_gives_the_same_picture_and_seeds_their_mean(picture):
     both, info = dip_jax.restore(operator(x), operator, seeds=[3, 4], **how)
     np.testing.assert_allclose(both, (one + other) / 2, atol=1e-6)
     assert info.uncertainty.shape == x.shape[:2] and info.uncertainty.max() > 0
+    side_by_side = TINY | {"lanes.at_once": 2, "lanes.form": "vmap"}
+    how["options"] = side_by_side
+    again, _ = dip_jax.restore(operator(x), operator, seeds=[3, 4], **how)
+    np.testing.assert_allclose(again, both, atol=1e-3)
 
 
 def test_someones_own_operator_takes_an_image_of_the_shape_that_was_asked_for(picture):

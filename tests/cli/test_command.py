@@ -463,9 +463,8 @@ def test_the_commands_of_what_was_measured(folder, capsys):
     found = reading.read("raw_demosaiced.png").pixels
     np.testing.assert_array_equal(found[::2, ::2, 1], pixels[::2, ::2, 0])
     Image.fromarray(pixels).save("photo.jpg", quality=20)
-    report = ("--steps", "4", "-o", "clean.png", "--report", "work")
-    assert here("remove-jpeg", "photo.jpg", *report) == 0
-    assert reading.read("clean.png").pixels.shape == (40, 36, 3)
+    assert here("remove-jpeg", "photo.jpg", "--steps", "4", "--report", "work") == 0
+    assert reading.read("photo_unjpegged.png").pixels.shape == (40, 36, 3)
     assert (folder / "work" / "report.html").exists()
     assert here("remove-jpeg", "photo.png", "--steps", "4") == 2
     assert "--quality" in capsys.readouterr().err

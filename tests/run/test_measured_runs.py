@@ -6,10 +6,13 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
-from skimage.data import astronaut
+from skimage.data import astronaut, shepp_logan_phantom
+from skimage.transform import resize
 
 import dip_jax
+from dip_jax import operators
 from dip_jax.errors import InputError, Interrupted
 from dip_jax.pictures import reading
 from dip_jax.report.progress import PlainProgress
@@ -44,13 +47,20 @@ def go(config, folder, **options):
 @pytest.mark.parametrize("task", MEASURED)
 def test_a_sample_is_damaged_and_restored(task, tmp_path):
     summary, said = go(config_of(task), tmp_path / "run")
-    restored = reading.read(tmp_path / "run" / "restored.png").pixels
-    degraded = reading.read(tmp_path / "run" / "degraded.png").pixels
-    factor = 4 if task == "super_resolve" else 1
-    assert restored.shape[:2] == tuple(factor * n for n in degraded.shape[:2])
-    assert restored.ndim == (2 if task == "deblur" else 3)  # the sample of one is grey
+    if task == "tomography":
+        restored = reading.read(tmp_path / "run" / "restored.tif").pixels
+        degraded = reading.read(tmp_path / "run" / "degraded.tif", (-100, 100)).pixels
+        assert restored.shape == (48, 48) and degraded.shape == (48, 30)
+        assert restored.dtype == degraded.dtype == np.float32
+    else:
+        restored = reading.read(tmp_path / "run" / "restored.png").pixels
+        degraded = reading.read(tmp_path / "run" / "degraded.png").pixels
+        factor = 4 if task == "super_resolve" else 1
+        assert restored.shape[:2] == tuple(factor * n for n in degraded.shape[:2])
+        assert restored.ndim == (2 if task == "deblur" else 3)  # the sample of one is grey
     assert summary["task"] == task and summary["metrics"]["restored"]["psnr_true"] > 10
     words = {"super_resolve": "4 times", "deblur": "Gaussian", "demosaic": "RGGB"}
+    words["tomography"] = "30 views of 48 detectors over 180 degrees"
     assert words.get(task, "compressed as JPEG, with steps of 80 to") in said
     for name in ("report.html", "comparison.png", "curves.png", "preview/step_000010.png"):
         assert (tmp_path / "run" / name).stat().st_size > 100
@@ -66,7 +76,8 @@ def test_an_interrupted_run_goes_on_bit_for_bit(task, tmp_path):
     summary, said = go(config_of(task), tmp_path / "cut")
     assert "going on after step" in said
     assert summary["metrics"] == whole["metrics"]
-    one, two = ((tmp_path / name / "restored.png").read_bytes() for name in ("whole", "cut"))
+    suffix = "tif" if task == "tomography" else "png"
+    one, two = ((tmp_path / n / f"restored.{suffix}").read_bytes() for n in ("whole", "cut"))
     assert one == two
 
 
@@ -137,6 +148,29 @@ def test_a_jpeg_says_how_it_was_compressed_and_another_file_does_not(own):
     assert "chroma 4:2:0" in said
 
 
+def test_a_sinogram_of_ones_own_in_its_own_units(own):
+    """In a TIFF of floats, of which `data_range` says the values."""
+    angles = np.linspace(0, 180, 40, endpoint=False)
+    body = 7.0 * resize(shepp_logan_phantom(), (48, 48)).astype(np.float32)
+    sinogram = np.asarray(operators.radon(angles)(body[..., None]))[..., 0]
+    top = float(sinogram.max())
+    tifffile.imwrite(own / "sinogram.tif", sinogram)
+    changes = {"image": str(own / "sinogram.tif"), "data_range": (0.0, top), "num_steps": 300}
+    go(config_of("tomography", **OWN, **changes), own / "run")
+    found = tifffile.imread(own / "run" / "restored.tif")
+    assert np.corrcoef(found.ravel(), body.ravel())[0, 1] > 0.8
+    assert 0.8 < found.sum() / body.sum() < 1.2
+    by_python = dip_jax.restore(
+        sinogram,
+        operators.radon(angles),
+        shape=(48, 48),
+        data_range=(0, 7),
+        num_steps=300,
+        options={name: value for name, value in TINY.items() if name.startswith("network")},
+    )
+    assert np.corrcoef(by_python.ravel(), body.ravel())[0, 1] > 0.8
+
+
 def test_the_fingerprint_is_of_the_operator_too(own):
     config = config_of("super_resolve", image=str(own / "photo.png"), **OWN)
     go(config, own / "run")
@@ -156,6 +190,11 @@ def test_the_fingerprint_is_of_the_operator_too(own):
         ("deblur", {"operator.sigma": 0.0}, "sigma is 0.0; expected"),
         ("deblur", {"operator.boundary": "valid"}, "boundary is 'valid'"),
         ("deblur", {"operator.kernel": "none.tif"}, "none.tif"),
+        ("tomography", {"operator.degrees": 0.0}, "degrees is 0.0"),
+        ("tomography", {"operator.views": 0}, "views is 0"),
+        ("tomography", {"operator.white": -1.0}, "white is -1.0"),
+        ("tomography", {"sample.name": "coffee"}, "has colours"),
+        ("tomography", {"image": "photo.png"} | OWN, "one value each"),
         ("demosaic", {"operator.pattern": "RGB"}, "pattern is 'RGB'"),
         ("demosaic", {"sample.name": "camera"}, "is grey"),
         ("demosaic", {"image": "photo.png"} | OWN, "one value at every pixel"),

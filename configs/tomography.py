@@ -1,0 +1,19 @@
+"""Finds Shepp and Logan's phantom from 30 views with noise of 1 %.
+
+    python -m dip_jax.main --config=configs/tomography.py
+
+The sinogram is made of a sample first. With `--config.image=FILE --config.degrade=none` it is your
+own, and `--config.data_range="(0, 60)"` says what its values are. `:draft` is a look in seconds,
+`:quick` a smoke run of few steps; `:paper`, the published network for an accelerator, has not been
+measured.
+Any field can be overridden, as in --config.num_steps=500; `dip_jax/settings/tasks.py` has all.
+"""
+
+import ml_collections
+
+from dip_jax.settings import tasks
+
+
+def get_config(preset: str = "") -> ml_collections.ConfigDict:
+    """The configuration of a preset: none, "draft", "quick" or "paper"."""
+    return ml_collections.ConfigDict(tasks.defaults("tomography", preset))
