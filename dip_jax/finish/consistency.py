@@ -111,7 +111,7 @@ def _solved(f: Array, observation: Observation, rho: Array, edges: Array, larges
         length = jnp.sqrt(jnp.sum(jnp.square(p), axis=0, keepdims=True))
         p = p / jnp.maximum(1.0, length / (edges * root))
         down = flow(p)[0] / root + pull(q) / size
-        new = jnp.clip((x - step * down + step * rho * f) / (1 + step * rho), 0, 1)
+        new = jnp.clip((x - step * (down - rho * f)) / (1 + step * rho), 0, 1)
         return (new, 2 * new - x, p, q), None
 
     zero = jax.tree.map(jnp.zeros_like, constant)

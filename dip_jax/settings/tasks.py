@@ -200,7 +200,14 @@ _ALL = (
 
 def _measured(name: str, done: str, ending: str, **settings: Any) -> Task:
     presets: dict[str, Config] = {
-        "": {"degrade": "measured", "damage": {"sigma": 0.0}, "num_steps": 1200, **settings},
+        "": {
+            "degrade": "measured",
+            "damage": {"sigma": 0.0},
+            "num_steps": 1200,
+            # While the rate is near its peak, many steps may pass without a new best.
+            "stop": {"patience": 300},
+            **settings,
+        },
         "draft": {"num_steps": 100, "schedule": {"kind": "constant"}},
         "quick": {"sample": {"side": 128}, "num_steps": 200},
         "paper": {**_PUBLISHED, "num_steps": 2000},
@@ -233,6 +240,7 @@ _ALL_MEASURED = (
         operator={"pattern": "RGGB"},
         sample={"name": "coffee", "side": 256},
         num_steps=600,  # as in filling, which it is
+        stop={"patience": 100},
     ),
     _measured(
         "tomography",
