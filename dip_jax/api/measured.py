@@ -25,7 +25,7 @@ from dip_jax.api.measured_fit import (
     range_of,
     shape_of,
 )
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, field
 from dip_jax.forward.operators.downsampling import downsample
 from dip_jax.forward.operators.operator import Identity, Operator, as_operator
 from dip_jax.pictures.arrays import Layout
@@ -38,6 +38,8 @@ from dip_jax.prepare.prepared import Prepared
 from dip_jax.report.progress import Progress
 
 Given = tuple[Pixels, FitInfo]
+
+_BEYOND = 0.5  # of an image's range: so far noise may take its pixels, where they were measured
 
 
 class _Fitting(TypedDict, total=False):
@@ -95,13 +97,15 @@ def restore(
     An untrained network is fitted so that `A` of its output is what was measured, and stopped
     before it fits the noise. The result agrees with the measurements as far as those that were held
     out of the fit say it should (`consistency.consistent`; the option "refine", False, gives the
-    network's image). With the identity it is `denoise`, or `inpaint` where `known` says so.
+    network's image); of a JPEG it is the mean with non-local means. With the identity it is
+    `denoise`, or `inpaint` where `known` says so.
 
     Args:
         measured: an array, or a pytree of arrays, as `operator` gives it; real or complex. What is
             not finite is unknown.
         operator: `A`, any differentiable function of JAX from an image of `shape`, float32, to what
-            is measured; or one of `dip_jax.operators`, which take `(h, w)` as `(h, w, 1)`.
+            is measured; or one of `dip_jax.operators`, which take `(h, w)` as `(h, w, 1)`, as does
+            all that is put together by `compose` and `stack`.
         shape: of the image, `(h, w)` or `(h, w, c)`, with sides of 32 pixels or more.
         known: true where there is a measurement, of the shape of `measured`; None for everywhere.
         noise: "gaussian", or "poisson" where `measured` counts photons, electrons or the like:
@@ -126,7 +130,7 @@ def restore(
     h, w, c = (*size, 1)[:3]
     if prior is not None and not callable(prior):
         raise InputError(f"prior is {prior!r}; expected a function of the image")
-    if isinstance(operator, Identity):
+    if operator is Identity or isinstance(operator, Identity):
         return _of_pixels(measured, size, known, noise, prior, (low, high), return_info, options)
     if noise not in NOISES:
         raise InputError(f"noise is {noise!r}; expected {' or '.join(map(repr, NOISES))}")
@@ -388,6 +392,11 @@ def _compression(image: Any, quality: Any, subsampling: str | None) -> dict[str,
         quality = found.tables
     if subsampling is None:
         subsampling = "4:2:0" if found is None else found.subsampling
+        if not subsampling:
+            raise InputError(
+                "the image's chroma is subsampled in an unusual way, or it is CMYK; expected "
+                "4:4:4, 4:2:2 or 4:2:0: give subsampling"
+            )
     return {"quality": quality, "subsampling": subsampling}
 
 
@@ -419,7 +428,16 @@ def _of_pixels(
     how: dict[str, Any] = dict(options) | {"channel_axis": axis, "return_info": return_info}
     if data_range != (0.0, 1.0):
         how["data_range"] = data_range
-    y = np.where(np.isfinite(y), np.clip(y, *data_range), y)  # noise may go beyond the range
+    low, high = data_range
+    beyond = _BEYOND * (high - low)
+    finite = y[np.isfinite(y)]
+    if finite.size and (finite.min() < low - beyond or finite.max() > high + beyond):
+        raise InputError(
+            f"what was measured goes from {finite.min():g} to {finite.max():g}, far beyond the "
+            f"image's {low:g} to {high:g}; expected values near to them: give ",
+            field("data_range"),
+        )
+    y = np.where(np.isfinite(y), np.clip(y, low, high), y)  # noise may go beyond the range
     if known is None:
         return denoise(y, **how)
     return inpaint(y, np.asarray(known) != 0, mask_polarity="keep", **how)

@@ -124,8 +124,7 @@ def _split(key: Array, observation: Observation, settings: FitSettings, size: tu
     if settings.heldout_per_channel:
         known = jax.tree.map(lambda m, a: jnp.broadcast_to(m, a.shape), known, y)
     if isinstance(forward, Measured):
-        together = forward.together
-        return y, *hold_out_measured(key, known, settings.heldout_share, together)
+        return y, *hold_out_measured(key, known, settings.heldout_share)
     fit, held = hold_out(key, known, settings.heldout_share, settings.heldout_block)
     return pad(y, *size), pad(fit, *size, mode="zero"), pad(held, *size, mode="zero")
 

@@ -43,8 +43,6 @@ class Measured:
         high: where it is 1.
         counts: whether counts are measured.
         prior: what is added to the data term, of the image with black at 0 and white at 1.
-        together: the axes of a measurement along which what is held out is held out together, such
-            as (0,) for whole views of a sinogram; () for single values.
     """
 
     operator: Operator
@@ -54,7 +52,6 @@ class Measured:
     high: float = dataclasses.field(default=1.0, metadata=STATIC)
     counts: bool = dataclasses.field(default=False, metadata=STATIC)
     prior: Prior | None = None
-    together: tuple[int, ...] = dataclasses.field(default=(), metadata=STATIC)
 
     def __call__(self, x: Image) -> Measurement:
         """What would have been measured, on its scale; `x` may be padded."""
@@ -87,4 +84,4 @@ def _stabilised(counts: Array) -> Array:
 def described(tree: Any) -> str:
     """The structure of a tree of arrays and their shapes, of which a program is made."""
     leaves, structure = jax.tree.flatten(tree)
-    return f"{structure} {[(leaf.shape, str(leaf.dtype)) for leaf in leaves]}"
+    return f"{structure} {[(jnp.shape(leaf), str(jnp.result_type(leaf))) for leaf in leaves]}"

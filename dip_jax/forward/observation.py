@@ -108,33 +108,28 @@ def hold_out(
     return jnp.where(held, 0.0, known), held.astype(known.dtype)
 
 
-def hold_out_measured(
-    key: Array, known: Any, share: float, together: tuple[int, ...] = ()
-) -> tuple[Any, Any]:
+def hold_out_measured(key: Array, known: Any, share: float) -> tuple[Any, Any]:
     """Splits the known measurements at random, as `hold_out` does the values of a picture.
 
     Args:
         key: the PRNG key.
         known: 1 known, 0 unknown; an array, or a tree of them, of each of which the share is taken.
+            Of one with a single known value nothing is.
         share: the share of the known values to hold out, from 0 up to but not including 1.
-        together: the axes along which all values are held out together; those that an array has
-            not count for nothing.
     """
     leaves, structure = jax.tree.flatten(known)
     keys = [key] if len(leaves) == 1 else list(jax.random.split(key, len(leaves)))
-    parts = [_hold_out_of(k, leaf, share, together) for k, leaf in zip(keys, leaves, strict=True)]
+    parts = [_hold_out_of(k, leaf, share) for k, leaf in zip(keys, leaves, strict=True)]
     fit, held = zip(*parts, strict=True)
     return jax.tree.unflatten(structure, fit), jax.tree.unflatten(structure, held)
 
 
-def _hold_out_of(key, known, share, together):
+def _hold_out_of(key, known, share):
     if share == 0:
         return known, jnp.zeros_like(known)
-    axes = tuple(axis for axis in together if axis < known.ndim)
-    units = jnp.max(known, axis=axes, keepdims=True)
-    score = jnp.where(units > 0, jax.random.uniform(key, units.shape), 2.0)
-    count = jnp.sum((units > 0).astype(jnp.float32))
+    score = jnp.where(known > 0, jax.random.uniform(key, known.shape), 2.0)
+    count = jnp.sum((known > 0).astype(jnp.float32))
     wanted = jnp.clip(jnp.round(share * count), 1, jnp.maximum(1, count - 1)).astype(jnp.int32)
     threshold = jnp.sort(score.ravel())[wanted - 1]
-    held = jnp.where(score <= threshold, known, 0.0)
+    held = jnp.where((score <= threshold) & (count > 1), known, 0.0)
     return known - held, held

@@ -42,6 +42,7 @@ def total_variation(weight: float) -> TotalVariation:
     Source: Rudin, Osher, Fatemi, "Nonlinear Total Variation Based Noise Removal Algorithms",
     Physica D 1992, equation 2.2a.
     """
-    if not (np.isfinite(weight) and weight > 0):
-        raise InputError(f"weight is {weight}; expected a number above 0")
+    number = isinstance(weight, int | float | np.integer | np.floating)
+    if not (number and np.isfinite(weight) and weight > 0):
+        raise InputError(f"weight is {weight!r}; expected a number above 0")
     return TotalVariation(float(weight))

@@ -134,7 +134,7 @@ class Shape(NamedTuple):
         known: channels of what is known of it.
         blind: whether there is no clean image.
         measured: where an operator measured it, all that a program depends on of that; else "".
-        foreign: whether the code of that operator is not this package's.
+        foreign: whether the code of that operator, or of a prior, is not this package's.
     """
 
     size: tuple[int, int]
@@ -158,7 +158,9 @@ def shape_of_measured(
 ) -> Shape:
     """That of lanes to which an operator belongs."""
     text = described((y, known, forward))
-    return Shape(size, forward.shape[2], 1, blind, text, is_foreign(forward.operator))
+    foreign = is_foreign(forward.operator)
+    foreign |= forward.prior is not None and is_foreign(forward.prior)
+    return Shape(size, forward.shape[2], 1, blind, text, foreign)
 
 
 def expect(fit: Fit, length: int, form: str, shape: Shape) -> None:

@@ -11,6 +11,8 @@ from dip_jax.errors import InputError, reason
 from dip_jax.forward.data_term import masked_mse
 from dip_jax.forward.model import Measured
 from dip_jax.forward.observation import Observation, observe
+from dip_jax.forward.operators.combining import Compose, Stack
+from dip_jax.forward.operators.fourier import Fourier
 from dip_jax.forward.operators.mosaicing import Bayer, colours
 from dip_jax.forward.operators.operator import Measurement, Operator, Shape, measures
 from dip_jax.forward.priors import Prior
@@ -29,7 +31,6 @@ def observe_measured(
     counts: bool = False,
     prior: Prior | None = None,
     image_range: tuple[float, float] = (0.0, 1.0),
-    together: tuple[int, ...] = (),
     of_images: bool = False,
 ) -> Observation:
     """What was measured of an image, as a fit takes it.
@@ -44,16 +45,15 @@ def observe_measured(
         counts: whether they are counts, of Poisson's noise.
         prior: what is added to the data term.
         image_range: the image's values of black and white.
-        together: see `Measured`.
         of_images: whether what is measured is an image in [0, 1] itself, and has the scale of one.
 
     Raises:
         InputError: if it has another shape than the operator gives, or nothing is known.
     """
     wanted = measures(operator, shape)
-    if known is None and hasattr(operator, "known"):
-        known = jax.tree.map(lambda _: np.asarray(operator.known()), wanted)
-    y, mask = _checked(measured, known, wanted)
+    if prior is not None:
+        _check_prior(prior, shape)
+    y, mask = _checked(measured, known, wanted, _sampled(operator, wanted), shape[2])
     low, high = image_range
     counted = [a for a in jax.tree.leaves(y) if counts]
     if any(jnp.iscomplexobj(a) or bool((a < 0).any()) for a in counted):
@@ -62,7 +62,7 @@ def observe_measured(
             "expected counts from 0 on, or noise='gaussian'"
         )
     one = jnp.float32(1)
-    forward = Measured(operator, one, shape, float(low), float(high), counts, prior, together)
+    forward = Measured(operator, one, shape, float(low), float(high), counts, prior)
     if not of_images:
         size = 2 * _root_mean_square(forward.scaled(y), mask)
         forward = dataclasses.replace(forward, scale=jnp.float32(size or 1))
@@ -92,18 +92,44 @@ def measured_of(y: np.ndarray, how: Measuring) -> Prepared:
     return Prepared(observation, remarks=remarks)
 
 
-def _checked(measured: Any, known: Any, wanted: Measurement) -> tuple[Measurement, Measurement]:
+def _sampled(operator: Operator, wanted: Measurement) -> list[Any]:
+    """Of every array of a measurement: where there is one, or None for everywhere."""
+    if isinstance(operator, Stack):
+        parts = zip(operator.operators, wanted, strict=True)
+        return [mask for part, gives in parts for mask in _sampled(part, gives)]
+    if isinstance(operator, Compose):
+        return _sampled(operator.operators[0], wanted)
+    if isinstance(operator, Fourier):
+        return [np.asarray(operator.known())]
+    return [None] * len(jax.tree.leaves(wanted))
+
+
+def _check_prior(prior: Prior, shape: Shape) -> None:
+    x = jax.ShapeDtypeStruct(shape, jnp.float32)
+    try:
+        found = jax.eval_shape(lambda x: prior(x), x)
+    except Exception as error:  # of a function that someone else has written
+        raise InputError(f"prior cannot take an image of shape {shape}: {reason(error)}") from error
+    if getattr(found, "shape", None) != () or not jnp.issubdtype(found.dtype, jnp.floating):
+        raise InputError(f"prior gives {found}; expected one real number")
+
+
+def _checked(
+    measured: Any, known: Any, wanted: Measurement, sampled: list[Any], channels: int
+) -> tuple[Measurement, Measurement]:
     structure = jax.tree.structure(wanted)
     given, masks = _leaves_like(measured, structure, "what was measured"), [None]
     if known is not None:
         masks = _leaves_like(known, structure, "known")
     masks = masks if known is not None else [None] * len(given)
     arrays, fits, count = [], [], 0
-    for one, mask, like in zip(given, masks, jax.tree.leaves(wanted), strict=True):
+    likes = jax.tree.leaves(wanted)
+    for one, mask, where, like in zip(given, masks, sampled, likes, strict=True):
         y = _array_of(one, like)
         finite = np.isfinite(y)
         fit = finite if mask is None else finite & _mask_of(mask, like)
-        if fit.ndim > 2 and (fit == fit[..., :1]).all():
+        fit = fit if where is None else fit & where
+        if fit.ndim == 3 and fit.shape[2] == channels and (fit == fit[..., :1]).all():
             fit = fit[..., :1]  # channels that are known alike are held out alike
         arrays.append(jnp.asarray(np.where(fit, y, 0), like.dtype))
         fits.append(jnp.asarray(fit, jnp.float32))
@@ -123,7 +149,8 @@ def _leaves_like(given: Any, structure: Any, name: str) -> list[Any]:
         return structure.flatten_up_to(given)
     except ValueError as error:
         raise InputError(
-            f"{name} is not put together as the operator gives it, {structure}: {reason(error)}"
+            f"{name} is not put together as the operator gives it; expected {structure}, with an "
+            "array in place of each *"
         ) from error
 
 
@@ -148,6 +175,10 @@ def _array_of(given: Any, like: jax.ShapeDtypeStruct) -> np.ndarray:
 
 def _mask_of(given: Any, like: jax.ShapeDtypeStruct) -> np.ndarray:
     mask = np.asarray(given)
+    if mask.dtype.kind not in "biuf":
+        raise InputError(
+            f"known has dtype {mask.dtype}; expected true where there is a measurement"
+        )
     if mask.shape == like.shape[:-1] and mask.ndim and mask.shape != like.shape:
         mask = mask[..., None]
     try:

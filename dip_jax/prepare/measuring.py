@@ -71,7 +71,7 @@ def _super_resolve(how: Fields, layout: Layout) -> Measuring:
 
 def _deblur(how: Fields, layout: Layout) -> Measuring:
     kernel = how["kernel"]
-    if kernel is None:
+    if kernel is None and "sigma" in how:
         kernel = gaussian(how["sigma"])
     operator = blur(kernel, how["boundary"])
     if how["boundary"] == "valid":
@@ -81,7 +81,7 @@ def _deblur(how: Fields, layout: Layout) -> Measuring:
         )
     k, width = operator.kernel.shape
     remark = f"blurred by a kernel of {width} x {k} pixels"
-    if how["kernel"] is None:
+    if how["kernel"] is None and "sigma" in how:
         remark = f"blurred by a Gaussian with a deviation of {how['sigma']:g} pixels"
     return Measuring(operator, _image_shape(layout), layout, remark)
 

@@ -1,7 +1,7 @@
 """The tasks and their defaults: the one place that the config files and the Python API read.
 
-Four have a picture whose own pixels are known (`TASKS`), and every door; the others have what an
-operator measured of one (`MEASURED`), and are Python's.
+Four have a picture whose own pixels are known (`TASKS`), the others what an operator measured of
+one (`MEASURED`).
 
 `defaults(task, preset)` gives a plain nested dict. The presets are "" (what a person wants on the
 machine they have: a good result in a minute or so on two CPU cores), "draft" (in seconds, to see

@@ -1,5 +1,6 @@
 """What an operator measured, by the Python interface: like in like out, and what is refused."""
 
+import dataclasses
 import io
 import warnings
 
@@ -13,6 +14,8 @@ from skimage.transform import resize
 
 import dip_jax
 from dip_jax import operators
+from dip_jax.forward.observation import hold_out_measured
+from dip_jax.prepare.measured import observe_measured
 
 TINY = {"network.scales": 1, "network.down": (4,), "network.up": (4,), "log_every": 5}
 QUICK = {"num_steps": 5, "options": TINY}
@@ -177,6 +180,49 @@ def test_counts_are_restored_in_their_own_range():
     assert np.mean((after - x) ** 2) < np.mean((counts - x) ** 2)
 
 
+def test_two_priors_of_one_class_are_two(picture):
+    x = jnp.asarray(picture / np.float32(255))
+    how = {"shape": x.shape, "num_steps": 60, "options": TINY | {"refine": False}}
+    found = []
+    for bright in (0.0, 1.0):  # the second would find the program of the first
+        prior = jax.tree_util.register_dataclass(
+            dataclasses.make_dataclass(
+                "Prior",
+                [],
+                namespace={"__call__": lambda self, x, b=bright: jnp.mean((x - b) ** 2)},
+            )
+        )()
+        found.append(dip_jax.restore(BLUR(x), BLUR, prior=prior, **how).mean())
+    assert found[1] > found[0] + 0.05
+
+
+def test_a_jpeg_is_restored_as_it_is_by_its_own_function(picture):
+    x = picture / np.float32(255)
+    operator = operators.jpeg(30)
+    y = np.asarray(operator(x))
+    how = {"num_steps": 60, "options": TINY | {"network.skip": 4}}
+    own = dip_jax.remove_jpeg(y, 30, **how)
+    by_restore = dip_jax.restore(y, operator, shape=x.shape, **how)
+    assert (
+        abs(psnr(by_restore, x) - psnr(own, x)) < 1.5 and abs(by_restore.mean() - x.mean()) < 0.02
+    )
+
+
+def test_what_is_not_sampled_is_not_known_in_compositions_too(picture):
+    x = picture[..., :1] / np.float32(255)
+    mask = np.random.default_rng(0).random((40, 36)) < 0.4
+    inner = operators.compose(operators.fourier(mask), operators.blur(operators.gaussian(1.0)))
+    operator = operators.stack(operators.downsample(2), inner, lambda x: jnp.sum(x))
+    y = operator(x)
+    observation = observe_measured(y, operator, x.shape)
+    share = [float(jnp.mean(m)) for m in jax.tree.leaves(observation.known)]
+    assert share == [1, pytest.approx(mask.mean()), 1]
+    fit, held = hold_out_measured(jax.random.key(0), observation.known, 0.1)
+    assert float(fit[2]) == 1 and float(held[2]) == 0  # all that is known of the sum
+    half = observe_measured(y, operator, x.shape, known=(True, False, True))
+    assert [float(jnp.mean(m)) for m in jax.tree.leaves(half.known)] == [1, 0, 1]
+
+
 def test_a_prior_is_added_to_the_data_term(picture):
     x = jnp.asarray(picture / np.float32(255))
     operator = operators.downsample(2)
@@ -236,6 +282,12 @@ BLUR = operators.blur(np.ones((3, 3)))
         (lambda x: dip_jax.restore(x, BLUR, shape=x.shape, noise="salt"), "noise is 'salt'"),
         (lambda x: dip_jax.restore(-x, BLUR, shape=x.shape, noise="poisson"), "negative"),
         (lambda x: dip_jax.restore(x, BLUR, shape=x.shape, prior=1), "prior is 1"),
+        (lambda x: dip_jax.restore(x, BLUR, shape=x.shape, prior=lambda x: x), "one real number"),
+        (lambda x: dip_jax.restore(x, BLUR, shape=x.shape, prior=lambda: 0), "prior cannot take"),
+        (lambda x: dip_jax.restore(x, BLUR, shape=x.shape, known="abc"), "known has dtype"),
+        (lambda x: dip_jax.restore(255 * x, operators.identity(), shape=x.shape), "far beyond"),
+        (lambda x: dip_jax.deblur(x, None), "expected an array of real numbers"),
+        (lambda x: dip_jax.deblur(x, 1j * np.eye(3)), "expected an array of real numbers"),
         (lambda x: dip_jax.restore(x, BLUR, shape=x.shape, data_range=(1, 0)), "data_range is"),
         (lambda x: dip_jax.restore(x, BLUR, shape=x.shape, known=x[:3] > 0), "known has shape"),
         (lambda x: dip_jax.restore(x * np.nan, BLUR, shape=x.shape), "0 of the measurements"),

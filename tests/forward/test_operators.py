@@ -179,7 +179,7 @@ def test_whose_code_an_operator_is():
         (lambda: operators.blur(-np.eye(3)), "negative"),
         (lambda: operators.blur(np.full((3, 3), np.nan)), "NaN"),
         (lambda: operators.blur(np.zeros((3, 3))), "sums to 0"),
-        (lambda: operators.blur("psf"), "kernel is 'psf'; expected an array"),
+        (lambda: operators.blur("psf"), "expected an array of real numbers"),
         (lambda: operators.blur(np.eye(3), "zero"), "boundary is 'zero'; expected one of reflect"),
         (lambda: measures(operators.blur(np.ones((9, 9))), (8, 20, 3)), "larger than the image"),
         (lambda: operators.gaussian(0), "sigma is 0"),

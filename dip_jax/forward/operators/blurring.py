@@ -65,10 +65,10 @@ def blur(kernel: Any, boundary: str = "reflect") -> Blur:
     """
     if boundary not in BOUNDARIES:
         raise InputError(f"boundary is {boundary!r}; expected one of {', '.join(BOUNDARIES)}")
-    try:
-        values = np.asarray(kernel, np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"kernel is {kernel!r}; expected an array of numbers") from None
+    values = np.asarray(kernel)
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"kernel has dtype {values.dtype}; expected an array of real numbers")
+    values = values.astype(np.float64)
     if values.ndim != 2 or not all(n % 2 for n in values.shape):
         raise InputError(
             f"kernel has shape {values.shape}; expected two odd sides, so that it has a middle: "
@@ -91,10 +91,11 @@ def gaussian(sigma: float, width: int | None = None) -> Float[np.ndarray, "k k"]
     Raises:
         InputError: if either is none of these.
     """
-    if not (np.isfinite(sigma) and sigma > 0):
-        raise InputError(f"sigma is {sigma}; expected pixels above 0")
+    number = isinstance(sigma, int | float | np.integer | np.floating)
+    if not (number and np.isfinite(sigma) and sigma > 0):
+        raise InputError(f"sigma is {sigma!r}; expected pixels above 0")
     width = 2 * int(np.ceil(3 * sigma)) + 1 if width is None else width
-    if width < 1 or not width % 2:
-        raise InputError(f"width is {width}; expected an odd number of pixels")
+    if not isinstance(width, int | np.integer) or width < 1 or not width % 2:
+        raise InputError(f"width is {width!r}; expected an odd number of pixels")
     line = np.exp(-0.5 * (np.arange(width) - width // 2) ** 2 / sigma**2)
     return np.outer(line, line) / line.sum() ** 2

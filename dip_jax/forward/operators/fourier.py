@@ -61,7 +61,8 @@ def fourier(mask: Any, coils: Any = None) -> Fourier:
     if coils is None:
         return Fourier(sampled, None)
     values = np.asarray(coils)
-    if values.ndim != 3 or values.shape[1:] != known.shape or not np.isfinite(values).all():
+    numbers = values.dtype.kind in "biufc" and np.isfinite(values).all()
+    if values.ndim != 3 or values.shape[1:] != known.shape or not numbers:
         raise InputError(
             f"coils has shape {values.shape}; expected finite values of shape "
             f"{('n', *known.shape)}, like the mask"

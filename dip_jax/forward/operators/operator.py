@@ -68,7 +68,8 @@ def as_operator(given: Any, grey: bool = False) -> Operator:
 
     Args:
         given: an operator of this package, or any callable.
-        grey: whether a callable takes `(h, w)`; those of this package take `(h, w, 1)`.
+        grey: whether a callable takes `(h, w)`; those of this package, and what is put together by
+            them, take `(h, w, 1)`.
 
     Raises:
         InputError: if it is none.
@@ -78,15 +79,17 @@ def as_operator(given: Any, grey: bool = False) -> Operator:
             f"the operator is {given!r}; expected a function from an image (h, w, c) to what is "
             "measured of it, such as operators.blur(kernel)"
         )
-    if _is_pytree(given) and (not grey or not is_foreign(given)):
+    if not _is_pytree(given):
+        return Foreign(given, grey)
+    if type(given).__module__.startswith("dip_jax."):
         return given
-    return Foreign(given, grey)
+    return Foreign(given, True) if grey else jax.tree.map(jnp.asarray, given)
 
 
 def is_foreign(operator: Any) -> bool:
-    """Whether any part of an operator is not this package's own: its code is not known."""
+    """Whether any part of an operator, or a prior, is not this package's: its code is not known."""
     parts = getattr(operator, "operators", ())
-    ours = type(operator).__module__.startswith(__name__.rpartition(".")[0])
+    ours = type(operator).__module__.startswith("dip_jax.")
     return isinstance(operator, Foreign) or not ours or any(is_foreign(part) for part in parts)
 
 

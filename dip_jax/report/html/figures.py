@@ -19,11 +19,11 @@ _MEASURES = {
     "psnr_true": "PSNR in dB against the clean picture, over all of it. Higher is closer: 3 dB "
     "more is half the squared error. Only an experiment has a clean picture.",
     "ssim_true": "Structural similarity with the clean picture: at most 1, which is equality.",
-    "psnr_heldout": "PSNR on known pixels of the degraded picture that the network was not fitted "
-    "to. It needs no clean picture: it rises while the picture is learnt, and falls when the "
-    "damage is.",
-    "psnr_observed": "PSNR against the degraded picture, on its known pixels. Not a measure of "
-    "quality: a network that copies the damage scores high.",
+    "psnr_heldout": "PSNR on known pixels of the degraded picture, or measurements, that the "
+    "network was not fitted to. It needs no clean picture: it rises while the picture is learnt, "
+    "and falls when the damage is.",
+    "psnr_observed": "PSNR against the degraded picture, or the measurements, where they are "
+    "known. Not a measure of quality: a network that copies the damage scores high.",
     "ssim_observed": "Structural similarity with the same; unknown pixels are 0 in both.",
 }
 _IMAGES = {

@@ -168,7 +168,18 @@ def _ending(summary: Mapping[str, Any]) -> str:
         text += f" The image of step {chosen:,} was chosen, {how}."
     if summary.get("refined"):
         whose = "Each of them" if seeds > 1 else "It"
-        if summary.get("filled_share") is None:
+        ending = summary.get("ending")
+        if ending == "agreement":
+            text += (
+                f" {whose} was made to agree with what was measured, as far as the measurements"
+                " that were held out of the fit say it should."
+            )
+        elif ending == "compression":
+            text += (
+                f" {whose} was averaged with what non-local means make of the degraded picture,"
+                " and brought to what may have been compressed to it."
+            )
+        elif ending == "denoising":
             text += (
                 f" {whose} was refined: it has a share, the less the farther it is off, or none, in"
                 " what filters without training make of the degraded picture (non-local means,"
