@@ -14,8 +14,8 @@ these come only a part of the way, and the numbers below were chosen with it. Of
 not linear that is done for its linearisation at f.
 
 What ρ and λ are right depends on the noise, which nobody has told: they are tried on the
-measurements that were held out of the fit, and f stays as it is where none brings it nearer to
-them. JPEG has an ending of its own (`compression`).
+measurements that were held out of the fit, and f stays as it is where none brings it nearer to them
+by more than their noise may do. JPEG has an ending of its own (`compression`).
 """
 
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dip_jax.finish.compression import cleaned
-from dip_jax.forward.data_term import masked_mse, total
+from dip_jax.forward.data_term import masked_mse, squared, total
 from dip_jax.forward.model import Forward, Measured
 from dip_jax.forward.observation import Observation
 from dip_jax.forward.operators.jpeg import Jpeg
@@ -40,6 +40,7 @@ EDGES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
 OTHERS_TO_NETWORK = (0.1, 1.0, 3.0, 10.0)
 
 _STEPS = 200  # of the algorithm
+_DOUBT = 1.5  # standard errors
 _POWER = 20  # of the power method
 
 
@@ -85,7 +86,7 @@ def consistent(x: Image, observation: Observation, held: Any = None) -> Image:
     best = min((_Weights(TO_NETWORK, edges) for edges in EDGES), key=error)
     others = [best._replace(to_network=weight) for weight in OTHERS_TO_NETWORK]
     best = min([best, *others], key=error)
-    if error(best) >= float(_error(image, observation, judged)):
+    if not bool(_is_nearer(solved(blind, best), image, observation, judged)):
         return x
     return np.asarray(solved(observation, best))
 
@@ -93,6 +94,22 @@ def consistent(x: Image, observation: Observation, held: Any = None) -> Image:
 @jax.jit
 def _error(x: Array, observation: Observation, judged: Any) -> Array:
     return masked_mse(observation.forward(x), observation.y, judged)
+
+
+@jax.jit
+def _is_nearer(x: Array, f: Array, observation: Observation, judged: Any) -> Array:
+    """Whether the mean of squares is less, by more than `_DOUBT` standard errors of that."""
+    y, _, forward = observation
+
+    def gain(a: Array, b: Array, y: Array, m: Array) -> Array:
+        return m * (squared(b - y) - squared(a - y))
+
+    gains = jax.tree.map(gain, forward(x), forward(f), y, judged)
+    counts = jax.tree.map(lambda g, m: jnp.sum(m) * (g.size / m.size), gains, judged)
+    n = jnp.maximum(total(counts), 1)
+    mean = total(gains, jnp.sum) / n
+    squares = total(gains, lambda g: jnp.sum(jnp.square(g))) / n
+    return mean > _DOUBT * jnp.sqrt(jnp.maximum(squares - jnp.square(mean), 0) / n)
 
 
 @jax.jit
