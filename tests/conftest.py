@@ -37,7 +37,9 @@ gc.set_threshold(200_000, 50, 100)  # tracing makes many small objects, of which
 # Where a program runs once or twice, nothing that the compiler does to it pays.
 _RUN_ONCE = (
     "api/test_api.py",
+    "api/test_measured.py",
     "finish/test_composite.py",
+    "finish/test_consistency.py",
     "finish/test_nonlocal_bayes.py",
     "finish/test_wiener.py",
     "fit",

@@ -15,8 +15,8 @@ from typing import NoReturn
 
 from dip_jax import __version__
 from dip_jax.cli import startup
+from dip_jax.cli.commands import COMMANDS, OPTIONS, number, whole
 from dip_jax.cli.signals import INTERRUPTED, ending_at_once
-from dip_jax.forward.operators.names import BOUNDARIES, KERNELS, PATTERNS, SUBSAMPLINGS
 from dip_jax.report.streams import let_go, tell_error
 from dip_jax.settings.tasks import DOORS
 
@@ -52,97 +52,6 @@ directories there is 'python -m dip_jax.main'.
 
 """
 
-# name: (task, one line, description, example)
-_COMMANDS = {
-    "denoise": (
-        "denoise",
-        "remove noise",
-        "Removes noise. The result is made of the picture's patches that are alike, in which the\n"
-        "network's image has a share; of that image alone where the noise is correlated from\n"
-        "pixel to pixel, as JPEG blocks are (for such noise say --criterion wmv), or with\n"
-        "--set refine=False. Noise that grows with brightness, stripes, bars of one value and\n"
-        "low contrast are seen and told; --set adapt.brightness=False (stripes, still,\n"
-        "contrast) leaves one of them alone.",
-        "dip-jax denoise noisy.png -o clean.png",
-    ),
-    "inpaint": (
-        "text_inpaint",
-        "fill thin damage: text, scratches",
-        "Fills thin damage, such as overlaid text, scratches and dust. Known pixels come back\n"
-        "exactly as they are. What is filled is refined by them, with a Wiener filter and\n"
-        "non-local Bayes (--set refine=False: not).",
-        "dip-jax inpaint scan.tif --mask scratches.png -o mended.tif",
-    ),
-    "fill-hole": (
-        "hole_fill",
-        "fill holes",
-        "Fills holes, regions of which nothing is known. Known pixels come back exactly as they\n"
-        "are. What is filled is refined by them, with a Wiener filter and non-local Bayes\n"
-        "(--set refine=False: not).",
-        "dip-jax fill-hole photo.png --mask hole.png -o filled.png",
-    ),
-    "reconstruct": (
-        "reconstruct",
-        "rebuild a picture from a part of its pixels",
-        "Rebuilds a picture of which pixels are missing at random. Known pixels come back exactly\n"
-        "as they are. What is filled is refined by them, with a Wiener filter and non-local Bayes\n"
-        "(--set refine=False: not).",
-        "dip-jax reconstruct sparse.png --mask missing.png -o full.png",
-    ),
-    "super-resolve": (
-        "super_resolve",
-        "enlarge a picture",
-        "Enlarges a picture: finds one that, made smaller again, is the picture. The result is\n"
-        "the network's image, made to agree with the picture (--set refine=False: not).",
-        "dip-jax super-resolve small.png --factor 4 -o large.png",
-    ),
-    "deblur": (
-        "deblur",
-        "remove a blur that is known",
-        "Sharpens a picture that was blurred by a known kernel, or by a Gaussian of a known\n"
-        "width. The result is the network's image, made to agree with the picture (--set\n"
-        "refine=False: not).",
-        "dip-jax deblur photo.png --kernel psf.tif -o sharp.png",
-    ),
-    "demosaic": (
-        "demosaic",
-        "find the colours of a camera's raw picture",
-        "Finds the colours of a raw picture, which has one of them at every pixel. A grey PNG or\n"
-        "TIFF is read, such as a raw developer makes of a camera's own file.",
-        "dip-jax demosaic raw.tif --pattern RGGB --data-range 0 4095 -o colours.tif",
-    ),
-    "tomography": (
-        "tomography",
-        "find a slice from its sinogram",
-        "Finds a slice from its sinogram, the sums along parallel beams: a grey picture with a\n"
-        "row for every detector and a column for every view, as skimage.transform.radon gives\n"
-        "it, the axis in the middle. The result is a TIFF of floats, density a pixel.",
-        "dip-jax tomography sinogram.tif --data-range 0 60 -o slice.tif",
-    ),
-    "remove-jpeg": (
-        "remove_jpeg",
-        "remove the traces of JPEG",
-        "Removes what JPEG has left: blocks, ringing, false colours. How strongly the picture was\n"
-        "compressed is read from its file. The result is the mean of the network's image and of\n"
-        "non-local means, a PNG unless --output says otherwise.",
-        "dip-jax remove-jpeg photo.jpg -o photo.png",
-    ),
-}
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
-
 
 class _Parser(argparse.ArgumentParser):
     """Refuses in one line, and says what may have been meant."""
@@ -169,16 +78,16 @@ class _Parser(argparse.ArgumentParser):
 
 def _check_task(parser: _Parser, words: Sequence[str]) -> None:
     """Refuses a command whose first word is no task, in place of whatever follows it."""
-    tasks = ", ".join(_COMMANDS)
+    tasks = ", ".join(COMMANDS)
     if not words:
         parser.error(f"say TASK ({tasks}) and a picture, as in 'dip-jax denoise noisy.png'")
     word = words[0]
-    if word in _COMMANDS or word in ("-h", "--help", "--version"):
+    if word in COMMANDS or word in ("-h", "--help", "--version"):
         return
     if word.startswith("-"):
         parser.error(f"TASK ({tasks}) comes first, before {word}")
-    near = [name for name, (task, *_) in _COMMANDS.items() if word in (task, *task.split("_"))]
-    near += difflib.get_close_matches(word.lower().replace("_", "-"), _COMMANDS, n=1)
+    near = [name for name, (task, *_) in COMMANDS.items() if word in (task, *task.split("_"))]
+    near += difflib.get_close_matches(word.lower().replace("_", "-"), COMMANDS, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     if not near and (os.path.exists(word) or os.path.splitext(word)[1]):
         hint = "; TASK comes before the picture"
@@ -220,7 +129,7 @@ def make_parser() -> argparse.ArgumentParser:
         dest="command", metavar="TASK", required=True, title="tasks", parser_class=_Parser
     )
     parser.commands = commands.choices
-    for name, (task, line, description, example) in _COMMANDS.items():
+    for name, (task, line, description, example) in COMMANDS.items():
         command = commands.add_parser(
             name,
             help=line,
@@ -231,8 +140,8 @@ def make_parser() -> argparse.ArgumentParser:
         )
         command.set_defaults(task=task)
         _add_files(command, masked=DOORS[task].fills, ending=DOORS[task].ending)
-        if task in _MEASURING:
-            _MEASURING[task](command.add_argument_group("how it was measured"))
+        if task in OPTIONS:
+            OPTIONS[task](command.add_argument_group("how it was measured"))
         _add_fit(command)
         _add_rest(command)
     return parser
@@ -288,7 +197,7 @@ def _add_files(command: argparse.ArgumentParser, masked: bool, ending: str) -> N
     files.add_argument(
         "--data-range",
         nargs=2,
-        type=_number,
+        type=number,
         metavar=("LOW", "HIGH"),
         help="the values of black and white in IMAGE. Default: 0 255 for 8 bits, 0 65535 for 16, "
         "0 1 for floats. Give it for other floats, or for 12 bits in 16 (0 4095)",
@@ -306,7 +215,7 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
     fit = command.add_argument_group("the fit")
     fit.add_argument(
         "--seeds",
-        type=_whole,
+        type=whole,
         default=1,
         metavar="N",
         help="how many fits, each with its own random numbers, the result is the mean of. Each "
@@ -314,14 +223,14 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
     )
     fit.add_argument(
         "--seed",
-        type=_whole,
+        type=whole,
         default=0,
         metavar="N",
         help="the first of the seeds; the same seed gives the same result. Default: 0",
     )
     fit.add_argument(
         "--steps",
-        type=_whole,
+        type=whole,
         metavar="N",
         help="the largest number of steps of a fit, which often stops by itself before. More take "
         "longer and follow the picture more closely, damage included. Default: 400 to 1200, "
@@ -349,98 +258,6 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         help="any other field of the configuration, listed in dip_jax/settings/tasks.py, such as "
         "learning_rate=0.005 or network.down=(16,32,64,128,128); may be given several times",
     )
-
-
-def _add_factor(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--factor",
-        type=_whole,
-        default=4,
-        metavar="N",
-        help="how many times as many rows and columns, from 2 on. Default: 4",
-    )
-    group.add_argument(
-        "--kernel",
-        choices=KERNELS,
-        default="lanczos2",
-        help="by which it was made smaller; lanczos3 is Pillow's LANCZOS. Default: lanczos2",
-    )
-
-
-def _add_kernel(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--kernel",
-        metavar="FILE",
-        default="",
-        help="a grey picture of the point spread function, with odd sides: what has become of a "
-        "single bright pixel",
-    )
-    group.add_argument(
-        "--sigma",
-        type=_number,
-        default=0.0,
-        metavar="PIXELS",
-        help="without --kernel, the standard deviation of the Gaussian that it was blurred by",
-    )
-    group.add_argument(
-        "--boundary",
-        choices=[name for name in BOUNDARIES if name != "valid"],
-        default="reflect",
-        help="what lies beyond the border, by SciPy's names. Default: reflect",
-    )
-
-
-def _add_pattern(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--pattern",
-        choices=PATTERNS,
-        default="RGGB",
-        help="the colours of the first two pixels of the first row, and of those of the second. "
-        "Default: RGGB",
-    )
-
-
-def _add_quality(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--quality",
-        type=_whole,
-        default=0,
-        metavar="N",
-        help="from 1 to 100, as libjpeg counts it. Default: what the file says, if it is a JPEG",
-    )
-    group.add_argument(
-        "--subsampling",
-        choices=SUBSAMPLINGS,
-        default="",
-        help="of the chroma. Default: what the file says; 4:2:0 for one that is no JPEG",
-    )
-
-
-def _add_views(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--degrees",
-        type=_number,
-        default=180.0,
-        metavar="N",
-        help="over which the views are spread evenly, from 0 on. Default: 180",
-    )
-    group.add_argument(
-        "--white",
-        type=_number,
-        default=0.0,
-        metavar="DENSITY",
-        help="the largest density a pixel that there may be, in units of the sinogram. Default: it "
-        "is estimated by back-projection",
-    )
-
-
-_MEASURING = {
-    "super_resolve": _add_factor,
-    "deblur": _add_kernel,
-    "demosaic": _add_pattern,
-    "remove_jpeg": _add_quality,
-    "tomography": _add_views,
-}
 
 
 def _add_rest(command: argparse.ArgumentParser) -> None:

@@ -36,6 +36,7 @@ def saved(pixels, **how):
     return Image.open(file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "shape"),
     [

@@ -466,5 +466,5 @@ def test_the_commands_of_what_was_measured(folder, capsys):
     assert here("remove-jpeg", "photo.jpg", "--steps", "4", "--report", "work") == 0
     assert reading.read("photo_unjpegged.png").pixels.shape == (40, 36, 3)
     assert (folder / "work" / "report.html").exists()
-    assert here("remove-jpeg", "photo.png", "--steps", "4") == 2
+    assert here("remove-jpeg", "photo.png", "--steps", "4", "-o", "none.png") == 2
     assert "--quality" in capsys.readouterr().err

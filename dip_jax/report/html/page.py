@@ -168,7 +168,8 @@ def _ending(summary: Mapping[str, Any]) -> str:
         text += f" The image of step {chosen:,} was chosen, {how}."
     if summary.get("refined"):
         whose = "Each of them" if seeds > 1 else "It"
-        ending = summary.get("ending")
+        ending = "filling" if summary.get("filled_share") is not None else "denoising"
+        ending = summary.get("ending", ending)
         if ending == "agreement":
             text += (
                 f" {whose} was made to agree with what was measured, as far as the measurements"

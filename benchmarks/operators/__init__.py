@@ -1,0 +1,1 @@
+"""What operators measured, and rivals that need no network."""
