@@ -6,6 +6,11 @@ The sinogram is made of a sample first. With `--config.image=FILE --config.degra
 own, and `--config.data_range="(0, 60)"` says what its values are. `:draft` is a look in seconds,
 `:quick` a smoke run of few steps; `:paper`, the published network for an accelerator, has not been
 measured.
+
+Measured at commit a863398bdd from a cold start on two cores of an AMD EPYC, compilation included,
+against the clean picture, 128 x 128 pixels: 2 min 21 s, steps 1200 (1188),
+33.45 dB found.
+
 Any field can be overridden, as in --config.num_steps=500; `dip_jax/settings/tasks.py` has all.
 """
 
