@@ -11,6 +11,7 @@ from dip_jax import operators
 from dip_jax.finish.consistency import consistent
 from dip_jax.forward.observation import hold_out_measured
 from dip_jax.forward.operators.mosaicing import colours
+from dip_jax.forward.priors import gradient
 from dip_jax.prepare.measured import observe_measured
 
 Image_ = np.ndarray
@@ -34,10 +35,6 @@ def total_variation(
     # With A divided by its norm, and the gradient by √8; the steps of x and of the dual variables.
     step, dual = 0.99 / np.sqrt(2) * _RATIO, 0.99 / np.sqrt(2) / _RATIO
     root = np.sqrt(8)
-
-    def gradient(x: Any) -> Any:
-        down, right = jnp.diff(x, axis=0, append=x[-1:]), jnp.diff(x, axis=1, append=x[:, -1:])
-        return jnp.stack([down, right])
 
     divergence = jax.linear_transpose(gradient, jnp.zeros(shape))
 

@@ -20,19 +20,24 @@ from dip_jax.pictures.values import DataRange
 from dip_jax.report.progress import Progress
 
 
-class Options(TypedDict, total=False):
-    """The options of `denoise`, which explains them."""
+class Fitting(TypedDict, total=False):
+    """The options of `denoise` that have nothing to do with how an array holds a picture."""
 
     num_steps: int | None
     seeds: int | Sequence[int]
     rng: int | np.random.Generator | None
-    channel_axis: int | None
-    data_range: DataRange | None
     criterion: str | None
     preset: str
     options: Mapping[str, Any] | None
     callback: Callback | None
     progress: bool | Progress
+
+
+class Options(Fitting, total=False):
+    """The options of `denoise`, which explains them."""
+
+    channel_axis: int | None
+    data_range: DataRange | None
 
 
 class MaskedOptions(Options, total=False):

@@ -6,16 +6,16 @@
 The options that they share with `denoise` are explained there.
 """
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypedDict, Unpack, overload
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 from jaxtyping import Array
 from PIL import Image
 
+from dip_jax.api.array_fit import ArrayFit
 from dip_jax.api.calls import called
-from dip_jax.api.functions import Options, denoise, inpaint
+from dip_jax.api.functions import Fitting, Options, denoise, inpaint
 from dip_jax.api.info import Callback, FitInfo, Pixels
 from dip_jax.api.measured_fit import (
     Measurements,
@@ -42,20 +42,7 @@ Given = tuple[Pixels, FitInfo]
 _BEYOND = 0.5  # of an image's range: so far noise may take its pixels, where they were measured
 
 
-class _Fitting(TypedDict, total=False):
-    """The options of `denoise` that have nothing to do with how an array holds a picture."""
-
-    num_steps: int | None
-    seeds: int | Sequence[int]
-    rng: int | np.random.Generator | None
-    criterion: str | None
-    preset: str
-    options: Mapping[str, Any] | None
-    callback: Callback | None
-    progress: bool | Progress
-
-
-class _Restoring(_Fitting, total=False):
+class _Restoring(Fitting, total=False):
     known: Any
     noise: str
     prior: Callable[[Array], Array] | None
@@ -90,7 +77,7 @@ def restore(
     prior: Callable[[Array], Array] | None = None,
     data_range: DataRange | None = None,
     return_info: bool = False,
-    **options: Unpack[_Fitting],
+    **options: Unpack[Fitting],
 ) -> Pixels | Given:
     """Restores an image from what was measured of it, `y = A x + noise`.
 
@@ -143,7 +130,7 @@ def restore(
                 (h, w, c),
                 known=known,
                 counts=noise == "poisson",
-                prior=None if prior is None else as_prior(prior),
+                prior=None if prior is None else as_operator(prior),
                 image_range=(low, high),
             )
         )
@@ -179,7 +166,7 @@ def super_resolve(
     channel_axis: int | None = -1,
     data_range: DataRange | None = None,
     return_info: bool = False,
-    **options: Unpack[_Fitting],
+    **options: Unpack[Fitting],
 ) -> Pixels | Given:
     """Enlarges a picture: finds one that, made smaller again, is the picture.
 
@@ -235,7 +222,7 @@ def deblur(
     channel_axis: int | None = -1,
     data_range: DataRange | None = None,
     return_info: bool = False,
-    **options: Unpack[_Fitting],
+    **options: Unpack[Fitting],
 ) -> Pixels | Given:
     """Sharpens a picture that was blurred by a known kernel.
 
@@ -288,7 +275,7 @@ def demosaic(
     channel_axis: int | None = None,
     data_range: DataRange | None = None,
     return_info: bool = False,
-    **options: Unpack[_Fitting],
+    **options: Unpack[Fitting],
 ) -> Pixels | Given:
     """Makes a colour picture of a camera's raw one, which has one colour at every pixel.
 
@@ -342,7 +329,7 @@ def remove_jpeg(
     channel_axis: int | None = -1,
     data_range: DataRange | None = None,
     return_info: bool = False,
-    **options: Unpack[_Fitting],
+    **options: Unpack[Fitting],
 ) -> Pixels | Given:
     """Removes what JPEG has left in a picture: blocks, ringing and false colours.
 
@@ -400,11 +387,6 @@ def _compression(image: Any, quality: Any, subsampling: str | None) -> dict[str,
     return {"quality": quality, "subsampling": subsampling}
 
 
-def as_prior(prior: Callable[[Array], Array]) -> Any:
-    """A prior as a pytree, as `as_operator` makes an operator one."""
-    return as_operator(prior)
-
-
 def _of_pixels(
     measured: Any,
     size: tuple[int, ...],
@@ -452,9 +434,8 @@ def _given(
     progress: bool | Progress = False,
     **options: Any,
 ) -> Pixels | Given:
-    def prepared(**options: Any):
+    def prepared() -> ArrayFit:
         return prepare_measured(task, make(), **options)
 
-    made = functools.partial(prepared, **options)
-    restored, info = called(task, made, callback, progress)
+    restored, info = called(task, prepared, callback, progress)
     return (restored, info) if return_info else restored

@@ -17,7 +17,7 @@ from dip_jax.lanes.jobs import check_size
 from dip_jax.pictures.arrays import Layout, read_array
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.pil_images import Opened, opened
-from dip_jax.pictures.values import DataRange
+from dip_jax.pictures.values import DataRange, check_data_range
 from dip_jax.prepare.measured import measured_of
 from dip_jax.prepare.measuring import Measuring, like
 from dip_jax.prepare.prepared import Prepared
@@ -100,8 +100,10 @@ def prepare_measured(
     for name in options or {}:
         if str(name).startswith("operator."):
             raise InputError(f"{name!r} is not set among the others: it is given as ", field(name))
-        filling = name in ("seamless", "refine_judged") and task != "demosaic"
-        if filling or str(name).startswith("adapt."):
+        of_filling = name in ("seamless", "refine_judged")
+        if (of_filling and tasks.task_named(task).refinement != "filling") or str(name).startswith(
+            "adapt."
+        ):
             raise InputError(
                 f"{str(name)!r} is for pictures whose own pixels are known: leave it out"
             )
@@ -162,14 +164,6 @@ def range_of(data_range: Any) -> tuple[float, float]:
     """
     if data_range is None:
         return 0.0, 1.0
-    try:
-        low, high = (float(value) for value in data_range)
-    except (TypeError, ValueError):
-        low = high = np.nan
-    if not (np.isfinite(low) and np.isfinite(high) and low < high):
-        raise InputError(
-            field("data_range"),
-            f" is {data_range!r}; expected the values of black and white of the image, two "
-            "finite numbers, the first below the second",
-        )
-    return low, high
+    check_data_range(data_range)
+    low, high = data_range
+    return float(low), float(high)

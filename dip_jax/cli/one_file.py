@@ -98,14 +98,17 @@ class Outcome:
     failures: list[str]
 
 
-def _read(arguments: argparse.Namespace) -> tuple[Path, list[Picture], list[Given]]:
-    """Where the result goes, what is restored, and with what."""
+def _read(
+    arguments: argparse.Namespace,
+) -> tuple[Path, list[Picture], list[Given], list[Picture]]:
+    """Where the result goes, what is restored, with what, and what goes into the result's file."""
     data_range = None if arguments.data_range is None else tuple(arguments.data_range)
     pages = read_pages(arguments.image, data_range)
     output = find_output(arguments, pages[0].file_format)
     given = with_masks(arguments, pages)
-    check_output(output, likes(arguments, [one.picture for one in given]))
-    return output, pages, given
+    others = likes(arguments, [one.picture for one in given])
+    check_output(output, others)
+    return output, pages, given, others
 
 
 def check(arguments: argparse.Namespace) -> list[ArrayFit]:
@@ -118,7 +121,7 @@ def check(arguments: argparse.Namespace) -> list[ArrayFit]:
         InputError: if something is.
     """
     changes = fields.parsed(arguments.set)
-    _, _, given = _read(arguments)
+    _, _, given, _ = _read(arguments)
     if arguments.report is not None:
         check_workdir(Path(arguments.report), config_of_run(arguments, changes))
     return prepared(arguments, changes, given)
@@ -140,7 +143,7 @@ def restore(
     """
     changes = fields.parsed(arguments.set)
     check_options(arguments, changes)
-    output, pages, given = _read(arguments)
+    output, pages, given, others = _read(arguments)
     for line in _about_the_output(arguments, output, given):
         progress.message(line)
     if arguments.report is None and _loses_known_pixels(output, arguments.task):
@@ -148,7 +151,6 @@ def restore(
     fit = fit_in_turn if arguments.report is None else fit_with_report
     fitted = fit(arguments, changes, given, progress, stopping)
     # A page that is not restored is left as it was, alpha included.
-    others = likes(arguments, [one.picture for one in given])
     beside = [others[n] if n in fitted.pixels else page for n, page in enumerate(pages)]
     restored = [fitted.pixels.get(n, like.pixels) for n, like in enumerate(beside)]
     write_pages(output, restored, beside)

@@ -30,6 +30,8 @@ from dip_jax.forward.data_term import masked_mse, squared, total
 from dip_jax.forward.model import Forward, Measured
 from dip_jax.forward.observation import Observation
 from dip_jax.forward.operators.jpeg import Jpeg
+from dip_jax.forward.operators.operator import transposed
+from dip_jax.forward.priors import gradient
 
 Image = Float[np.ndarray, "h w c"]
 
@@ -119,7 +121,7 @@ def _solved(f: Array, observation: Observation, rho: Array, edges: Array, larges
     size = jnp.sqrt(largest)  # the operator is divided by it, and the gradient by √8: norms of 1
     step = jnp.float32(0.99 / np.sqrt(2))
     root = jnp.float32(np.sqrt(8))
-    flow = jax.linear_transpose(_gradient, f)
+    flow = jax.linear_transpose(gradient, f)
 
     def towards(q: Array, a: Array, b: Array, y: Array, m: Array) -> Array:
         moved = q + (step / size).astype(q.dtype) * (a + b - y)
@@ -128,7 +130,7 @@ def _solved(f: Array, observation: Observation, rho: Array, edges: Array, larges
     def one(carry: Any, _: None) -> tuple[Any, None]:
         x, ahead, p, q = carry
         q = jax.tree.map(towards, q, push(ahead), constant, y, known)
-        p = p + step / root * _gradient(ahead)
+        p = p + step / root * gradient(ahead)
         length = jnp.sqrt(jnp.sum(jnp.square(p), axis=0, keepdims=True))
         p = p / jnp.maximum(1.0, length / (edges * root))
         down = flow(p)[0] / root + pull(q) / size
@@ -136,24 +138,14 @@ def _solved(f: Array, observation: Observation, rho: Array, edges: Array, larges
         return (new, 2 * new - x, p, q), None
 
     zero = jax.tree.map(jnp.zeros_like, constant)
-    start = (f, f, jnp.zeros_like(_gradient(f)), zero)
+    start = (f, f, jnp.zeros_like(gradient(f)), zero)
     return jax.lax.scan(one, start, None, _STEPS)[0][0]
 
 
 def _linearised(forward: Forward, f: Array) -> Any:
     """Of the operator at f: the linear part, its adjoint, and what is added to it."""
     measured, push = jax.linearize(forward, f)
-    transposed = jax.linear_transpose(push, f)
-
-    def pull(q: Any) -> Array:  # JAX transposes without conjugating
-        return transposed(jax.tree.map(jnp.conj, q))[0]
-
-    return push, pull, jax.tree.map(jnp.subtract, measured, push(f))
-
-
-def _gradient(x: Float[Array, "h w c"]) -> Float[Array, "2 h w c"]:
-    down = jnp.diff(x, axis=0, append=x[-1:])
-    return jnp.stack([down, jnp.diff(x, axis=1, append=x[:, -1:])])
+    return push, transposed(push, f), jax.tree.map(jnp.subtract, measured, push(f))
 
 
 @jax.jit

@@ -105,9 +105,7 @@ def train_step(
 
 
 def _with_prior(loss, x_out, lane: Lane):
-    if not isinstance(lane.forward, Measured) or lane.forward.prior is None:
-        return loss
-    return loss + lane.forward.penalty(x_out)
+    return loss + lane.forward.penalty(x_out) if isinstance(lane.forward, Measured) else loss
 
 
 def _loss_scale(precision: str, values: int) -> float:

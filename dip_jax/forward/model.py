@@ -16,18 +16,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dip_jax.forward.operators.operator import STATIC, Image, Measurement, Operator, Shape
+from dip_jax.forward.operators.operator import (
+    STATIC,
+    Identity,
+    Image,
+    Measurement,
+    Operator,
+    Shape,
+)
 from dip_jax.forward.priors import Prior
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Picture:
-    """The model of a picture whose own pixels are known, and which is padded as the output is."""
-
-    def __call__(self, x: Image) -> Image:
-        """The image."""
-        return x
 
 
 @jax.tree_util.register_dataclass
@@ -73,8 +70,9 @@ class Measured:
         return jnp.float32(0) if self.prior is None else self.prior(x[:h, :w])
 
 
-Forward = Picture | Measured
-PICTURE = Picture()
+Forward = Identity | Measured
+PICTURE = Identity()
+"""The model of a picture whose own pixels are known, and which is padded as the output is."""
 
 
 def _stabilised(counts: Array) -> Array:

@@ -25,9 +25,14 @@ class TotalVariation:
 
     def __call__(self, x: Float[Array, "h w c"]) -> Float[Array, ""]:
         """The penalty."""
-        down = jnp.diff(x, axis=0, append=x[-1:])
-        right = jnp.diff(x, axis=1, append=x[:, -1:])
-        return self.weight * jnp.mean(jnp.sqrt(jnp.square(down) + jnp.square(right) + _SMOOTH))
+        lengths = jnp.sqrt(jnp.sum(jnp.square(gradient(x)), axis=0) + _SMOOTH)
+        return self.weight * jnp.mean(lengths)
+
+
+def gradient(x: Float[Array, "h w c"]) -> Float[Array, "2 h w c"]:
+    """The differences to the next pixel, down and to the right; 0 at the border."""
+    down = jnp.diff(x, axis=0, append=x[-1:])
+    return jnp.stack([down, jnp.diff(x, axis=1, append=x[:, -1:])])
 
 
 def total_variation(weight: float) -> TotalVariation:

@@ -1,6 +1,7 @@
 """A picture of a run, loaded: what is read of it, and what is made of that for all its seeds."""
 
 import dataclasses
+import functools
 
 import jax
 import numpy as np
@@ -42,7 +43,7 @@ class Loaded:
         """What is known of the picture, on the scale on which it is fitted."""
         return self.prepared.observation
 
-    @property
+    @functools.cached_property
     def like(self) -> Picture:
         """What goes into the file of the restored picture beside its pixels."""
         found = self.job.measuring

@@ -19,7 +19,7 @@ from dip_jax.report.comparison import comparison, write_picture
 from dip_jax.run.inputs import added_damage
 from dip_jax.run.loaded import Loaded
 from dip_jax.settings.ending import ending
-from dip_jax.settings.tasks import MEASURED, Config, task_of
+from dip_jax.settings.tasks import Config, task_of
 
 
 def write_results(
@@ -124,7 +124,7 @@ def write_results(
         "rollbacks": sum(result.rollbacks for result in there),
         "filled_share": None if job.fill is None else float(job.fill.mean()),
         "refined": given.refined,
-        "ending": _ending_of(config),
+        "ending": task_of(config).refinement,
         "remarks": list(prepared.remarks),
         "seconds": sum(result.seconds for result in there),
         "seconds_to_first_step": first[0] if first else None,  # later ones find it compiled
@@ -150,15 +150,6 @@ def write_results(
     )
     records.write_json(folder / "summary.json", summary)  # last: it says that all is there
     return summary, pixels
-
-
-def _ending_of(config: Config) -> str:
-    """Which refinement there is, where there is one."""
-    if config["task"] == "remove_jpeg":
-        return "compression"
-    if config["task"] in MEASURED and config["task"] != "demosaic":
-        return "agreement"
-    return "denoising" if config["task"] == "denoise" else "filling"
 
 
 def _of_size(y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What a configuration makes of the results: which ending they have."""
 
 from dip_jax.finish.ensemble import Ending
-from dip_jax.settings.tasks import MEASURED, Config, task_of
+from dip_jax.settings.tasks import Config, task_of
 
 
 def ending(config: Config) -> Ending:
@@ -14,11 +14,10 @@ def ending(config: Config) -> Ending:
     Args:
         config: as `tasks.defaults` gives it.
     """
-    if config["task"] == "demosaic":
-        return Ending(True, config["seamless"], config["refine"], config["refine_judged"])
-    if config["task"] in MEASURED:
+    refinement = task_of(config).refinement
+    if refinement in ("agreement", "compression"):
         return Ending(keep_known=False, seamless=False, refine=config["refine"])
-    fills = task_of(config).fills
+    fills = refinement == "filling"
     keep_known = fills and config["keep_known"]
     seamless = keep_known and config["seamless"]
     can_refine = seamless if fills else config["stop"]["criterion"] != "wmv"

@@ -100,7 +100,9 @@ class Task:
 
     Attributes:
         name: in configurations, and of its file in `configs`.
-        fills: whether it fills unknown values, and so takes a mask; else all are known, and noisy.
+        fills: whether it fills unknown values that a mask marks.
+        refinement: of its result: "denoising" and "filling" of a picture's own pixels, or, where
+            an operator measured it, "agreement" with that, and of a JPEG "compression".
         done: what has been done to a picture, as the title of its report begins.
         ending: of the name of a result that is written beside its picture.
         settings: by preset, what differs from the fields above; the other presets stand on "".
@@ -108,6 +110,7 @@ class Task:
 
     name: str
     fills: bool
+    refinement: str
     done: str
     ending: str
     settings: Mapping[str, Config]
@@ -117,6 +120,7 @@ _ALL = (
     Task(
         "denoise",
         fills=False,
+        refinement="denoising",
         done="Noise removed from",
         ending="_denoised",
         settings={
@@ -134,6 +138,7 @@ _ALL = (
     Task(
         "text_inpaint",
         fills=True,
+        refinement="filling",
         done="Text removed from",
         ending="_inpainted",
         settings={
@@ -154,6 +159,7 @@ _ALL = (
     Task(
         "hole_fill",
         fills=True,
+        refinement="filling",
         done="Holes filled in",
         ending="_filled",
         settings={
@@ -186,6 +192,7 @@ _ALL = (
     Task(
         "reconstruct",
         fills=True,
+        refinement="filling",
         done="Missing pixels rebuilt in",
         ending="_reconstructed",
         settings={
@@ -198,7 +205,9 @@ _ALL = (
 )
 
 
-def _measured(name: str, done: str, ending: str, **settings: Any) -> Task:
+def _measured(
+    name: str, done: str, ending: str, refinement: str = "agreement", **settings: Any
+) -> Task:
     presets: dict[str, Config] = {
         "": {
             "degrade": "measured",
@@ -212,7 +221,7 @@ def _measured(name: str, done: str, ending: str, **settings: Any) -> Task:
         "quick": {"sample": {"side": 128}, "num_steps": 200},
         "paper": {**_PUBLISHED, "num_steps": 2000},
     }
-    return Task(name, fills=False, done=done, ending=ending, settings=presets)
+    return Task(name, False, refinement, done, ending, presets)
 
 
 _ALL_MEASURED = (
@@ -237,6 +246,7 @@ _ALL_MEASURED = (
         "demosaic",
         "Colours found for",
         "_demosaiced",
+        "filling",
         operator={"pattern": "RGGB"},
         sample={"name": "coffee", "side": 256},
         num_steps=600,  # as in filling, which it is
@@ -256,6 +266,7 @@ _ALL_MEASURED = (
         "remove_jpeg",
         "JPEG's traces removed from",
         "_unjpegged",
+        "compression",
         operator={"quality": 0, "subsampling": ""},  # what the file says
         network={"down": (8, 16, 32), "up": (8, 16, 32)},
         sample={"name": "chelsea", "side": 256},

@@ -138,18 +138,29 @@ def adjoint(operator: Operator, shape: Shape) -> Callable[[Measurement], Image]:
     Raises:
         InputError: if it is not linear, or cannot take such an image.
     """
-    measures(operator, shape)
-    x = jax.ShapeDtypeStruct(shape, jnp.float32)
+    gives = measures(operator, shape)
     try:
-        transposed = jax.linear_transpose(lambda x: operator(x), x)
-        jax.eval_shape(transposed, jax.eval_shape(lambda x: operator(x), x))
+        pull = transposed(lambda x: operator(x), jax.ShapeDtypeStruct(shape, jnp.float32))
+        jax.eval_shape(pull, gives)
     except Exception as error:
         raise InputError(f"the operator is not linear, and has no adjoint: {reason(error)}") from (
             error
         )
 
+    return pull
+
+
+def transposed(linear: Callable[[Image], Measurement], x: Any) -> Callable[[Measurement], Image]:
+    """The adjoint of a linear function of real images, where it is known to be linear.
+
+    Args:
+        linear: the function.
+        x: an image, or its shape.
+    """
+    transpose = jax.linear_transpose(linear, x)
+
     def apply(y: Measurement) -> Image:
         # JAX transposes without conjugating; of a real image only the real part is there.
-        return transposed(jax.tree.map(jnp.conj, y))[0]
+        return transpose(jax.tree.map(jnp.conj, y))[0]
 
     return apply
