@@ -4,19 +4,21 @@ The defaults are those of `tasks`, and the fit is the one of every command line.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from dip_jax.api.info import Callback, FitInfo, FitStep, Pixels
-from dip_jax.api.options import OF_FILES, OF_MASKS, changes_of, seeds_of
+from dip_jax.api.info import Callback, FitInfo, Pixels
+from dip_jax.api.options import changes_of, options_of, seeds_of
+from dip_jax.api.parted_fit import PartedFit
+from dip_jax.api.watching import Watching
 from dip_jax.errors import FitError, InputError, Interrupted, field
 from dip_jax.finish.ensemble import Ending, composited, ended
 from dip_jax.forward.observation import Observation
 from dip_jax.lanes import our_jax
-from dip_jax.lanes.jobs import Log, check_size
+from dip_jax.lanes.jobs import check_size
 from dip_jax.lanes.seeds import restore
 from dip_jax.pictures.arrays import Layout, read_array
 from dip_jax.pictures.marks import Mask, about_hidden, about_share, check_mask, of_alpha
@@ -30,6 +32,7 @@ from dip_jax.settings import build, estimates, tasks
 from dip_jax.settings.adapting import adapting
 from dip_jax.settings.ending import ending
 from dip_jax.settings.fields import override
+from dip_jax.settings.parting import config_of_parts, divided
 
 TOO_EARLY = (
     "interrupted before there was a usable picture: nothing was written, and the same command "
@@ -84,13 +87,10 @@ class ArrayFit:
         """What is known of the picture, on the scale on which it is fitted."""
         return self.prepared.observation
 
-    def _options(self) -> dict[str, Any]:
-        """What of the configuration an array has; of the seeds all, as they need not count up."""
-        fills = tasks.task_named(self.task).fills
-        without = OF_FILES if fills else (*OF_FILES, *OF_MASKS, "seamless")
-        without = (*without, "seed")
-        options = {name: value for name, value in self.config.items() if name not in without}
-        return options | {"seeds": list(self.seeds)}
+    @property
+    def shapes(self) -> list[tuple[int, int, int]]:
+        """Of what is fitted, `(h, w, c)`: one."""
+        return [self.observation.shape]
 
     def _with_alpha(self, pixels: Pixels) -> Pixels:
         return pixels if self.alpha is None else np.dstack([pixels, self.alpha])
@@ -120,7 +120,7 @@ class ArrayFit:
             Interrupted: if none may be used.
         """
         config, layout = self.config, self.layout
-        watching = _Watching(self._like_given, config["num_steps"], callback, progress)
+        watching = Watching(self._like_given, config["num_steps"], callback, progress)
         failed: dict[int, str] = {}
 
         def on_failed(seed: int, error: InputError) -> None:
@@ -169,7 +169,7 @@ class ArrayFit:
             rollbacks=sum(result.rollbacks for result in results),
             failed=failed,
             results=tuple(results),
-            config=self._options() | {"refine": given.refined},
+            config=options_of(self.task, self.config, self.seeds) | {"refine": given.refined},
             remarks=(*self.remarks, *self.prepared.remarks, *self.hints()),
         )
 
@@ -190,7 +190,7 @@ def prepare(
     criterion: str | None = None,
     preset: str = "",
     options: Mapping[str, Any] | None = None,
-) -> ArrayFit:
+) -> ArrayFit | PartedFit:
     """Checks everything, and gives the fit; `denoise` and `inpaint` explain the options.
 
     Raises:
@@ -216,9 +216,9 @@ def prepare(
         config |= {"mask_polarity": mask_polarity, "keep_known": keep_known}
     how = ending(config)
     config["seamless"] = how.seamless
-    y = layout.image(before)
-    finite = np.isfinite(y)
-    marked = Mask(np.zeros(y.shape[:2], bool))
+    finite = np.isfinite(before) if before.dtype.kind == "f" else np.ones(before.shape, bool)
+    finite = layout.channels_last(finite)
+    marked = Mask(np.zeros(finite.shape[:2], bool))
     alpha = given.alpha
     if fills:
         if mask is None:
@@ -232,9 +232,16 @@ def prepare(
         hidden = about_hidden(fill, alpha, "the image")
         remarks += (*marked.remarks, *hidden, about_share(fill))
     _check_known(finite & ~(fill if fill.ndim == 3 else fill[..., None]))
-    check_size(y.shape[0], y.shape[1], build.fit_settings(config))
-    estimates.check_memory_of_shape(config, y.shape, False)
-    prepared = prepared_of(y, fill if fills else None, layout, adapting(config))
+    h, w, c = finite.shape
+    check_size(h, w, build.fit_settings(config))
+    division = divided(config, before, layout, fill if fills else None)
+    if division is not None:
+        config = config_of_parts(config, division)
+        parted = PartedFit(task, division, ending(config), config, chosen, alpha, remarks)
+        parted.check_memory()
+        return parted
+    estimates.check_memory_of_shape(config, (h, w, c), False)
+    prepared = prepared_of(layout.image(before), fill if fills else None, layout, adapting(config))
     return ArrayFit(
         task=task,
         before=before,
@@ -280,45 +287,3 @@ def _check_known(known: np.ndarray) -> None:
         f"no value of channel {int(np.argmin(channels))} is known; expected some in every channel: "
         "leave that channel out"
     )
-
-
-class _Watching:
-    """Keeps the history, moves the bar, and asks the callback."""
-
-    def __init__(
-        self,
-        pixels: Callable[[np.ndarray], Pixels],
-        num_steps: int,
-        callback: Callback | None,
-        progress: Progress | None,
-    ) -> None:
-        self.history: list[dict[str, Any]] = []
-        self._pixels, self._num_steps = pixels, num_steps
-        self._callback, self._progress = callback, progress
-        self._steps: dict[int, int] = {}
-        self._rollbacks: dict[int, int] = {}
-
-    def say(self, text: str) -> None:
-        if self._progress is not None:
-            self._progress.message(text)
-
-    def __call__(self, log: Log) -> bool:
-        self.history.append({"seed": log.seed} | log.row)
-        self._steps[log.seed] = log.step
-        if log.rollbacks > self._rollbacks.get(log.seed, 0):
-            self.say(log.going_back(f"the fit of seed {log.seed}"))
-        self._rollbacks[log.seed] = log.rollbacks
-        if self._progress is not None:
-            self._progress.update(sum(self._steps.values()), log.row)
-        if self._callback is None:
-            return False
-        step = FitStep(
-            log.seed,
-            log.step,
-            self._num_steps,
-            dict(log.row),
-            our_jax.as_needed()(lambda: self._pixels(log.x_avg())),
-        )
-        with our_jax.as_outside():
-            answer = self._callback(step)
-        return isinstance(answer, bool | np.bool_) and bool(answer)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from dip_jax.lanes.jobs import Restoration
+from dip_jax.prepare.parts import Part
 
 Pixels = NDArray[Any]
 
@@ -24,6 +25,8 @@ class FitStep:
         num_steps: the largest number of steps with it.
         row: the figures of this step; PSNRs in dB, such as `psnr_heldout_avg` and
             `psnr_observed_avg`.
+        part: that is being fitted, from 0.
+        parts: how many there are; 1 if the picture is fitted as a whole.
     """
 
     seed: int
@@ -31,14 +34,36 @@ class FitStep:
     num_steps: int
     row: Mapping[str, float]
     _preview: Callable[[], Pixels] = dataclasses.field(repr=False)
+    part: int = 0
+    parts: int = 1
 
     @functools.cached_property
     def preview(self) -> Pixels:
-        """The moving average of the outputs, like the image that was given."""
+        """The moving average of the outputs, like the image that was given.
+
+        Of a picture in parts: the image, with the parts that are done and this one's average.
+        """
         return self._preview()
 
 
 Callback = Callable[[FitStep], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class FitPart:
+    """A part of a picture, and how it was restored.
+
+    Attributes:
+        part: its place in the picture, in pixels.
+        figures: as in `FitInfo`, of this part.
+        chosen_steps: as in `FitInfo`, of this part.
+        steps: made, over all seeds.
+    """
+
+    part: Part
+    figures: dict[str, dict[str, float]]
+    chosen_steps: dict[int, int]
+    steps: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +93,9 @@ class FitInfo:
             `seeds` is the list of all that were fitted, failed ones too, and there is no `seed`.
         remarks: how the image and the mask have been taken, what was seen in the picture, and what
             was done about it, in a line each.
+        parts: of a picture that was fitted in parts, each that has been made; else none. `results`
+            has none then, `chosen_steps` is the median over parts, and `figures` are those of all
+            parts together.
     """
 
     figures: dict[str, dict[str, float]]
@@ -82,3 +110,4 @@ class FitInfo:
     results: tuple[Restoration, ...] = dataclasses.field(repr=False)
     config: dict[str, Any] = dataclasses.field(repr=False)
     remarks: tuple[str, ...] = ()
+    parts: tuple[FitPart, ...] = dataclasses.field(default=(), repr=False)

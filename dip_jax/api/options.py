@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dip_jax.errors import InputError, field
-from dip_jax.settings import limits
+from dip_jax.settings import limits, tasks
 
 # Fields that only a run with files knows, those of a mask, and the rest that arguments stand for.
 OF_FILES = tuple("image page mask clean sample damage preview_every checkpoint_every".split())
@@ -89,3 +89,17 @@ def seeds_of(seeds: int | Sequence[int], rng: int | np.random.Generator | None) 
             "more"
         )
     return chosen
+
+
+def options_of(task: str, config: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
+    """What of a configuration an array has; of the seeds all, as they need not count up.
+
+    Args:
+        task: of `tasks.TASKS` or of `tasks.MEASURED`.
+        config: as `tasks.defaults` gives it.
+        seeds: to fit with.
+    """
+    fills = tasks.task_named(task).fills
+    without = OF_FILES if fills else (*OF_FILES, *OF_MASKS, "seamless")
+    options = {name: value for name, value in config.items() if name not in (*without, "seed")}
+    return options | {"seeds": list(seeds)}

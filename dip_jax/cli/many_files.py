@@ -89,12 +89,14 @@ class _Many:
             refuse(failure)
         if len(self._planned.ones) > 1:
             self._telling.message(f"checking {len(self._planned.ones)} pictures")
-        usable, fits = [], []
+        usable, fits, pages = [], [], 0
         for one in self._planned.ones:
             if stopping():
                 break
             try:
-                fits += [(fit.config, fit.observation.shape) for fit in check(one)]
+                found = check(one)
+                fits += [(fit.config, shape) for fit in found for shape in fit.shapes]
+                pages += len(found)
             except InputError as error:
                 self._fail(one, str(error))
             else:
@@ -102,11 +104,11 @@ class _Many:
         if not usable and not stopping():
             raise InputError(f"none of {self._total} pictures can be used; nothing was written")
         if len(usable) > 1:
-            self._estimate(fits[0][0], [shape for _, shape in fits])
+            self._estimate(fits[0][0], [shape for _, shape in fits], pages)
         return usable
 
-    def _estimate(self, config: Config, shapes: Sequence[tuple[int, ...]]) -> None:
-        estimate = estimates.time_of_all(config, [(h, w, c) for h, w, c in shapes])
+    def _estimate(self, config: Config, shapes: Sequence[tuple[int, int, int]], pages: int) -> None:
+        estimate = estimates.time_of_all(config, shapes, pages)
         if estimate:
             self._telling.message(estimate)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dip_jax.api.array_fit import ArrayFit
+from dip_jax.api.parted_fit import PartedFit
 from dip_jax.cli.output import check_output, find_output
 from dip_jax.cli.pages import (
     check_options,
@@ -111,7 +112,7 @@ def _read(
     return output, pages, given, others
 
 
-def check(arguments: argparse.Namespace) -> list[ArrayFit]:
+def check(arguments: argparse.Namespace) -> list[ArrayFit | PartedFit]:
     """Finds whatever can be wrong before a fit, and gives the fit of every page.
 
     Args:

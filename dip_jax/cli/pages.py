@@ -14,6 +14,7 @@ from dip_jax.api.array_fit import TOO_EARLY, ArrayFit, prepare
 from dip_jax.api.info import FitInfo
 from dip_jax.api.measured_fit import of_picture, prepare_measured
 from dip_jax.api.options import changes_of, seeds_of
+from dip_jax.api.parted_fit import PartedFit
 from dip_jax.errors import InputError, Interrupted
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.lanes.jobs import check_size
@@ -121,7 +122,7 @@ def _preset(arguments: argparse.Namespace) -> str:
 
 def prepared(
     arguments: argparse.Namespace, changes: Mapping[str, Any], given: Sequence[Given]
-) -> list[ArrayFit]:
+) -> list[ArrayFit | PartedFit]:
     """The fit of every page; all that can be wrong with it is found.
 
     Args:
@@ -133,7 +134,7 @@ def prepared(
         InputError: if one cannot be fitted.
     """
     settings = check_options(arguments, changes)
-    fits = []
+    fits: list[ArrayFit | PartedFit] = []
     for number, one in enumerate(given, 1):
         with _naming(number, len(given)):
             if arguments.task in tasks.MEASURED:

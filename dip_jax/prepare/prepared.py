@@ -77,6 +77,15 @@ class Prepared:
         """An image of a fit on the picture's own scale, in [0, 1]."""
         return x if self.tone is None else self.tone.to_picture(x)
 
+    def part(self, place: tuple[slice, slice]) -> "Prepared":
+        """What is fitted of some rows and columns, as a picture of its own."""
+        y, known, forward = self.observation
+        return dataclasses.replace(
+            self,
+            observation=Observation(y[place], known[place], forward),
+            still=None if self.still is None else self.still[place],
+        )
+
 
 def prepare(
     y: Image,

@@ -70,18 +70,19 @@ class Loaded:
         return lines + estimates.advice(config, self.observation, memory=memory, stripes=stripes)
 
 
-def load(config: Config, given: Given | None = None) -> Loaded:
+def load(config: Config, given: Given | None = None, job: Job | None = None) -> Loaded:
     """Reads the picture that a configuration names.
 
     Args:
         config: as `tasks.defaults` gives it.
         given: what of it has been read.
+        job: all of it, where it has been read and damaged.
 
     Raises:
         InputError: if it cannot be used, or the configuration cannot.
     """
     settings = build.fit_settings(config)
-    job = prepare(config, given)
+    job = prepare(config, given) if job is None else job
     found = job.measuring
     h, w, _ = job.y.shape if found is None else found.shape
     check_size(h, w, settings)

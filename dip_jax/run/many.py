@@ -20,12 +20,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, Interrupted
 from dip_jax.lanes import our_jax
 from dip_jax.report.experiment import announced
 from dip_jax.report.progress import Progress
 from dip_jax.run.inputs import Given, added_damage, check_files
 from dip_jax.run.listing import Found, find_pictures
+from dip_jax.run.parted import read, run_in_parts
 from dip_jax.run.picture_run import PictureRun
 from dip_jax.run.processes import ALONE, Processes
 from dip_jax.run.seed_folder import Overall
@@ -33,7 +34,7 @@ from dip_jax.run.session import restore_pictures
 from dip_jax.run.stacks import put_together
 from dip_jax.run.table import Telling, row_of, write_table
 from dip_jax.run.workdir import check_workdir, make_workdir
-from dip_jax.settings import build, estimates
+from dip_jax.settings import build, estimates, parting
 from dip_jax.settings.operating import image_shape
 from dip_jax.settings.tasks import Config, task_of
 
@@ -131,8 +132,14 @@ def run_folder(
         estimate = estimates.time_of_all(config, shapes)
         if estimate:
             progress.message(estimate)
-    if todo:
-        restore_pictures(todo, config, overall, processes)
+    large = processes.share("large", lambda: [_is_large(config, picture) for picture in todo])
+    if whole := [one for one, parted in zip(todo, large, strict=True) if not parted]:
+        restore_pictures(whole, config, overall, processes)
+    for picture, parted in zip(todo, large, strict=True):
+        if parted and not should_stop():
+            _restore_in_parts(picture, progress, should_stop, processes, command)
+            if picture.has_ended:
+                table.end(picture)
     rows = [row_of(one, picture) for one, picture in zip(found, pictures, strict=True)]
 
     def write() -> dict[str, Any]:
@@ -145,6 +152,44 @@ def run_folder(
             if (pixels := picture.restored()) is not None:
                 on_restored(place, pixels)
     return summary
+
+
+def _is_large(config: Config, picture: PictureRun) -> bool:
+    """Whether a picture is fitted in parts; those that cannot be used are not."""
+    if not parting.may_be_divided(config, picture.shape):
+        return False
+    try:
+        return read(picture.config, picture.given)[1] is not None
+    except InputError:
+        return False
+
+
+def _restore_in_parts(
+    picture: PictureRun,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+    processes: Processes,
+    command: Sequence[str],
+) -> None:
+    """Restores a picture of many that is fitted in parts; before the next one begins."""
+    progress.message(f"{picture.folder.name}:")
+    try:
+        job, division = read(picture.config, picture.given)
+        assert division is not None
+        picture.summary = run_in_parts(
+            picture.config,
+            picture.folder,
+            job,
+            division,
+            progress,
+            should_stop,
+            processes,
+            command,
+        )
+    except Interrupted:
+        return
+    except InputError as error:
+        picture.failure = str(error)
 
 
 def _check_any_page(found: Sequence[Found], pictures: Sequence[PictureRun]) -> None:
@@ -176,6 +221,9 @@ def _that_fit(found: list[Found], config: Config) -> list[Found]:
         shape = None if shape is None else image_shape(config, shape)
         if one.failure or shape is None or min(shape[:2]) < settings.architecture.min_side:
             checked.append(one)  # reading it will say
+            continue
+        if parting.may_be_divided(config, shape):
+            checked.append(one)
             continue
         if shape not in verdicts:
             try:

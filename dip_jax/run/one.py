@@ -6,6 +6,7 @@
 Everything that can be wrong with the input is found before the first file is written.
 """
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from dip_jax.errors import FitError, Interrupted
 from dip_jax.lanes import our_jax
 from dip_jax.report.progress import Progress
 from dip_jax.run.inputs import Given
+from dip_jax.run.parted import read, run_in_parts
 from dip_jax.run.picture_run import PictureRun
 from dip_jax.run.processes import ALONE, Processes
 from dip_jax.run.seed_folder import Overall
@@ -53,15 +55,29 @@ def run(
         FitError: if every seed failed.
         Interrupted: if it was asked to end before any seed had a usable picture.
     """
+    folder = Path(workdir)
+    job, division = read(config, given[0] if given else None)
+    if division is not None:
+        return run_in_parts(
+            config,
+            folder,
+            job,
+            division,
+            progress,
+            should_stop,
+            processes,
+            command,
+            None if on_restored is None else functools.partial(on_restored, 0),
+        )
     overall = Overall(progress)
     picture = PictureRun(
         config,
-        Path(workdir),
+        folder,
         overall,
         should_stop,
         command=command,
-        given=given[0] if given else None,
         keep=on_restored is not None,
+        job=job,
     )
     picture.load()
     begun = check_workdir(picture.folder, config)

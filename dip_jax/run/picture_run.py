@@ -12,7 +12,7 @@ from dip_jax.errors import InputError
 from dip_jax.lanes.jobs import LaneJob, LaterJob, Restoration
 from dip_jax.pictures import reading
 from dip_jax.report import records
-from dip_jax.run.inputs import Given
+from dip_jax.run.inputs import Given, Job
 from dip_jax.run.loaded import Loaded, load
 from dip_jax.run.results import write_results
 from dip_jax.run.seed_folder import Overall, lane_folders
@@ -29,6 +29,8 @@ class PictureRun:
         owned: whether this process fits all of its seeds that are not finished, and reports it.
         summary: once it has been reported.
         failure: why it was not, and will not be; "" as long as it may.
+        shape: `(h, w, c)`, as far as it is known.
+        given: what has been read of it.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class PictureRun:
         command: Sequence[str] = (),
         given: Given | None = None,
         keep: bool = False,
+        job: Job | None = None,
     ) -> None:
         """A run that has not begun: nothing is read or written.
 
@@ -57,10 +60,11 @@ class PictureRun:
             command: what was run, as its words; for the report.
             given: what has been read of it.
             keep: whether the restored pixels are kept in memory, for `restored`.
+            job: the picture, where it has been read and damaged.
         """
-        self.config, self.folder, self._shape = config, folder, shape
+        self.config, self.folder, self.shape = config, folder, shape
         self._name, self._should_stop, self._on_end = name, should_stop, on_end
-        self._command, self._given = command, given
+        self._command, self.given, self._job = command, given, job
         self._keep = keep
         self._restored: NDArray[Any] | None = None
         self.lanes = lane_folders(folder, config, name, overall)
@@ -77,8 +81,8 @@ class PictureRun:
             InputError: if it cannot be used.
         """
         if self._loaded is None:
-            self._loaded = load(self.config, self._given)
-            self._shape = self._loaded.observation.shape
+            self._loaded = load(self.config, self.given, self._job)
+            self.shape = self._loaded.observation.shape
         return self._loaded
 
     def finished_summary(self) -> dict[str, Any] | None:
@@ -130,7 +134,7 @@ class PictureRun:
         with_clean = self.config["degrade"] != "none" and not self.config["mask"]
         return [
             LaterJob(
-                self._shape or (1, 1, 3),
+                self.shape or (1, 1, 3),
                 with_clean or bool(self.config["clean"]),
                 functools.partial(self._open, i),
                 functools.partial(self._lane_failed, i),
@@ -200,9 +204,10 @@ class PictureRun:
         text = (self.folder / "summary.json").read_text(encoding="utf-8")
         self.summary = json.loads(text)
 
-    def _report(self) -> None:
+    def _results(self) -> tuple[list[Restoration | None], list[dict[str, Any]]] | None:
+        """The results of its seeds and the failures; None if there is nothing to report."""
         if not any(lane.result or lane.failure or lane.is_finished for lane in self.lanes):
-            return  # its turn has not come
+            return None  # its turn has not come
         loaded = self.load()
         for lane in self.lanes:
             if lane.result is None and not lane.failure and lane.is_finished:
@@ -216,7 +221,14 @@ class PictureRun:
         results = [lane.result for lane in self.lanes]
         if not any(results):
             self.failure = next((lane.failure for lane in self.lanes if lane.failure), "")
+            return None
+        return results, failed
+
+    def _report(self) -> None:
+        found = self._results()
+        if found is None:
             return
+        loaded, (results, failed) = self.load(), found
         rows = self.lanes[0].rows
         if len(self.lanes) > 1:
             rows = [{"seed": lane.seed} | row for lane in self.lanes for row in lane.rows]

@@ -1,5 +1,6 @@
 """What a run leaves behind: the restored picture, its figures, and what shows how it came about."""
 
+import dataclasses
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -8,18 +9,22 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from dip_jax.finish.ensemble import against_clean, composited, ended
 from dip_jax.lanes.jobs import Restoration
 from dip_jax.pictures import writing
+from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.values import to_float
 from dip_jax.report import records
 from dip_jax.report.comparison import comparison, write_picture
-from dip_jax.run.inputs import added_damage
+from dip_jax.run.inputs import Job, added_damage
 from dip_jax.run.loaded import Loaded
 from dip_jax.settings.ending import ending
 from dip_jax.settings.tasks import Config, task_of
+
+_LONGEST_SHOWN = 1024  # pixels of a picture that was fitted in parts
 
 
 def write_results(
@@ -46,15 +51,92 @@ def write_results(
         The summary, as it is in `summary.json`, and the restored pixels, as they are in their file.
     """
     there = [result for result in results if result is not None]
-    interrupted = len(there) + len(failed) < len(results)
-    interrupted |= any(result.stop_reason == "asked" for result in there)
-    only = there[0] if len(results) == 1 else None
     job, prepared = loaded.job, loaded.prepared
     how = ending(config)
-    given = ended(there, prepared, how, job.clean, of_means=only is None)
+    given = ended(there, prepared, how, job.clean, of_means=len(results) > 1)
     like = loaded.like
-    data_range = like.data_range
-    pixels = composited(given.image, prepared, how, like.pixels, like.layout)
+    # The network's image is not the result where that is refined or has known pixels in it.
+    changed = how.keep_known or how.refine or prepared.still is not None
+    return write_outcome(
+        folder,
+        config,
+        job,
+        like,
+        Outcome(
+            pixels=composited(given.image, prepared, how, like.pixels, like.layout),
+            figures=given.figures,
+            spread=given.spread,
+            judged=given.judged,
+            refined=given.refined,
+            is_networks=not changed and prepared.tone is None,
+            remarks=prepared.remarks,
+            mark=loaded.mark,
+        ),
+        results,
+        rows,
+        failed,
+        command,
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """What has become of a picture.
+
+    Attributes:
+        pixels: restored, as they are in their file.
+        figures: as in `ensemble.Ended`.
+        spread: likewise.
+        judged: likewise.
+        refined: likewise.
+        is_networks: whether the pixels are those of a network's image.
+        remarks: what a person should know of how the picture was taken.
+        mark: its fingerprint.
+        parts: how many it was fitted in; 0 if it was as a whole.
+        left: of these, how many have no result yet.
+    """
+
+    pixels: NDArray[Any]
+    figures: dict[str, dict[str, float]]
+    spread: Float[np.ndarray, "h w"] | None
+    judged: Bool[np.ndarray, "h w"]
+    refined: bool
+    is_networks: bool
+    remarks: Sequence[str]
+    mark: str
+    parts: int = 0
+    left: int = 0
+
+
+def write_outcome(
+    folder: Path,
+    config: Config,
+    job: Job,
+    like: Picture,
+    made: Outcome,
+    results: list[Restoration | None],
+    rows: list[dict[str, Any]],
+    failed: list[dict[str, Any]],
+    command: Sequence[str] = (),
+) -> tuple[dict[str, Any], NDArray[Any]]:
+    """Writes what has become of a picture, and all that shows how; see `write_results`.
+
+    Args:
+        folder: the work directory.
+        config: of the run.
+        job: the picture.
+        like: what goes into the file of the restored picture beside its pixels.
+        made: of it.
+        results: as for `write_results`, of every part; their images have no say.
+        rows: as there.
+        failed: as there.
+        command: as there.
+    """
+    there = [result for result in results if result is not None]
+    interrupted = bool(made.left) or len(there) + len(failed) < len(results)
+    interrupted |= any(result.stop_reason == "asked" for result in there)
+    only = there[0] if len(results) == 1 and not made.parts else None
+    pixels, data_range = made.pixels, like.data_range
     # Without loss, so that known pixels stay what they were; PNG holds these two types alone.
     tiff = job.degraded.file_format == "TIFF" or pixels.dtype not in (np.uint8, np.uint16)
     suffix = ".tif" if tiff else ".png"
@@ -67,35 +149,37 @@ def write_results(
         writing.write(folder / f"degraded{suffix}", job.degraded.pixels, job.degraded)
 
     restored = to_float(pixels, data_range)
-    figures = dict(given.figures)
-    chosen = figures[only.chosen_image] if only else figures.pop("mean")
-    # The network's image is not the result where that is refined or has known pixels in it.
-    changed = how.keep_known or how.refine or prepared.still is not None
-    figures["restored"] = {} if changed or prepared.tone is not None else dict(chosen)
+    figures = dict(made.figures)
+    chosen = figures[only.chosen_image] if only else figures.pop("mean", {})
+    figures["restored"] = dict(chosen) if made.is_networks else {}
     degraded = {}
     if job.clean is not None:
         figures["restored"] |= against_clean(restored, job.clean)
         if job.y.shape == job.clean.shape:
             degraded = against_clean(job.y, job.clean)
+    large = made.parts > 0
     panels: list[tuple[str, np.ndarray]] = [
-        (_label("degraded", degraded), _of_size(job.y, restored.shape))
+        (_label("degraded", degraded), _to_be_seen(_of_size(job.y, restored.shape), large))
     ]
-    panels.append((_label("restored", figures["restored"]), restored))
+    panels.append((_label("restored", figures["restored"]), _to_be_seen(restored, large)))
     if job.clean is not None:
-        panels.append(("clean", job.clean))
+        panels.append(("clean", _to_be_seen(job.clean, large)))
     spread_figures = None
-    if given.spread is not None:
-        judged = given.spread[given.judged]
+    if made.spread is not None and made.judged.any():
+        judged = made.spread[made.judged]
         # White is the 99.5th percentile over the pixels that were not kept.
         white = float(np.percentile(judged, 99.5))
         spread_figures = {"white": white, "mean": float(judged.mean())}
-        shown = np.clip(given.spread / max(white, 1e-12), 0, 1)
+        shown = np.clip(made.spread / max(white, 1e-12), 0, 1)
         writing.write(folder / "uncertainty.png", np.round(shown * 65535).astype(np.uint16))
         label = f"uncertainty (white: {255 * white:.1f} of 255)"
-        panels.append((label, shown[..., None]))
+        panels.append((label, _to_be_seen(shown[..., None], large)))
     write_picture(folder / "comparison.png", comparison(panels))
     name = config["stop"]["criterion"]
-    whose = f"seed {config['seed']}" if only else f"{len(there)} seeds"
+    seeds = sorted({result.seed for result in there})
+    whose = f"seed {config['seed']}" if len(seeds) == 1 else f"{len(seeds)} seeds"
+    if made.parts:
+        whose += f", part 1 of {made.parts}"
     chosen_step = only.chosen_step if only else None
     write_picture(
         folder / "curves.png",
@@ -114,7 +198,9 @@ def write_results(
         "image": config["image"] or job.name,
         "page": config["page"] or None,
         "shape": list(job.y.shape),
-        "seeds": [result.seed for result in there],
+        "seeds": seeds,
+        "parts": made.parts or None,
+        "parts_left": made.left,
         "steps": sum(result.steps for result in there),
         "chosen_step": chosen_step,
         "chosen_image": only.chosen_image if only else "mean",
@@ -123,9 +209,9 @@ def write_results(
         "stop_reason": "interrupted" if interrupted else _common_reason(there),
         "rollbacks": sum(result.rollbacks for result in there),
         "filled_share": None if job.fill is None else float(job.fill.mean()),
-        "refined": given.refined,
+        "refined": made.refined,
         "ending": task_of(config).refinement,
-        "remarks": list(prepared.remarks),
+        "remarks": list(made.remarks),
         "seconds": sum(result.seconds for result in there),
         "seconds_to_first_step": first[0] if first else None,  # later ones find it compiled
         "steps_per_second": float(np.mean(speeds)) if speeds else None,
@@ -138,7 +224,7 @@ def write_results(
         "lanes": [_lane_summary(result) for result in there],
         "failed": failed,
         "restored": f"restored{suffix}",
-        "fingerprint": loaded.mark,
+        "fingerprint": made.mark,
     }
     write_report(
         folder / "report.html",
@@ -150,6 +236,16 @@ def write_results(
     )
     records.write_json(folder / "summary.json", summary)  # last: it says that all is there
     return summary, pixels
+
+
+def _to_be_seen(image: np.ndarray, large: bool) -> np.ndarray:
+    """An image as it is shown: a large one reduced, by the mean of whole squares of pixels."""
+    times = -(-max(image.shape[:2]) // _LONGEST_SHOWN) if large else 1
+    if times == 1:
+        return image
+    h, w, c = (*(n // times for n in image.shape[:2]), image.shape[2])
+    cut = image[: h * times, : w * times].reshape(h, times, w, times, c)
+    return cut.mean(axis=(1, 3), dtype=np.float32)
 
 
 def _of_size(y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

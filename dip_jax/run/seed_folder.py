@@ -123,6 +123,10 @@ class LaneFolder:
         self.result = read_result(self._result_path, mark)
         self.rows = rows_so_far(self._folder, self.result.steps)
 
+    def rows_on_disk(self) -> list[dict[str, Any]]:
+        """The logged rows, all of them."""
+        return rows_so_far(self._folder, self._num_steps)
+
     def _count(self, steps: int, row: Mapping[str, Any] | None = None) -> None:
         before, self.steps = self.steps, steps
         self._overall.made(steps - before, row)

@@ -73,12 +73,32 @@ def seconds_of(config: Config, shape: tuple[int, ...]) -> tuple[float, float] | 
     return _COMPILING[0] + _SPREAD[0] * likely, _COMPILING[1] + _SPREAD[1] * likely
 
 
-def time_of_all(config: Config, shapes: Sequence[tuple[int, int, int]]) -> str | None:
+def time_of_all(
+    config: Config, shapes: Sequence[tuple[int, int, int]], pictures: int | None = None
+) -> str | None:
     """How long all steps of several pictures take here, in words; None if it is not known.
 
     Args:
         config: as `tasks.defaults` gives it.
-        shapes: of the pictures, `(h, w, c)`; those of one padded size are compiled once.
+        shapes: of the pictures, or of their parts, `(h, w, c)`.
+        pictures: how many there are, where that is not the number of shapes.
+    """
+    seconds = seconds_of_all(config, shapes)
+    if seconds is None:
+        return None
+    pictures = len(shapes) if pictures is None else pictures
+    count = f"{pictures} picture{'s' * (pictures > 1)}"
+    return f"{between(*seconds)} for all steps of {count}; a rough estimate"
+
+
+def seconds_of_all(
+    config: Config, shapes: Sequence[tuple[int, int, int]]
+) -> tuple[float, float] | None:
+    """How long all steps of several pictures or parts take here, from and to; None if not known.
+
+    Args:
+        config: as `tasks.defaults` gives it.
+        shapes: of them, `(h, w, c)`; those of one padded size are compiled once.
     """
     times = [time for time in (seconds_of(config, shape) for shape in shapes) if time is not None]
     if not times:
@@ -86,8 +106,7 @@ def time_of_all(config: Config, shapes: Sequence[tuple[int, int, int]]) -> str |
     architecture = build.fit_settings(config).architecture
     again = len(times) - len({(architecture.padded(h, w), c) for h, w, c in shapes})
     low, high = (sum(time[i] for time in times) - again * _COMPILING[i] for i in (0, 1))
-    count = f"{len(times)} picture{'s' * (len(times) > 1)}"
-    return f"{between(low, high)} for all steps of {count}; a rough estimate"
+    return low, high
 
 
 def memory_of(
@@ -153,11 +172,22 @@ def check_memory(
 
 def check_memory_of_shape(config: Config, shape: tuple[int, int, int], with_clean: bool) -> None:
     """`check_memory` of a picture of which only the shape is known, `(h, w, c)`."""
+    observation = _of_shape(config, shape)
+    check_memory(config, observation, observation.y if with_clean else None)
+
+
+def memory_of_shape(config: Config, shape: tuple[int, int, int]) -> float:
+    """`memory_of` a picture of which only the shape is known, `(h, w, c)`; with the compiler's."""
+    compiler = _COMPILER_BYTES if jax.local_devices()[0].platform == "cpu" else 0.0
+    return memory_of(config, _of_shape(config, shape), None) + compiler
+
+
+def _of_shape(config: Config, shape: tuple[int, int, int]) -> Observation:
     h, w, c = shape
     known = c if config["heldout"]["per_channel"] else 1
     y: Any = jax.ShapeDtypeStruct((h, w, c), jnp.float32)
     mask: Any = jax.ShapeDtypeStruct((h, w, known), jnp.float32)
-    check_memory(config, Observation(y, mask), y if with_clean else None)
+    return Observation(y, mask)
 
 
 def advice(

@@ -11,6 +11,7 @@ from dip_jax.fit.hyperparameters import PRECISIONS
 from dip_jax.fit.learning_rate import SCHEDULES
 from dip_jax.lanes.slots import FORMS
 from dip_jax.networks.registry import KINDS
+from dip_jax.prepare import parts
 
 LAST_SEED = 2**32 - 1
 DEGRADATIONS = ("noise", "text", "holes", "missing", "measured", "none")
@@ -72,6 +73,8 @@ _RANGES = (
     _Range("seed", 0, LAST_SEED),
     _Range("seeds", 1),
     _Range("lanes.at_once", 0),
+    _Range("parts.steps", 1),
+    _Range("parts.side", parts.LEAST_TILE),
     _Range("sample.side", 1),
 )
 
@@ -83,6 +86,7 @@ _CHOICES = {
     "schedule.kind": SCHEDULES,
     "stop.criterion": tuple(CRITERIA),
     "lanes.form": FORMS,
+    "parts.kind": parts.KINDS,
     "precision": PRECISIONS,
 }
 

@@ -36,6 +36,10 @@ _BASE: dict[str, Any] = {
     "seed": 0,
     "seeds": 1,
     "lanes": {"at_once": 0, "form": "auto"},
+    # Large pictures: "auto" fits squares around what is to be filled where that is less than half
+    # of the picture, each for so many steps at most; and tiles of so many pixels a side where it
+    # has more than 2^20.
+    "parts": {"kind": "auto", "steps": 200, "side": 512},
     "num_steps": 600,
     "precision": "float32",
     "remat": False,

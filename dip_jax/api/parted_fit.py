@@ -1,0 +1,285 @@
+"""The fit of one array in parts: squares around damage, or tiles."""
+
+import contextvars
+import dataclasses
+import functools
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from dip_jax.api.info import Callback, FitInfo, FitPart, Pixels
+from dip_jax.api.options import options_of
+from dip_jax.api.watching import Watching
+from dip_jax.errors import FitError, InputError, Interrupted
+from dip_jax.finish.assembly import Assembly, Made, figures_of_parts, made_of, put_together
+from dip_jax.finish.ensemble import Ending, composited
+from dip_jax.lanes import our_jax
+from dip_jax.lanes.jobs import LaneJob, LaterJob, Log, Restoration
+from dip_jax.lanes.loop import fit_lanes
+from dip_jax.prepare.division import Division
+from dip_jax.report.progress import Progress
+from dip_jax.settings import build, parting
+from dip_jax.settings.estimates import hints
+
+NO_PART = (
+    "interrupted before any part of the picture was done: nothing was written, and the same "
+    "command begins anew"
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PartedFit:
+    """What is to be fitted in parts; all that can be wrong with it has been found.
+
+    Attributes:
+        task: of `tasks.TASKS`.
+        division: the picture and its parts.
+        how: results become the restored array.
+        config: the whole configuration.
+        seeds: to fit every part with.
+        alpha: goes past the fit, as the last channel of the restored array; `(h, w)`, or None.
+        remarks: how what was given has been taken, in a line each.
+    """
+
+    task: str
+    division: Division
+    how: Ending
+    config: dict[str, Any]
+    seeds: list[int]
+    alpha: Pixels | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def shapes(self) -> list[tuple[int, int, int]]:
+        """Of what is fitted, `(h, w, c)`: of every part."""
+        return parting.shapes_of(self.division)
+
+    def check_memory(self) -> None:
+        """Refuses a picture that the memory is too small for.
+
+        Raises:
+            InputError: if it is.
+        """
+        parting.check_memory(self.config, self.division)
+
+    def advice(self) -> list[str]:
+        """What a person should know before: which parts, time, memory."""
+        return [
+            *self.remarks,
+            *self.division.remarks,
+            *parting.advice(self.config, self.division, len(self.seeds)),
+            *self.hints(),
+        ]
+
+    def warnings(self) -> list[str]:
+        """What of that a person has to know, even if they did not ask for it."""
+        return [*self.division.warnings, *self.hints()]
+
+    def hints(self) -> list[str]:
+        """What other options may fit better, and how to ask for them."""
+        whole = self.division.whole
+        return [] if whole is None else hints(self.config, whole.observation, whole.striped)
+
+    @our_jax.as_needed()
+    def run(
+        self,
+        callback: Callback | None = None,
+        progress: Progress | None = None,
+        *,
+        only_usable: bool = False,
+    ) -> tuple[Pixels, FitInfo]:
+        """Fits every part with every seed, and gives an array like the one before.
+
+        Args:
+            callback: sees every logged step, and may end the fit.
+            progress: shows how far it is.
+            only_usable: whether a picture is refused none of whose parts shows anything yet,
+                because the callback has ended the fit. Parts that were not reached stay as they
+                were in any case.
+
+        Raises:
+            FitError: if no part has a result.
+            Interrupted: if none may be used.
+        """
+        config, parts = self.config, self.division.plan.parts
+        running = _Running(self, callback, progress)
+        try:
+            if progress is not None:
+                progress.start(config["num_steps"] * len(self.seeds) * len(parts))
+            jobs = [
+                LaterJob(
+                    (*part.size, self.division.shape[2]),
+                    False,
+                    functools.partial(running.open, i, seed),
+                    functools.partial(running.failed, i, seed),
+                )
+                for i, part in enumerate(parts)
+                for seed in self.seeds
+            ]
+            fit_lanes(
+                jobs,
+                settings=build.fit_settings(config),
+                criterion=build.criterion(config),
+                num_steps=config["num_steps"],
+                log_every=config["log_every"],
+                at_once=config["lanes"]["at_once"],
+                form=config["lanes"]["form"],
+                say=running.watching.say,
+            )
+            running.finish_begun()
+        finally:
+            running.close()
+            if progress is not None:
+                progress.stop()
+        if not running.made:
+            if running.failures:
+                raise FitError(next(iter(running.failures.values())))
+            raise Interrupted(NO_PART)
+        pixels, _ = put_together(running.assembly, self.division, self.how)
+        pixels = pixels if self.alpha is None else np.dstack([pixels, self.alpha])
+        return pixels, running.info()
+
+
+class _Running:
+    """What has become of the parts."""
+
+    def __init__(
+        self, fit: PartedFit, callback: Callback | None, progress: Progress | None
+    ) -> None:
+        self._fit, self._division = fit, fit.division
+        plan = self._division.plan
+        self.assembly = Assembly(self._division.shape, plan, spread=len(fit.seeds) > 1)
+        self.made: dict[int, FitPart] = {}
+        self.failures: dict[int, str] = {}
+        self._figures: list[dict[str, dict[str, float]]] = []
+        self._refined = False
+        self._results: dict[int, dict[int, Restoration]] = {}
+        self._left = [len(fit.seeds)] * len(plan.parts)
+        self._all: list[tuple[int, Restoration]] = []
+        self._seconds = 0.0
+        self.watching = Watching(
+            lambda x: x, fit.config["num_steps"], callback, progress, len(plan.parts)
+        )
+        # A part is finished while the next one is fitted: neither keeps two cores busy.
+        self._finishing = ThreadPoolExecutor(1, "finishing")
+        self._futures: list[Future[None]] = []
+
+    def open(self, i: int, seed: int) -> LaneJob:
+        """The lane of a part with a seed."""
+        part = self._division.plan.parts[i]
+        return LaneJob(
+            self._division.prepared(part).observation,
+            seed,
+            on_log=functools.partial(self._log, i),
+            on_done=functools.partial(self._done, i),
+            on_failed=functools.partial(self.failed, i, seed),
+        )
+
+    def _log(self, i: int, log: Log) -> bool:
+        return self.watching.see(log, functools.partial(self._preview, i), i)
+
+    def _preview(self, i: int, x: np.ndarray) -> Pixels:
+        """The picture as given, with a part's average in it."""
+        part, division = self._division.plan.parts[i], self._division
+        whole = np.array(self._division.before)
+        if part.reduced > 1:
+            return whole
+        here = division.pixels[part.place]
+        layout = dataclasses.replace(division.layout, shape=here.shape, channel_axis=-1)
+        pixels = composited(x, division.prepared(part), self._fit.how, here, layout)
+        division.layout.channels_last(whole)[part.place] = pixels
+        return whole
+
+    def _done(self, i: int, result: Restoration) -> None:
+        self._seconds += result.seconds
+        self.watching.ended(i, result.seed)
+        if result.usable:
+            self._results.setdefault(i, {})[result.seed] = result
+        self._one_less(i, result.stop_reason != "asked")
+
+    def failed(self, i: int, seed: int, error: InputError) -> None:
+        """A lane has no result and will have none."""
+        self.watching.ended(i, seed)
+        self.failures.setdefault(seed, f"part {i + 1}: {error}")
+        self.watching.say(f"seed {seed} failed in part {i + 1}: {error}")
+        self._one_less(i, True)
+
+    def _one_less(self, i: int, ended: bool) -> None:
+        self._left[i] -= 1
+        if ended and not self._left[i]:
+            self._finish(i)
+
+    def finish_begun(self) -> None:
+        """Takes what there is of parts that were asked to end, and waits for all."""
+        for i in sorted(self._results):
+            self._finish(i)
+        for future in self._futures:
+            future.result()
+
+    def close(self) -> None:
+        """What has not begun is not finished any more."""
+        self._finishing.shutdown(cancel_futures=True)
+
+    def _finish(self, i: int) -> None:
+        if results := self._results.pop(i, {}):
+            context = contextvars.copy_context()  # the words that messages are told in
+            self._futures.append(
+                self._finishing.submit(context.run, our_jax.as_needed()(self._made), i, results)
+            )
+
+    def _made(self, i: int, results: dict[int, Restoration]) -> None:
+        in_order = [results[seed] for seed in self._fit.seeds if seed in results]
+        part = self._division.plan.parts[i]
+        made: Made = made_of(part, in_order, self._division, self._fit.how)
+        unknown = self._division.unknown(part) if self._fit.how.keep_known else None
+        self.assembly.add(part, made.image, made.spread, unknown)
+        self._refined |= made.refined
+        self.made[i] = FitPart(
+            part,
+            made.figures,
+            {result.seed: result.chosen_step for result in in_order},
+            sum(result.steps for result in in_order),
+        )
+        self._all += [
+            (i, dataclasses.replace(result, x=_NONE, x_out=_NONE, x_avg=_NONE, held=None))
+            for result in in_order
+        ]
+
+    def info(self) -> FitInfo:
+        """How it came about."""
+        fit, parts = self._fit, [self.made[i] for i in sorted(self.made)]
+        results = [result for _, result in self._all]
+        pixels = [made.part.height * made.part.width for made in parts]
+        asked = any(result.stop_reason == "asked" for result in results)
+        asked |= len(parts) < len(self._division.plan.parts) and not self.failures
+        longest = max(results, key=lambda result: result.steps)
+        spread = self.assembly.spread()
+        chosen = {
+            seed: int(np.median([r.chosen_step for r in results if r.seed == seed]))
+            for seed in fit.seeds
+            if any(r.seed == seed for r in results)
+        }
+        lines = parting.about(self._division)
+        if left := len(self._division.plan.parts) - len(parts):
+            lines.append(
+                f"{left} of {left + len(parts)} parts have no result and stay as they were"
+            )
+        return FitInfo(
+            figures=figures_of_parts([made.figures for made in parts], pixels),
+            chosen_steps=chosen,
+            uncertainty=None if spread is None else spread * self._division.layout.width,
+            history=self.watching.history,
+            steps=sum(result.steps for result in results),
+            seconds=self._seconds,
+            stop_reason="asked" if asked else longest.stop_reason,
+            rollbacks=sum(result.rollbacks for result in results),
+            failed=self.failures,
+            results=(),
+            config=options_of(fit.task, fit.config, fit.seeds) | {"refine": self._refined},
+            remarks=(*fit.remarks, *self._division.remarks, *lines, *fit.hints()),
+            parts=tuple(parts),
+        )
+
+
+_NONE = np.zeros((0, 0, 0), np.float32)

@@ -1,0 +1,180 @@
+"""What was made of the parts of a picture, put together.
+
+Where parts overlap, a pixel is their mean, weighted so that a part fades out towards its border:
+no seam, and each part's border, which had the least around it to go by, has the least say.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+
+from dip_jax.finish.composite import seamless
+from dip_jax.finish.ensemble import Ending, ended
+from dip_jax.forward.observation import observe
+from dip_jax.lanes.jobs import Restoration
+from dip_jax.prepare.division import Division, unknown_values
+from dip_jax.prepare.parts import Part, Plan
+
+Image = Float[np.ndarray, "h w c"]
+Spread = Float[np.ndarray, "h w"]
+Mask = Bool[np.ndarray, "h w"]
+
+
+class Assembly:
+    """A picture that is put together from its parts."""
+
+    def __init__(self, shape: tuple[int, int, int], plan: Plan, *, spread: bool) -> None:
+        """Nothing yet.
+
+        Args:
+            shape: of the picture, `(h, w, c)`.
+            plan: which parts there are.
+            spread: whether the parts have a spread over seeds.
+        """
+        self._plan = plan
+        self._sum = np.zeros(shape, np.float32)
+        self._weight = np.zeros(shape[:2], np.float32)
+        self._spread = np.zeros(shape[:2], np.float32) if spread else None
+
+    def add(
+        self, part: Part, image: Image, spread: Spread | None = None, unknown: Mask | None = None
+    ) -> None:
+        """Adds what was made of a part.
+
+        Args:
+            part: which it is.
+            image: of its size, on the picture's own scale, in [0, 1].
+            spread: the standard deviation over seeds.
+            unknown: where it has something to fill; None where all of it is taken.
+        """
+        h, w, _ = self._sum.shape
+        weight = part.weights(h, w, self._plan.ramp)
+        if unknown is not None:
+            weight = np.where(self._plan.filled_by(part, unknown), weight, np.float32(0))
+        self._sum[part.place] += weight[..., None] * image
+        self._weight[part.place] += weight
+        if self._spread is not None and spread is not None:
+            self._spread[part.place] += weight * spread
+
+    def image(self) -> tuple[Image, Mask]:
+        """The picture, and where parts have made it; elsewhere it is 0. Nothing is added then."""
+        made = self._weight > 0
+        self._sum /= np.where(made, self._weight, np.float32(1))[..., None]
+        return self._sum, made
+
+    def spread(self) -> Spread | None:
+        """The standard deviation over seeds, 0 where no part has made the picture."""
+        if self._spread is None:
+            return None
+        return self._spread / np.where(self._weight > 0, self._weight, np.float32(1))
+
+
+def enlarged(image: Image, y: Image, fill: Bool[np.ndarray, "h w k"], times: int) -> Image:
+    """What was made of a reduced picture, at its full size, meeting the known pixels.
+
+    Args:
+        image: what was made, in [0, 1].
+        y: the picture at its full size, in [0, 1].
+        fill: True where it is to be filled, for all channels (k = 1) or each.
+        times: how many pixels on a side became one, by `parts.reduced`.
+    """
+    from scipy import ndimage
+
+    h, w, _ = y.shape
+    large = ndimage.zoom(image, (times, times, 1), order=3, mode="nearest", grid_mode=True)
+    observation, _ = observe(np.where(fill, np.float32(0), y), fill)
+    return np.asarray(seamless(np.clip(large[:h, :w], 0, 1).astype(np.float32), observation))
+
+
+class Made(NamedTuple):
+    """What was made of a part.
+
+    Attributes:
+        image: of its size, on the picture's own scale, in [0, 1].
+        spread: the standard deviation over seeds; None if there is one.
+        refined: whether it is refined.
+        figures: as in `ensemble.Ended`.
+    """
+
+    image: Image
+    spread: Spread | None
+    refined: bool
+    figures: dict[str, dict[str, float]]
+
+
+def made_of(
+    part: Part,
+    results: Sequence[Restoration],
+    division: Division,
+    how: Ending,
+    clean: Image | None = None,
+) -> Made:
+    """What the results of the seeds of a part amount to.
+
+    Args:
+        part: which it is.
+        results: one or more.
+        division: what it is a part of.
+        how: results become the picture.
+        clean: all of the clean picture of an experiment, on its own scale; for the figures.
+    """
+    prepared = division.prepared(part)
+    here = None if clean is None or part.reduced > 1 else clean[part.place]
+    given = ended(results, prepared, how, here)
+    image, spread = prepared.to_picture(given.image), given.spread
+    if part.reduced > 1:
+        y, fill = division.image(part), division.fill_of(part)
+        image = enlarged(image, y, fill, part.reduced)
+        if spread is not None:
+            spread = spread.repeat(part.reduced, 0).repeat(part.reduced, 1)
+            spread = spread[: part.height, : part.width]
+    return Made(image, spread, given.refined, given.figures)
+
+
+def put_together(assembly: Assembly, division: Division, how: Ending) -> tuple[NDArray[Any], Mask]:
+    """The restored pixels, like those that were given, and where they come from parts.
+
+    Known pixels may be kept as they came; so are regions without noise, and what no part has made.
+
+    Args:
+        assembly: of what was made of the parts.
+        division: what they are parts of.
+        how: results become the picture.
+    """
+    x, made = assembly.image()
+    kept = np.broadcast_to(~made[..., None], x.shape)
+    if how.keep_known:
+        kept = kept | ~unknown_values(division.pixels, division.fill)
+    if division.whole is not None and division.whole.still is not None:
+        kept = kept | division.whole.still[..., None]
+        made &= ~division.whole.still
+    layout, before = division.layout, division.before
+    pixels = layout.pixels(x)
+    np.copyto(pixels, before, where=layout.like_array(np.broadcast_to(kept, x.shape)))
+    return pixels, made
+
+
+def figures_of_parts(
+    figures: Sequence[dict[str, dict[str, float]]], pixels: Sequence[int]
+) -> dict[str, dict[str, float]]:
+    """The figures of parts taken together: PSNRs of the mean square, SSIMs of the mean.
+
+    Args:
+        figures: of each part.
+        pixels: that each has.
+    """
+    together: dict[str, dict[str, float]] = {}
+    for image in figures[0] if figures else ():
+        names = set.intersection(*(set(one.get(image, {})) for one in figures))
+        together[image] = {}
+        for name in sorted(names):
+            values = np.array([one[image][name] for one in figures])
+            if name.startswith("psnr"):
+                square = np.average(10 ** (-values / 10), weights=pixels)
+                together[image][name] = float(-10 * np.log10(square))
+            else:
+                together[image][name] = float(np.average(values, weights=pixels))
+    return together

@@ -1,0 +1,115 @@
+"""A picture divided into parts, each of which is prepared when its turn comes.
+
+Squares around damage are prepared as if they were pictures of their own, so that of a large picture
+with little to fill nothing but its pixels need be in memory. Tiles are cut from the picture as it
+was prepared as a whole: its scale, its stripes and the regions without noise are found once.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+from numpy.typing import NDArray
+
+from dip_jax.pictures.arrays import Layout
+from dip_jax.pictures.values import to_float
+from dip_jax.prepare.parts import Part, Plan, reduced
+from dip_jax.prepare.prepared import Adapting, Image, Prepared, prepare
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Division:
+    """A picture, and which parts of it are fitted.
+
+    Attributes:
+        plan: the parts.
+        before: the picture as it was given.
+        layout: of it.
+        fill: True where it is to be filled, `(h, w)` or `(h, w, c)`; None in denoising.
+        how: it is looked at.
+        whole: what is made of all of it, where its tiles are fitted; else None.
+    """
+
+    plan: Plan
+    before: NDArray[Any]
+    layout: Layout
+    fill: NDArray[np.bool_] | None
+    how: Adapting
+    whole: Prepared | None = None
+
+    @functools.cached_property
+    def pixels(self) -> NDArray[Any]:
+        """The picture as given, `(h, w, c)`."""
+        return self.layout.channels_last(self.before)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the picture, `(h, w, c)`."""
+        h, w, c = self.pixels.shape
+        return h, w, c
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of how the picture has been taken, a line each."""
+        return () if self.whole is None else self.whole.remarks
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those of the remarks of which a person has to know."""
+        return () if self.whole is None else self.whole.warnings
+
+    def image(self, part: Part) -> Image:
+        """The picture in a part's place, in [0, 1]."""
+        return to_float(self.pixels[part.place], self.layout.data_range)
+
+    def fill_of(self, part: Part) -> Bool[np.ndarray, "h w k"]:
+        """True where a part's values are to be filled, or are not finite."""
+        return unknown_values(self.pixels[part.place], self._fill(part))
+
+    def unknown(self, part: Part) -> Bool[np.ndarray, "h w"] | None:
+        """Where a part has something to fill; None in denoising."""
+        if self.fill is None:
+            return None
+        unknown: Bool[np.ndarray, "h w"] = np.asarray(self.fill_of(part).any(axis=2))
+        return unknown
+
+    def prepared(self, part: Part) -> Prepared:
+        """What is fitted of a part."""
+        if self.whole is not None and part.reduced == 1:
+            return self.whole.part(part.place)
+        y, fill = self.image(part), self._fill(part)
+        if part.reduced > 1:
+            y, fill = reduced(y, self.fill_of(part), part.reduced)
+            fill = fill if fill.shape[2] > 1 else fill[..., 0]
+        return prepare(y, fill, self.layout, self.how)
+
+    def clean(self, part: Part, clean: Image | None) -> Image | None:
+        """The clean picture in a part's place, on the scale on which that is fitted."""
+        if clean is None:
+            return None
+        image = clean[part.place]
+        if part.reduced > 1:
+            image, _ = reduced(image, np.zeros((*image.shape[:2], 1), bool), part.reduced)
+        return self.prepared(part).of_clean(image)
+
+    def _fill(self, part: Part) -> NDArray[np.bool_] | None:
+        return None if self.fill is None else self.fill[part.place]
+
+
+def unknown_values(
+    pixels: NDArray[Any], fill: NDArray[np.bool_] | None
+) -> Bool[np.ndarray, "h w k"]:
+    """True where values are to be filled or not finite, for all channels (k = 1) or each.
+
+    Args:
+        pixels: `(h, w, c)`.
+        fill: `(h, w)` or `(h, w, c)`; None for nothing.
+    """
+    unknown: Bool[np.ndarray, "h w k"] = np.zeros((*pixels.shape[:2], 1), bool)
+    if fill is not None:
+        unknown = fill[..., None] if fill.ndim == 2 else fill
+    if pixels.dtype.kind == "f" and not (finite := np.isfinite(pixels)).all():
+        unknown = unknown | ~finite
+    return unknown

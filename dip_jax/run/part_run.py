@@ -1,0 +1,198 @@
+"""The run of one part of a picture: a run of its own, whose result is kept until all are done."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dip_jax.errors import InputError
+from dip_jax.files import write_atomically
+from dip_jax.finish.assembly import Made, made_of
+from dip_jax.finish.ensemble import Ending
+from dip_jax.lanes.jobs import Restoration, fingerprint
+from dip_jax.prepare.division import Division
+from dip_jax.report import records
+from dip_jax.run.inputs import Job
+from dip_jax.run.loaded import Loaded
+from dip_jax.run.picture_run import PictureRun
+from dip_jax.run.seed_folder import Overall
+from dip_jax.settings.tasks import Config
+
+_OF_RESULTS = (
+    "seed steps chosen_step chosen_image stop_reason rollbacks oracle figures seconds "
+    "seconds_to_first_step steps_per_second"
+).split()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Whole:
+    """The picture that parts are of.
+
+    Attributes:
+        job: what was read.
+        division: its parts.
+        how: results become the picture.
+    """
+
+    job: Job
+    division: Division
+    how: Ending
+
+
+class PartRun(PictureRun):
+    """The run of one part, in a folder of its own."""
+
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        overall: Overall,
+        should_stop: Callable[[], bool],
+        whole: Whole,
+        index: int,
+        on_end: Callable[[PictureRun], None] = lambda part: None,
+    ) -> None:
+        """A run that has not begun: nothing is read or written.
+
+        Args:
+            config: of the parts.
+            folder: of this one.
+            overall: told of every step.
+            should_stop: asked at every logged step.
+            whole: the picture.
+            index: which of its parts it is.
+            on_end: called when it has a summary, or has failed.
+        """
+        self.part = whole.division.plan.parts[index]
+        self.index, self._whole = index, whole
+        super().__init__(
+            config,
+            folder,
+            overall,
+            should_stop,
+            name=f"part {index + 1}: ",
+            shape=(*self.part.size, whole.division.shape[2]),
+            on_end=on_end,
+        )
+
+    def load(self) -> Loaded:
+        """What is fitted, which is cut from the picture."""
+        if self._loaded is None:
+            job, division = self._whole.job, self._whole.division
+            prepared = division.prepared(self.part)
+            clean = division.clean(self.part, job.clean)
+            mark = fingerprint(prepared.observation, clean)
+            self._loaded = Loaded(job, prepared, clean, mark)
+        return self._loaded
+
+    def _report(self) -> None:
+        found = self._results()
+        if found is None:
+            return
+        results, failed = found
+        there = [result for result in results if result is not None]
+        whole = self._whole
+        made = made_of(self.part, there, whole.division, whole.how, whole.job.clean)
+        interrupted = len(there) + len(failed) < len(results)
+        interrupted |= any(result.stop_reason == "asked" for result in there)
+        longest = max(there, key=lambda result: result.steps)
+        summary = records.plain(
+            {
+                "part": dataclasses.asdict(self.part),
+                "steps": sum(result.steps for result in there),
+                "stop_reason": "interrupted" if interrupted else longest.stop_reason,
+                "refined": made.refined,
+                "figures": made.figures,
+                "results": [{n: getattr(r, n) for n in _OF_RESULTS} for r in there],
+                "failed": failed,
+                "fingerprint": self.load().mark,
+            }
+        )
+        spread = np.zeros((0, 0), np.float32) if made.spread is None else made.spread
+        write_atomically(self._path, lambda file: np.savez(file, image=made.image, spread=spread))
+        records.write_json(self.folder / "summary.json", summary)  # last: all is there
+        self.summary = summary
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / "part.npz"
+
+    def is_done(self) -> bool:
+        """Whether a session before has finished it.
+
+        Raises:
+            InputError: if that was another picture.
+        """
+        if not (self.folder / "summary.json").exists():
+            return False
+        found = self.finished_summary() is not None and self._path.exists()
+        self.forget()
+        return found
+
+    def has_result(self) -> bool:
+        """Whether there is something of it on the disk, finished or not."""
+        return self._path.exists() and (self.folder / "summary.json").exists()
+
+    def is_left(self) -> bool:
+        """Whether it is still to be done, or to be gone on with."""
+        if self.failure:
+            return False
+        return not self.has_result() or self._on_disk()["stop_reason"] == "interrupted"
+
+    def failures(self) -> list[dict[str, Any]]:
+        """Its seeds that failed, and why."""
+        if self.has_result():
+            return [{"part": self.index + 1, **one} for one in self._on_disk()["failed"]]
+        if not self.failure:
+            return []
+        return [
+            {"part": self.index + 1, "seed": lane.seed, "reason": self.failure}
+            for lane in self.lanes
+        ]
+
+    def made(self) -> Made:
+        """What was made of it, from the disk.
+
+        Raises:
+            InputError: if that cannot be read.
+        """
+        summary = self._on_disk()
+        try:
+            with np.load(self._path) as archive:
+                image, spread = archive["image"], archive["spread"]
+            one = spread if spread.size else None
+            return Made(image, one, summary["refined"], summary["figures"])
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{self._path} cannot be read ({error}): remove the folder {self.folder} to fit "
+                "that part again"
+            ) from error
+
+    def results_without_images(self) -> list[Restoration]:
+        """Its results, from the disk; their images are empty."""
+        none = np.zeros((0, 0, 0), np.float32)
+        found = []
+        for one in self._on_disk()["results"]:
+            speed = one.pop("steps_per_second")
+            speed = float("nan") if speed is None else speed
+            found.append(Restoration(x=none, x_out=none, x_avg=none, steps_per_second=speed, **one))
+        return found
+
+    def all_rows(self) -> list[dict[str, Any]]:
+        """The logged rows of all seeds, from the disk, each with its part and its seed."""
+        rows = []
+        for lane in self.lanes:
+            for row in lane.rows_on_disk():
+                rows.append({"part": self.index, "seed": lane.seed} | row)
+        return rows
+
+    def _on_disk(self) -> dict[str, Any]:
+        path = self.folder / "summary.json"
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read ({error})") from error
+        return found

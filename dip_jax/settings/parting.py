@@ -1,0 +1,154 @@
+"""Whether a picture is fitted as a whole or in parts, by its configuration, and what that takes."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+from numpy.typing import NDArray
+
+from dip_jax.errors import setting, told
+from dip_jax.pictures.arrays import Layout
+from dip_jax.prepare import parts
+from dip_jax.prepare.division import Division, unknown_values
+from dip_jax.prepare.prepared import prepare
+from dip_jax.report.durations import between
+from dip_jax.settings import estimates, fields, tasks
+from dip_jax.settings.adapting import adapting
+from dip_jax.settings.tasks import Config, task_of
+
+# Squares around damage are worth it if they have at most so much of the picture's pixels together.
+_WORTH_IT = 0.5
+_OF_HOLES = ("network.", "input.", "schedule.", "stop.", "average_share", "learning_rate")
+# A picture of more pixels is fitted in tiles, whatever memory there is, so that the machine has no
+# say in what comes out.
+_WHOLE = 2**20
+
+
+def divided(
+    config: Config, before: NDArray[Any], layout: Layout, fill: NDArray[np.bool_] | None
+) -> Division | None:
+    """Which parts of a picture are fitted; None if it is fitted as a whole.
+
+    Args:
+        config: as `tasks.defaults` gives it.
+        before: the picture as it was given.
+        layout: of it.
+        fill: True where it is to be filled, `(h, w)` or `(h, w, c)`; None in denoising.
+    """
+    kind = config["parts"]["kind"]
+    if kind == "whole" or config["task"] in tasks.MEASURED:
+        return None
+    pixels = layout.channels_last(before)
+    h, w, _ = pixels.shape
+    to_fill: Bool[np.ndarray, "h w"] | None = None
+    # Where known pixels are to come from the network too, all of the picture is fitted.
+    if task_of(config).fills and config["keep_known"]:
+        unknown: Bool[np.ndarray, "h w"] = np.asarray(unknown_values(pixels, fill).any(axis=2))
+        to_fill = unknown
+        if kind in ("auto", "damage"):
+            most = _WORTH_IT * h * w if kind == "auto" else np.inf
+            if plan := parts.around_damage(unknown, most):
+                return Division(plan, before, layout, fill, adapting(config))
+    if kind == "tiles" or (kind != "damage" and h * w > _WHOLE):
+        whole = prepare(layout.image(before), fill, layout, adapting(config))
+        plan = parts.tiles(h, w, config["parts"]["side"], to_fill)
+        known = np.asarray(whole.observation.known)
+        there = [p for p in plan.parts if p.reduced > 1 or known[p.place].any()]
+        plan = parts.Plan(plan.kind, tuple(there), plan.ramp, plan.wide)
+        return Division(plan, before, layout, fill, adapting(config), whole)
+    return None
+
+
+def may_be_divided(config: Config, shape: tuple[int, int, int] | None) -> bool:
+    """Whether a picture may be fitted in parts, as far as its shape tells, `(h, w, c)`."""
+    kind = config["parts"]["kind"]
+    if kind == "whole" or config["task"] in tasks.MEASURED:
+        return False
+    if kind != "auto" or shape is None:
+        return True
+    pixels = shape[0] * shape[1]
+    least = parts.LEAST_SQUARE**2 / _WORTH_IT
+    return pixels > _WHOLE or (task_of(config).fills and pixels >= least)
+
+
+def config_of_parts(config: Config, division: Division) -> dict[str, Any]:
+    """The configuration by which parts are fitted.
+
+    A square around damage has little to fill. After 200 steps it is filled as well as after more,
+    and its held-out pixels, all over it, say little of how far the refinement should go. And what
+    is to be filled hangs together, which is what the network of hole filling is for: one with
+    skip connections may come to anything inside. So where the configuration has a task's own
+    network, input and schedule, those of `hole_fill` take their place.
+    """
+    if division.plan.kind != "damage":
+        return dict(config)
+    steps = min(config["num_steps"], config["parts"]["steps"])
+    own = fields.fields(tasks.defaults(config["task"], config["preset"]))
+    for_holes = fields.fields(tasks.defaults("hole_fill", config["preset"]))
+    now = fields.fields(config)
+    changes = {
+        name: for_holes[name]
+        for name, value in now.items()
+        if name.startswith(_OF_HOLES) and value == own[name]
+    }
+    changes |= {"num_steps": steps, "refine_judged": False}
+    return fields.override(config, changes)
+
+
+def shapes_of(division: Division) -> list[tuple[int, int, int]]:
+    """Of every part as it is fitted, `(h, w, c)`."""
+    return [(*part.size, division.shape[2]) for part in division.plan.parts]
+
+
+def check_memory(config: Config, division: Division) -> None:
+    """Refuses a picture whose parts the memory is too small for.
+
+    Raises:
+        InputError: if it is.
+    """
+    largest = max(shapes_of(division), key=lambda shape: shape[0] * shape[1])
+    estimates.check_memory_of_shape(config, largest, False)
+
+
+def about(division: Division) -> list[str]:
+    """Which parts are fitted, in a line each."""
+    plan, (h, w, _) = division.plan, division.shape
+    share = 100 * plan.pixels() / (h * w)
+    counts: dict[str, int] = {}
+    for part in plan.parts:
+        size = f"{part.size[1]} x {part.size[0]}"
+        if part.reduced > 1:
+            size += f" (1/{part.reduced} of its size: a hole wider than 128 pixels)"
+        counts[size] = counts.get(size, 0) + 1
+    sizes = ", ".join(f"{count} of {size}" for size, count in counts.items())
+    if plan.kind == "damage":
+        line = (
+            f"only what is around the damage is fitted, {share:.2g}% of the picture's pixels, in "
+            f"{len(plan.parts)} part{'s' * (len(plan.parts) > 1)}: {sizes}; "
+        )
+    else:
+        line = f"fitted in {len(plan.parts)} overlapping tiles: {sizes}; "
+    return [told(line, setting("parts.kind", "whole"), " fits it as a whole")]
+
+
+def advice(config: Config, division: Division, seeds: int) -> list[str]:
+    """What a person should know before the fits start, in lines: which parts, time and memory."""
+    lines = about(division)
+    shapes = shapes_of(division)
+    line = f"about {bytes_of(config, division) / 1e9:.1f} GB of memory"
+    seconds = estimates.seconds_of_all({**config, "seeds": seeds}, shapes)
+    if seconds is not None:
+        line = f"{between(*seconds)} for all steps, and {line}; a rough estimate"
+    return [*lines, line]
+
+
+def bytes_of(config: Config, division: Division) -> float:
+    """About how many bytes it takes: the picture, what is made of it, and the fit of a part."""
+    h, w, c = division.shape
+    values = h * w * c
+    held = 2 * division.pixels.dtype.itemsize * values + 4 * (values + h * w) + 2 * h * w
+    held += 8 * values if division.whole is not None else 0
+    # Writing scales the image, and rounds it.
+    held += 2 * 4 * values
+    largest = max(shapes_of(division), key=lambda shape: shape[0] * shape[1])
+    return held + estimates.memory_of_shape(config, largest)
