@@ -15,7 +15,7 @@ from dip_jax import forks as forks  # first of all: it is to see every fork
 
 if TYPE_CHECKING:
     from dip_jax.api.functions import denoise, fill_hole, inpaint, reconstruct
-    from dip_jax.api.info import FitInfo, FitStep
+    from dip_jax.api.info import FitInfo, FitPart, FitStep
     from dip_jax.api.measured import deblur, demosaic, remove_jpeg, restore, super_resolve
     from dip_jax.errors import InputError
     from dip_jax.lanes.jobs import Restoration
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "FitInfo",
+    "FitPart",
     "FitStep",
     "InputError",
     "Restoration",
@@ -40,6 +41,7 @@ __all__ = [
 
 _MODULES = {
     "FitInfo": "api.info",
+    "FitPart": "api.info",
     "FitStep": "api.info",
     "InputError": "errors",
     "Restoration": "lanes.jobs",

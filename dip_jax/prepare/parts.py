@@ -22,6 +22,9 @@ Mask = Bool[np.ndarray, "h w"]
 KINDS = ("auto", "whole", "damage", "tiles")
 # Of damage up to so many pixels wide, the side of what a square fills, and its own side.
 _LEVELS = ((16, 64, 96), (32, 64, 128), (64, 128, 256), (128, 256, 512))
+# Of damage of the first level up to so many pixels long the side of its own square, where there are
+# so many of them that one more program is worth its compilation.
+_SPECK, _SPECK_SIDE, _WORTH_A_PROGRAM = 32, 64, 16
 LEAST_SQUARE = _LEVELS[0][2]
 _RAMP = 24  # pixels from the inner border of a square to where it has its full say
 _REDUCED_SIDE = 256  # pixels that a reduced part has on its longer side, or fewer
@@ -119,6 +122,7 @@ def around_damage(unknown: Mask, most: float) -> Plan | None:
         unknown: True where there is something to fill.
         most: so many pixels are too many.
     """
+    h, w = unknown.shape
     levels, wide = _widths(unknown)
     parts: list[Part] = []
     pixels = 0
@@ -128,11 +132,18 @@ def around_damage(unknown: Mask, most: float) -> Plan | None:
     left = unknown.copy() if wide is None else unknown & ~wide
     for level, (_, core, side) in reversed(list(enumerate(_LEVELS))):
         todo = left & (levels == level) if level else left.copy()
-        for part in _squares(todo, left, core, side):
-            parts.append(part)
-            pixels += part.height * part.width
-            if pixels > most:
+        here: list[tuple[int, int, int]] = []  # their middles, and the longer side of the damage
+        small = 0
+        for middle in _squares(todo, left, core):
+            here.append(middle)
+            small += middle[2] <= _SPECK
+            if pixels + _SPECK_SIDE**2 * len(here) > most:
                 return None
+        enough = not level and small >= _WORTH_A_PROGRAM
+        for y, x, longer in here:
+            found = _square(y, x, _SPECK_SIDE if enough and longer <= _SPECK else side, h, w)
+            parts.append(found)
+            pixels += found.height * found.width
     return Plan("damage", tuple(parts), _RAMP, wide) if pixels <= most else None
 
 
@@ -224,9 +235,19 @@ def _has_square(unknown: Mask, side: int) -> Mask:
     return eroded.astype(bool)
 
 
-def _squares(todo: Mask, left: Mask, core: int, side: int) -> Iterator[Part]:
-    """Squares that hold all of `todo`, each within its core, which is taken from `left`."""
-    h, w = todo.shape
+def _square(y: int, x: int, side: int, h: int, w: int) -> Part:
+    """A square around a pixel, within the picture; as high or wide as that where it is shorter."""
+    height, width = min(side, h), min(side, w)
+    top = min(max(y - height // 2, 0), h - height)
+    return Part(top, min(max(x - width // 2, 0), w - width), height, width)
+
+
+def _squares(todo: Mask, left: Mask, core: int) -> Iterator[tuple[int, int, int]]:
+    """Squares of side `core` that hold all of `todo`, and are taken from `left` as well.
+
+    Yields:
+        The row and the column of the middle of what is in one, and the longer side of that.
+    """
     rows, columns = np.nonzero(todo)
     at, step = 0, 4096
     while at < len(rows):
@@ -239,15 +260,11 @@ def _squares(todo: Mask, left: Mask, core: int, side: int) -> Iterator[Part]:
         x = _best_start(todo[y : y + core], x, core)
         here = (slice(y, y + core), slice(x, x + core))
         found = np.nonzero(todo[here])
-        middle = [(int(i.min()) + int(i.max()) + 1) // 2 for i in found]
+        ends = [(int(i.min()), int(i.max()) + 1) for i in found]
         todo[here] = left[here] = False
-        height, width = min(side, h), min(side, w)
-        yield Part(
-            min(max(y + middle[0] - height // 2, 0), h - height),
-            min(max(x + middle[1] - width // 2, 0), w - width),
-            height,
-            width,
-        )
+        (first, last), (leftmost, rightmost) = ends
+        longer = max(last - first, rightmost - leftmost)
+        yield y + (first + last) // 2, x + (leftmost + rightmost) // 2, longer
 
 
 def _best_start(band: Bool[np.ndarray, "core w"], x: int, core: int) -> int:

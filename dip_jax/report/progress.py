@@ -55,6 +55,9 @@ class Progress(Protocol):
     ) -> None: ...
 
 
+_PAUSED = 0.25  # of the speed so far; what is slower for a while is a pause
+
+
 class Pace:
     """The speed of the recent updates, and the time left at that speed."""
 
@@ -63,13 +66,14 @@ class Pace:
         self.step = done_steps
         self._clock = clock
         self._updates: deque[tuple[float, int]] = deque()
+        self._first: tuple[float, int] | None = None
 
     def update(self, step: int) -> None:
         """`step` steps are done now."""
-        if step < self.step:
-            self._updates = deque()
-        self.step = step
         now = self._clock()
+        if step < self.step or self._first is None:
+            self._updates, self._first = deque(), (now, step)
+        self.step = step
         self._updates.append((now, step))
         while len(self._updates) > 2 and self._updates[0][0] < now - RECENT_SECONDS:
             self._updates.popleft()
@@ -83,7 +87,11 @@ class Pace:
         (start, first), (end, last) = updates[0], updates[-1]
         if end <= start or last <= first:
             return None
-        return (last - first) / (end - start)
+        recent = (last - first) / (end - start)
+        # A pause, as while a program for another size is compiled, says little of the rest.
+        begin, done = self._first or updates[0]
+        overall = (last - done) / (end - begin)
+        return overall if recent < _PAUSED * overall else recent
 
     @property
     def seconds_left(self) -> float | None:

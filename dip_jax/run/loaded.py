@@ -56,18 +56,23 @@ class Loaded:
             InputError: if the memory is too small for it.
         """
         job = self.job
-        h, w, c = job.y.shape
-        lines = []
-        if job.damaged_here and config["image"]:
-            lines.append(announced(config["degrade"], job.name, task_of(config).fills))
-        lines.append(f"{config['task']}: {job.name}, {w} x {h} pixels, {c} channel{'s' * (c > 1)}")
-        lines += job.remarks
-        if job.fill is not None:
-            lines.append(about_share(job.fill))
-        lines += self.prepared.remarks
+        lines = [*introduced(config, job), *self.prepared.remarks]
         memory = estimates.check_memory(config, self.observation, job.clean)
         stripes = self.prepared.striped
         return lines + estimates.advice(config, self.observation, memory=memory, stripes=stripes)
+
+
+def introduced(config: Config, job: Job) -> list[str]:
+    """What is restored, and how it has been taken, in lines."""
+    h, w, c = job.y.shape
+    lines = []
+    if job.damaged_here and config["image"]:
+        lines.append(announced(config["degrade"], job.name, task_of(config).fills))
+    lines.append(f"{config['task']}: {job.name}, {w} x {h} pixels, {c} channel{'s' * (c > 1)}")
+    lines += job.remarks
+    if job.fill is not None:
+        lines.append(about_share(job.fill))
+    return lines
 
 
 def load(config: Config, given: Given | None = None, job: Job | None = None) -> Loaded:

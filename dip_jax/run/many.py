@@ -26,14 +26,14 @@ from dip_jax.report.experiment import announced
 from dip_jax.report.progress import Progress
 from dip_jax.run.inputs import Given, added_damage, check_files
 from dip_jax.run.listing import Found, find_pictures
-from dip_jax.run.parted import read, run_in_parts
+from dip_jax.run.parted import mark_of, read, run_in_parts
 from dip_jax.run.picture_run import PictureRun
 from dip_jax.run.processes import ALONE, Processes
 from dip_jax.run.seed_folder import Overall
 from dip_jax.run.session import restore_pictures
 from dip_jax.run.stacks import put_together
 from dip_jax.run.table import Telling, row_of, write_table
-from dip_jax.run.workdir import check_workdir, make_workdir
+from dip_jax.run.workdir import check_workdir, finished_summary, make_workdir
 from dip_jax.settings import build, estimates, parting
 from dip_jax.settings.operating import image_shape
 from dip_jax.settings.tasks import Config, task_of
@@ -109,7 +109,7 @@ def run_folder(
     progress.message(f"{config['task']}: {name if one_file else f'{len(found)} pictures'}")
 
     def states() -> list[dict[str, Any]]:
-        return [_state(one, picture) for one, picture in zip(found, pictures, strict=True)]
+        return [_state(config, one, picture) for one, picture in zip(found, pictures, strict=True)]
 
     todo, restored = [], 0
     for picture, state in zip(pictures, processes.share("pictures", states), strict=True):
@@ -152,6 +152,14 @@ def run_folder(
             if (pixels := picture.restored()) is not None:
                 on_restored(place, pixels)
     return summary
+
+
+def _finished(config: Config, picture: PictureRun) -> bool:
+    """Whether an earlier session has finished a picture."""
+    if _is_large(config, picture):
+        job, _ = read(picture.config, picture.given)
+        return finished_summary(picture.folder, mark_of(job)) is not None
+    return picture.finished_summary() is not None
 
 
 def _is_large(config: Config, picture: PictureRun) -> bool:
@@ -240,13 +248,13 @@ def _config_of(one: Found, config: Config) -> Config:
     return {**config, **files}
 
 
-def _state(one: Found, picture: PictureRun) -> dict[str, Any]:
+def _state(config: Config, one: Found, picture: PictureRun) -> dict[str, Any]:
     """Whether a picture is finished already, or cannot be restored."""
     failure, finished = one.failure, False
     if not failure and (picture.folder / "summary.json").exists():
         try:
             check_workdir(picture.folder, picture.config)
-            finished = picture.finished_summary() is not None
+            finished = _finished(config, picture)
         except InputError as error:
             failure = str(error)
         picture.forget()

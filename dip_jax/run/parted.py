@@ -17,6 +17,7 @@ from dip_jax.report import records
 from dip_jax.report.comparison import comparison, write_picture
 from dip_jax.report.progress import Progress
 from dip_jax.run.inputs import Given, Job, prepare
+from dip_jax.run.loaded import introduced
 from dip_jax.run.part_run import PartRun, Whole
 from dip_jax.run.picture_run import PictureRun
 from dip_jax.run.processes import Processes
@@ -84,7 +85,7 @@ def run_in_parts(
     own = parting.config_of_parts(config, division)
     parting.check_memory(own, division)
     whole = Whole(job, division, ending(own))
-    mark = _mark(job)
+    mark = mark_of(job)
     begun = check_workdir(folder, config)
     summary = processes.share("finished", lambda: finished_summary(folder, mark))
     if summary:
@@ -92,7 +93,8 @@ def run_in_parts(
         progress.message(f"{folder} holds this run, finished ({reason}): nothing to do")
         return summary
     about = parting.about(division)
-    for line in (*division.remarks, *parting.advice(own, division, config["seeds"])):
+    advice = parting.advice(own, division, config["seeds"])
+    for line in (*introduced(config, job), *division.remarks, *advice):
         progress.message(line)
     if processes.index == 0:
         make_workdir(folder, config)
@@ -147,7 +149,7 @@ class _Telling:
             self._progress.message(f"{self.done} of {self._total} parts are done")
 
 
-def _mark(job: Job) -> str:
+def mark_of(job: Job) -> str:
     """A digest of the picture, of what is to be filled, and of the clean picture."""
     digest = hashlib.sha256()
     for array in (job.degraded.pixels, job.fill, job.clean):

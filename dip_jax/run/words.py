@@ -34,6 +34,8 @@ def _of_one(summary: dict[str, Any], workdir: Path) -> str:
     chosen = f"step {summary['chosen_step']} chosen"
     if summary["chosen_step"] is None:
         chosen = f"mean of {seeds} seed{'s' * (seeds > 1)}"
+        if summary.get("parts"):
+            chosen = f"{summary['parts']} parts" + (f", {chosen}" if seeds > 1 else "")
     if summary["failed"]:
         chosen += f", {len(summary['failed'])} failed"
     return f"{words}: {summary['steps']} steps, {chosen}{psnr}\n{workdir / summary['restored']}"

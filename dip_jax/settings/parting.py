@@ -12,13 +12,13 @@ from dip_jax.prepare import parts
 from dip_jax.prepare.division import Division, unknown_values
 from dip_jax.prepare.prepared import prepare
 from dip_jax.report.durations import between
-from dip_jax.settings import estimates, fields, tasks
+from dip_jax.settings import estimates, tasks
 from dip_jax.settings.adapting import adapting
 from dip_jax.settings.tasks import Config, task_of
 
 # Squares around damage are worth it if they have at most so much of the picture's pixels together.
 _WORTH_IT = 0.5
-_OF_HOLES = ("network.", "input.", "schedule.", "stop.", "average_share", "learning_rate")
+_NETWORK, _HOW = ("network", "input"), ("schedule", "stop", "average_share", "learning_rate")
 # A picture of more pixels is fitted in tiles, whatever memory there is, so that the machine has no
 # say in what comes out.
 _WHOLE = 2**20
@@ -46,7 +46,7 @@ def divided(
         unknown: Bool[np.ndarray, "h w"] = np.asarray(unknown_values(pixels, fill).any(axis=2))
         to_fill = unknown
         if kind in ("auto", "damage"):
-            most = _WORTH_IT * h * w if kind == "auto" else np.inf
+            most = _worth_it(config, h * w) if kind == "auto" else np.inf
             if plan := parts.around_damage(unknown, most):
                 return Division(plan, before, layout, fill, adapting(config))
     if kind == "tiles" or (kind != "damage" and h * w > _WHOLE):
@@ -57,6 +57,17 @@ def divided(
         plan = parts.Plan(plan.kind, tuple(there), plan.ramp, plan.wide)
         return Division(plan, before, layout, fill, adapting(config), whole)
     return None
+
+
+def _worth_it(config: Config, pixels: int) -> float:
+    """How many pixels the squares around the damage of a picture of so many may have together.
+
+    As many as to take half the time that the whole picture takes; of one that would be fitted in
+    tiles, all of that.
+    """
+    if pixels <= _WHOLE:
+        return _WORTH_IT * pixels
+    return pixels * max(config["num_steps"] / config["parts"]["steps"], 1)
 
 
 def may_be_divided(config: Config, shape: tuple[int, int, int] | None) -> bool:
@@ -77,22 +88,19 @@ def config_of_parts(config: Config, division: Division) -> dict[str, Any]:
     A square around damage has little to fill. After 200 steps it is filled as well as after more,
     and its held-out pixels, all over it, say little of how far the refinement should go. And what
     is to be filled hangs together, which is what the network of hole filling is for: one with
-    skip connections may come to anything inside. So where the configuration has a task's own
-    network, input and schedule, those of `hole_fill` take their place.
+    skip connections may come to anything inside. So where the configuration has its task's own
+    network and input, those of `hole_fill` take their place, and so do its schedule and stopping.
     """
     if division.plan.kind != "damage":
         return dict(config)
     steps = min(config["num_steps"], config["parts"]["steps"])
-    own = fields.fields(tasks.defaults(config["task"], config["preset"]))
-    for_holes = fields.fields(tasks.defaults("hole_fill", config["preset"]))
-    now = fields.fields(config)
-    changes = {
-        name: for_holes[name]
-        for name, value in now.items()
-        if name.startswith(_OF_HOLES) and value == own[name]
-    }
-    changes |= {"num_steps": steps, "refine_judged": False}
-    return fields.override(config, changes)
+    parted = {**config, "num_steps": steps, "refine_judged": False}
+    own = tasks.defaults(config["task"], config["preset"])
+    if all(config[name] == own[name] for name in _NETWORK):
+        for_holes = tasks.defaults("hole_fill", config["preset"])
+        its_own = [name for name in (*_NETWORK, *_HOW) if config[name] == own[name]]
+        parted |= {name: for_holes[name] for name in its_own}
+    return parted
 
 
 def shapes_of(division: Division) -> list[tuple[int, int, int]]:

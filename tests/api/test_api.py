@@ -54,7 +54,7 @@ def random_mask(shape, share=0.3, seed=0):
 
 def test_the_public_face():
     assert dip_jax.__all__ == [
-        *("FitInfo", "FitStep", "InputError", "Restoration"),
+        *("FitInfo", "FitPart", "FitStep", "InputError", "Restoration"),
         *("deblur", "demosaic", "denoise", "fill_hole", "inpaint", "reconstruct"),
         *("remove_jpeg", "restore", "super_resolve"),
     ]

@@ -1,0 +1,164 @@
+"""Large arrays from Python: only what is around the damage is fitted, or tiles are."""
+
+import numpy as np
+import pytest
+
+import dip_jax
+from dip_jax.errors import InputError
+
+TINY = {
+    "network.scales": 1,
+    "network.down": 4,
+    "network.up": 4,
+    "network.skip": 4,
+    "input.depth": 4,
+    "input.kind": "noise",
+    "refine": False,
+    "log_every": 2,
+    "schedule.kind": "constant",
+    "stop.patience": 0,
+}
+FEW = TINY | {"parts.steps": 4}
+
+
+def picture(shape, dtype=np.uint8):
+    waves = np.sum(np.sin(np.indices(shape) / 7.0), axis=0) / 6 + 0.5
+    if np.dtype(dtype).kind == "f":
+        return waves.astype(dtype)
+    return np.rint(waves * np.iinfo(dtype).max).astype(dtype)
+
+
+def two_scratches(h=200, w=300):
+    fill = np.zeros((h, w), bool)
+    fill[20:23, 30:60] = True
+    fill[170:180, 250:254] = True
+    return fill
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_only_what_is_around_the_damage_is_fitted(dtype):
+    x, fill = picture((200, 300, 3), dtype), two_scratches()
+    damaged = np.where(fill[..., None], x.max(), x).astype(dtype)
+    restored, info = dip_jax.inpaint(damaged, fill, options=FEW, return_info=True)
+    assert restored.dtype == dtype and restored.shape == x.shape
+    np.testing.assert_array_equal(restored[~fill], damaged[~fill])
+    assert (restored[fill] != damaged[fill]).mean() > 0.9
+    assert [part.part.size for part in info.parts] == [(96, 96), (96, 96)]
+    assert info.steps == 8 and info.results == () and set(info.chosen_steps) == {0}
+    assert {row["part"] for row in info.history} == {0, 1}
+    assert any("only what is around the damage" in line for line in info.remarks)
+
+
+def test_a_part_does_not_depend_on_the_others():
+    x, fill = picture((200, 300, 3)), two_scratches()
+    one = fill & (np.arange(300) < 150)
+    both = dip_jax.fill_hole(x, fill, options=FEW)
+    alone = dip_jax.fill_hole(x, one, options=FEW)
+    np.testing.assert_array_equal(both[one], alone[one])
+
+
+def test_the_whole_can_be_asked_for_and_small_pictures_are_fitted_as_before():
+    x, fill = picture((200, 300, 3)), two_scratches()
+    options = TINY | {"parts.kind": "whole", "num_steps": 2}
+    _, info = dip_jax.inpaint(x, fill, options=options, return_info=True)
+    assert info.parts == () and info.results[0].x.shape == x.shape
+    _, info = dip_jax.inpaint(
+        x[:96, :128], fill[:96, :128], options=TINY | {"num_steps": 2}, return_info=True
+    )
+    assert info.parts == ()
+
+
+def test_channels_first_single_values_and_several_seeds():
+    x = picture((3, 200, 300), np.float32)
+    fill = np.zeros(x.shape, bool)
+    fill[1, 20:40, 20:40] = True
+    x[fill] = np.nan  # the mask says so as well
+    restored, info = dip_jax.inpaint(
+        x, fill, channel_axis=0, seeds=2, options=FEW, return_info=True
+    )
+    assert np.isfinite(restored).all()
+    np.testing.assert_array_equal(restored[~fill], x[~fill])
+    assert info.uncertainty.shape == (200, 300) and (info.uncertainty[25:35, 25:35] > 0).all()
+    assert not info.uncertainty[100:].any() and set(info.chosen_steps) == {0, 1}
+
+
+def test_tiles_of_a_noisy_picture():
+    rng = np.random.default_rng(0)
+    clean = picture((160, 230, 1), np.float32)[..., 0]
+    noisy = np.clip(clean + 0.1 * rng.standard_normal(clean.shape), 0, 1).astype(np.float32)
+    noisy[3, 5] = np.nan
+    options = TINY | {
+        "parts.kind": "tiles",
+        "parts.side": 128,
+        "num_steps": 20,
+        "learning_rate": 0.05,
+    }
+    restored, info = dip_jax.denoise(noisy, options=options, return_info=True)
+    assert len(info.parts) == 6 and restored.shape == noisy.shape
+    assert np.isfinite(restored).all()
+    inside = np.isfinite(noisy)
+    whole = dip_jax.denoise(noisy, options=options | {"parts.kind": "whole"})
+    in_tiles, at_once = (np.square(x - clean)[inside].mean() for x in (restored, whole))
+    assert in_tiles < 1.2 * at_once
+
+
+def test_a_callback_sees_the_picture_with_the_part_in_it_and_may_end_it():
+    x, fill = picture((200, 300, 3)), two_scratches()
+    seen = []
+
+    def callback(step):
+        if step.part == 0:
+            preview = step.preview
+            assert preview.shape == x.shape
+            changed = (preview != x).any(axis=2)
+            assert changed.any() and not changed[~fill].any() and not changed[150:].any()
+        seen.append((step.part, step.parts, step.step))
+        return step.part == 1
+
+    restored, info = dip_jax.inpaint(x, fill, options=FEW, callback=callback, return_info=True)
+    assert {part for part, _, _ in seen} == {0, 1} and {parts for _, parts, _ in seen} == {2}
+    assert info.stop_reason == "asked"
+    np.testing.assert_array_equal(restored[~fill], x[~fill])
+
+
+def test_a_hole_wider_than_any_square():
+    x = picture((700, 800, 3))
+    fill = np.zeros((700, 800), bool)
+    fill[200:500, 250:550] = True
+    restored, info = dip_jax.fill_hole(
+        np.where(fill[..., None], 0, x).astype(np.uint8),
+        fill,
+        options=FEW,
+        return_info=True,
+    )
+    (part,) = info.parts
+    assert part.part.reduced > 1 and max(part.part.size) <= 256
+    np.testing.assert_array_equal(restored[~fill], x[~fill])
+    # It meets the known pixels without a seam.
+    step = np.abs(restored[199, 260:540].astype(int) - restored[200, 260:540]).mean()
+    assert step < 12
+
+
+def test_dense_masks_are_fitted_in_tiles_if_so_asked():
+    x = picture((130, 260, 3))
+    fill = np.random.default_rng(0).random((130, 260)) < 0.3
+    fill[:, 200:] = False
+    options = TINY | {"parts.kind": "tiles", "parts.side": 128, "num_steps": 4}
+    restored, info = dip_jax.reconstruct(x, fill, options=options, return_info=True)
+    np.testing.assert_array_equal(restored[~fill], x[~fill])
+    # Three columns of two rows; the last has nothing to fill beyond 200.
+    assert len(info.parts) == 8
+    assert (restored[fill] != 0).all()
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"parts.kind": "some"}, "'auto', 'whole', 'damage', 'tiles'"),
+        ({"parts.side": 64}, "at least 128"),
+        ({"parts.steps": 0}, "at least 1"),
+    ],
+)
+def test_options_that_cannot_be(options, words):
+    with pytest.raises(InputError, match=words):
+        dip_jax.inpaint(picture((200, 300, 3)), two_scratches(), options=options)

@@ -1,0 +1,157 @@
+"""Large pictures as runs: every part a run of its own, gone on with where it was left."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dip_jax.errors import InputError, Interrupted
+from dip_jax.report.progress import PlainProgress
+from dip_jax.run.start import start
+from dip_jax.run.words import last_words
+from dip_jax.settings import fields, tasks
+
+CHANGES = {
+    "network.scales": 1,
+    "network.down": (4,),
+    "network.up": (4,),
+    "network.skip": (4,),
+    "refine": False,
+    "degrade": "none",
+    "log_every": 5,
+    "checkpoint_every": 5,
+    "schedule.kind": "constant",
+    "learning_rate": 0.05,
+    "parts.steps": 15,
+}
+
+
+def config_of(task, image, mask, **changes):
+    changes = {name.replace("__", "."): value for name, value in changes.items()}
+    files = {"image": str(image), "mask": str(mask)}
+    return fields.override(tasks.defaults(task), CHANGES | files | changes)
+
+
+def go(config, folder, **options):
+    stream = io.StringIO()
+    summary = start(config, folder, PlainProgress("test", stream), **options)
+    return summary, stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A grey picture of 16 bits with three scratches, far from each other."""
+    folder = tmp_path_factory.mktemp("files")
+    rows, columns = np.mgrid[:250, :330]
+    x = 20000 + 15000 * np.sin(rows / 9) * np.cos(columns / 13)
+    fill = np.zeros(x.shape, bool)
+    fill[30:33, 30:70] = fill[200:203, 40:60] = fill[100:120, 270:273] = True
+    Image.fromarray(np.where(fill, 65535, x).astype(np.uint16)).save(folder / "photo.png")
+    Image.fromarray((255 * fill).astype(np.uint8)).save(folder / "mask.png")
+    return folder / "photo.png", folder / "mask.png", fill
+
+
+def pixels_of(path):
+    return np.asarray(Image.open(path)).astype(int)
+
+
+@pytest.fixture(scope="module")
+def finished(files, tmp_path_factory):
+    photo, mask, _ = files
+    folder = tmp_path_factory.mktemp("parted") / "run"
+    summary, said = go(config_of("text_inpaint", photo, mask), folder)
+    return folder, summary, said
+
+
+def test_the_work_directory_of_parts(files, finished):
+    photo, _, fill = files
+    folder, summary, said = finished
+    assert {path.name for path in folder.iterdir()} == {
+        *("config.json", "restored.png", "comparison.png", "curves.png", "crops.png"),
+        *("report.html", "metrics.jsonl", "summary.json", "parts"),
+    }
+    assert sorted(path.name for path in (folder / "parts").iterdir()) == ["0001", "0002", "0003"]
+    before, after = pixels_of(photo), pixels_of(folder / "restored.png")
+    np.testing.assert_array_equal(after[~fill], before[~fill])
+    assert (after[fill] < 60000).all()
+    assert summary["parts"] == 3 and summary["parts_left"] == 0 and summary["seeds"] == [0]
+    assert summary["steps"] == 45 and len(summary["lanes"]) == 3
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert {row["part"] for row in rows} == {0, 1, 2}
+    assert "only what is around the damage is fitted" in said
+    assert "photo.png, 330 x 250 pixels" in said and "3 of 3 parts are done" in said
+    assert "3 parts" in last_words(summary, folder)
+
+
+def test_the_same_run_again_does_nothing_and_another_picture_is_refused(files, finished, tmp_path):
+    photo, mask, _ = files
+    folder, summary, _ = finished
+    config = config_of("text_inpaint", photo, mask)
+    again, said = go(config, folder)
+    assert "nothing to do" in said and again == json.loads(json.dumps(summary))
+    kept = photo.read_bytes()
+    try:
+        Image.fromarray(np.asarray(Image.open(photo)) // 2).save(photo)
+        with pytest.raises(InputError, match="another picture"):
+            go(config, folder)
+    finally:
+        photo.write_bytes(kept)
+
+
+@pytest.mark.parametrize("logs", [2, 6])
+def test_an_interrupted_run_goes_on_to_the_same_picture(files, finished, tmp_path, logs):
+    photo, mask, _ = files
+    config, asked = config_of("text_inpaint", photo, mask), []
+
+    def should_stop():
+        asked.append(1)
+        return len(asked) >= logs
+
+    folder = tmp_path / "run"
+    try:
+        summary, said = go(config, folder, should_stop=should_stop)
+        assert summary["stop_reason"] == "interrupted" and summary["parts_left"] >= 1
+        assert "goes on" in last_words(summary, folder)
+    except Interrupted:
+        assert logs == 2
+    summary, said = go(config, folder)
+    assert "going on with" in said
+    whole = finished[0]
+    assert (folder / "restored.png").read_bytes() == (whole / "restored.png").read_bytes()
+    assert summary["stop_reason"] == finished[1]["stop_reason"]
+    assert (folder / "metrics.jsonl").read_text().count("\n") == (
+        whole / "metrics.jsonl"
+    ).read_text().count("\n")
+
+
+def test_seeds_of_parts(files, tmp_path):
+    photo, mask, fill = files
+    config = config_of("hole_fill", photo, mask, seeds=2, parts__steps=10)
+    summary, _ = go(config, tmp_path / "run")
+    assert summary["seeds"] == [0, 1] and summary["steps"] == 2 * 3 * 10
+    spread = pixels_of(tmp_path / "run" / "uncertainty.png")
+    assert not spread[~fill].any() and (spread[fill] > 0).mean() > 0.9
+
+
+def test_a_folder_with_a_large_picture_and_a_small_one(files, tmp_path):
+    photo, mask, _ = files
+    (tmp_path / "in").mkdir()
+    (tmp_path / "masks").mkdir()
+    for name, (h, w) in {"large.png": (250, 330), "small.png": (40, 60)}.items():
+        picture, marks = Image.open(photo), Image.open(mask)
+        box = (20, 10, 20 + w, 10 + h) if h < 250 else (0, 0, w, h)
+        picture.crop(box).save(tmp_path / "in" / name)
+        marks.crop(box).save(tmp_path / "masks" / name)
+    config = config_of(
+        "text_inpaint", tmp_path / "in", tmp_path / "masks", num_steps=15, parts__steps=10
+    )
+    summary, said = go(config, tmp_path / "run")
+    assert summary["restored"] == 2 and not summary["failed"], said
+    by_name = {row["folder"]: row for row in summary["pictures"]}
+    assert by_name["large"]["steps"] == 30 and by_name["small"]["steps"] == 15
+    assert (tmp_path / "run" / "large" / "parts").is_dir()
+    assert not (tmp_path / "run" / "small" / "parts").exists()
+    again, said = go(config, tmp_path / "run")
+    assert "2 of 2 pictures are done" in said and again["restored"] == 2
