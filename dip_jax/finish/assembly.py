@@ -15,8 +15,11 @@ from dip_jax.finish.composite import seamless
 from dip_jax.finish.ensemble import Ending, ended
 from dip_jax.forward.observation import observe
 from dip_jax.lanes.jobs import Restoration
+from dip_jax.pictures.values import from_float
 from dip_jax.prepare.division import Division, unknown_values
 from dip_jax.prepare.parts import Part, Plan
+
+_BAND = 256  # rows
 
 Image = Float[np.ndarray, "h w c"]
 Spread = Float[np.ndarray, "h w"]
@@ -59,11 +62,11 @@ class Assembly:
         if self._spread is not None and spread is not None:
             self._spread[part.place] += weight * spread
 
-    def image(self) -> tuple[Image, Mask]:
-        """The picture, and where parts have made it; elsewhere it is 0. Nothing is added then."""
-        made = self._weight > 0
-        self._sum /= np.where(made, self._weight, np.float32(1))[..., None]
-        return self._sum, made
+    def image(self, rows: slice = slice(None)) -> tuple[Image, Mask]:
+        """Some rows of the picture, and where parts have made it; elsewhere it is 0."""
+        weight = self._weight[rows]
+        made = weight > 0
+        return self._sum[rows] / np.where(made, weight, np.float32(1))[..., None], made
 
     def spread(self) -> Spread | None:
         """The standard deviation over seeds, 0 where no part has made the picture."""
@@ -144,17 +147,25 @@ def put_together(assembly: Assembly, division: Division, how: Ending) -> tuple[N
         division: what they are parts of.
         how: results become the picture.
     """
-    x, made = assembly.image()
-    kept = np.broadcast_to(~made[..., None], x.shape)
-    if how.keep_known:
-        kept = kept | ~unknown_values(division.pixels, division.fill)
-    if division.whole is not None and division.whole.still is not None:
-        kept = kept | division.whole.still[..., None]
-        made &= ~division.whole.still
-    layout, before = division.layout, division.before
-    pixels = layout.pixels(x)
-    np.copyto(pixels, before, where=layout.like_array(np.broadcast_to(kept, x.shape)))
-    return pixels, made
+    layout, fill, whole = division.layout, division.fill, division.whole
+    restored = np.array(division.before, order="C")
+    channels_last = layout.channels_last(restored)
+    judged = np.zeros(division.shape[:2], bool)
+    for top in range(0, division.shape[0], _BAND):  # a large picture once more in float is too much
+        rows = slice(top, top + _BAND)
+        x, made = assembly.image(rows)
+        if not made.any():
+            continue
+        if whole is not None and whole.still is not None:
+            made &= ~whole.still[rows]
+        judged[rows] = made
+        new = np.broadcast_to(made[..., None], x.shape)
+        if how.keep_known:
+            here = None if fill is None else fill[rows]
+            new = new & unknown_values(division.pixels[rows], here)
+        pixels = from_float(x, layout.dtype, 3, layout.data_range)
+        np.copyto(channels_last[rows], pixels, where=new)
+    return restored, judged
 
 
 def figures_of_parts(

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from dip_jax.errors import FitError, Interrupted
 from dip_jax.finish.assembly import Assembly, figures_of_parts, put_together
 from dip_jax.lanes.jobs import Restoration, check_size
 from dip_jax.prepare.division import Division
 from dip_jax.report import records
-from dip_jax.report.comparison import comparison, write_picture
+from dip_jax.report.comparison import comparison
 from dip_jax.report.progress import Progress
 from dip_jax.run.inputs import Given, Job, prepare
 from dip_jax.run.loaded import introduced
@@ -198,6 +199,7 @@ def _written(
         mark=mark,
         parts=len(runs),
         left=left,
+        crops=_crops(whole, pixels, there),
     )
     records.write_metrics(folder / "metrics.jsonl", rows)
     one = rows[0]["part"] if rows else 0
@@ -205,18 +207,13 @@ def _written(
     summary, _ = write_outcome(
         folder, config, job, job.degraded, outcome, results, first, failed, command
     )
-    _write_crops(folder, whole, pixels, there)
     if on_restored is not None:
         on_restored(pixels)
     return summary
 
 
-def _write_crops(
-    folder: Path, whole: Whole, pixels: NDArray[Any], parts: Sequence[PartRun]
-) -> None:
+def _crops(whole: Whole, pixels: NDArray[Any], parts: Sequence[PartRun]) -> Image.Image:
     """Some parts at their full size: those in which there was the most to do."""
-    from PIL import Image
-
     division = whole.division
 
     def to_do(run: PartRun) -> int:
@@ -239,4 +236,4 @@ def _write_crops(
     for picture in pictures:
         sheet.paste(picture, (0, top))
         top += picture.height
-    write_picture(folder / "crops.png", sheet)
+    return sheet

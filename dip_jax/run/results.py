@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
+from PIL import Image
 
 from dip_jax.finish.ensemble import against_clean, composited, ended
 from dip_jax.lanes.jobs import Restoration
@@ -94,6 +95,7 @@ class Outcome:
         mark: its fingerprint.
         parts: how many it was fitted in; 0 if it was as a whole.
         left: of these, how many have no result yet.
+        crops: some of them at their full size, before and after.
     """
 
     pixels: NDArray[Any]
@@ -106,6 +108,7 @@ class Outcome:
     mark: str
     parts: int = 0
     left: int = 0
+    crops: Image.Image | None = None
 
 
 def write_outcome(
@@ -175,6 +178,8 @@ def write_outcome(
         label = f"uncertainty (white: {255 * white:.1f} of 255)"
         panels.append((label, _to_be_seen(shown[..., None], large)))
     write_picture(folder / "comparison.png", comparison(panels))
+    if made.crops is not None:
+        write_picture(folder / "crops.png", made.crops)
     name = config["stop"]["criterion"]
     seeds = sorted({result.seed for result in there})
     whose = f"seed {config['seed']}" if len(seeds) == 1 else f"{len(seeds)} seeds"
@@ -233,6 +238,7 @@ def write_outcome(
         summary=summary,
         command=command,
         done=task_of(config).done,
+        crops=b"" if made.crops is None else (folder / "crops.png").read_bytes(),
     )
     records.write_json(folder / "summary.json", summary)  # last: it says that all is there
     return summary, pixels

@@ -156,7 +156,5 @@ def bytes_of(config: Config, division: Division) -> float:
     values = h * w * c
     held = 2 * division.pixels.dtype.itemsize * values + 4 * (values + h * w) + 2 * h * w
     held += 8 * values if division.whole is not None else 0
-    # Writing scales the image, and rounds it.
-    held += 2 * 4 * values
     largest = max(shapes_of(division), key=lambda shape: shape[0] * shape[1])
     return held + estimates.memory_of_shape(config, largest)

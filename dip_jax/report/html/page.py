@@ -42,6 +42,7 @@ def report_html(
     summary: Mapping[str, Any],
     command: Sequence[str] = (),
     done: str = "",
+    crops: bytes = b"",
 ) -> str:
     """The report of one run as HTML.
 
@@ -53,6 +54,7 @@ def report_html(
         summary: as in `summary.json`. What is missing is left out.
         command: the arguments of the command line that was run; none leaves it out.
         done: what was done to the picture, as the title begins, such as "Noise removed from".
+        crops: parts of a large picture at their full size, as the bytes of a PNG.
 
     Raises:
         InputError: fewer than two panels, or images that are of another shape or differ in size.
@@ -67,12 +69,15 @@ def report_html(
     )
     heading = _heading(summary, done)
     h, w = np.asarray(panels[0][1]).shape[:2]
+    if summary.get("parts"):  # the panels are reduced
+        h, w = summary["shape"][:2]
     drawn = curves(rows, summary)
     main = tag(
         "main",
         _header(heading, summary, (w, h)),
         viewer(),
         gallery(panels, summary),
+        _crops(crops),
         _section("Curves", [_curves_note(drawn, summary), *drawn]),
         _section("Figures", figures(summary)),
         _section("Seeds", seeds(summary)),
@@ -101,9 +106,12 @@ def write_report(
     summary: Mapping[str, Any],
     command: Sequence[str] = (),
     done: str = "",
+    crops: bytes = b"",
 ) -> None:
     """Write `report_html` to `path`, all of it or nothing."""
-    html = report_html(panels=panels, rows=rows, summary=summary, command=command, done=done)
+    html = report_html(
+        panels=panels, rows=rows, summary=summary, command=command, done=done, crops=crops
+    )
     write_bytes(path, html.encode())
 
 
@@ -160,6 +168,10 @@ def _ending(summary: Mapping[str, Any]) -> str:
         "interrupted": f"The run was interrupted after {made}; the same command goes on from here.",
     }
     text = sentence.get(str(reason), f"The run ended after {made}.")
+    if parts := summary.get("parts"):
+        text += f" The picture was fitted in {count(parts, 'part')}"
+        left = summary.get("parts_left")
+        text += f"; {left} have no result yet and are as they were." if left else "."
     chosen, criterion = summary.get("chosen_step"), str(summary.get("criterion"))
     if seeds > 1:
         text += " The result is the mean of the seeds' images."
@@ -224,6 +236,15 @@ def _header(heading: str, summary: Mapping[str, Any], size: tuple[int, int]) -> 
             class_="facts",
         ),
     )
+
+
+def _crops(png: bytes) -> Element | None:
+    if not png:
+        return None
+    source = "data:image/png;base64," + base64.b64encode(png).decode()
+    note = "A large picture is shown reduced. These are some of its parts, pixel by pixel:"
+    image = tag("img", src=source, alt="Parts of the picture before and after", class_="crops")
+    return _section("At full size", [tag("p", note, class_="note"), image])
 
 
 def _curves_note(drawn: Sequence[Element], summary: Mapping[str, Any]) -> Element:
