@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +49,10 @@ def environment(wheel, tmp_path_factory):
     folder = tmp_path_factory.mktemp("environment")
     ran(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
     (packages,) = folder.glob("lib/python*/site-packages")
-    # A line of a .pth file is a folder to look in; the .pth files in there are not read.
-    (packages / "others.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    # A line of a .pth file is a folder to look in; the .pth files in there are not read, so that
+    # the checkout, which is installed by one of them, is not seen.
+    others = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    (packages / "others.pth").write_text("\n".join(others) + "\n")
     python = folder / "bin" / "python"
     ran(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", wheel, cwd=folder)
     return folder / "bin"

@@ -5,6 +5,8 @@ import re
 import pytest
 from checkout import ROOT
 
+import dip_jax
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
 
@@ -47,6 +49,14 @@ def test_links_lead_to_files(page):
     for target, _ in LINK.findall(text):
         if not re.match(r"[a-z]+:", target):
             assert (where / target).exists(), target
+
+
+def test_the_version_is_the_same_everywhere():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version, date = re.search(r"^## \[([\d.]+)\] - ([\d-]+)$", changes, re.M).groups()
+    assert version == dip_jax.__version__
+    assert f"\nversion: {version}\n" in citation and f"\ndate-released: {date}\n" in citation
 
 
 def test_the_gallery_is_small():
