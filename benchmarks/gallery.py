@@ -66,7 +66,7 @@ SHOWN = {
         "Missing pixels", "Half of the pixels are missing.", _sample("rocket", 240)
     ),
     "super_resolve": Shown(
-        "Super-resolution", "A quarter of the rows and columns.", _sample("astronaut", 192)
+        "Super-resolution", "A quarter of the rows and columns.", _sample("astronaut", 256)
     ),
     "deblur": Shown(
         "Blur", "A Gaussian blur of 1.6 pixels, and noise of sigma 2.", _sample("camera", 192)
@@ -271,7 +271,9 @@ def _figure(width: float = 7.2, height: float = 2.5) -> Any:
 def _save_png(figure: Any, name: str) -> None:
     path = PAGES / name
     figure.savefig(path, facecolor="white")
-    Image.open(path).convert("RGB").quantize(64).save(path, optimize=True)
+    with Image.open(path) as drawn:  # few colours: in a palette it is a third as large
+        smaller = drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    smaller.save(path, optimize=True)
 
 
 _CURVES = {
@@ -342,9 +344,8 @@ def of_a_fit_that_goes_on(args: argparse.Namespace) -> None:
         for step in steps
     ]
     noisy = Image.open(summary["folder"] / "degraded.png").convert("RGB")
-    labels = ["noisy", *[f"step {step}" for step in steps[:2]], *[f"step {s}" for s in steps[2:]]]
+    labels = ["noisy", *[f"step {step}" for step in steps], "clean"]
     pictures = [noisy, *previews, Image.fromarray(clean)]
-    labels = [*labels, "clean"]
     side = min(pictures[0].size)
     pictures = [_middle(one, side) for one in pictures]
     _save_jpeg(_sheet([pictures], labels), "fit.jpg")
@@ -377,10 +378,10 @@ def page(found: Mapping[str, Done]) -> str:
         "# Gallery",
         "",
         "Every picture and figure on this page is made by `python -m benchmarks.gallery` from the "
-        "sample photographs of scikit-image. The damage is made by the command that is shown, and "
-        "each fit stopped by itself, without the clean picture. PSNR is over the whole picture. "
-        "The curves are those of the network alone (the moving average of its outputs), before "
-        "its image is refined.",
+        "sample photographs of scikit-image. The command below a picture damages it and restores "
+        "it. Which step is taken is decided without the clean picture. PSNR is over the whole "
+        "picture. The curves are those of the network alone (the moving average of its outputs), "
+        "before its image is refined.",
         "",
         f"Made at commit {commits} on {here['cpu']}, {here['cores']} cores, {here['system']}; "
         f"python {of['python']}, jax {of['jax']}.",

@@ -16,7 +16,7 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "mathml",
+    "formulas",
     "options",
 ]
 exclude_patterns = ["_build", "contributing/examples"]
@@ -35,6 +35,8 @@ html_theme = "furo"
 html_title = "dip_jax"
 html_static_path = ["_static"]
 html_css_files = ["pictures.css"]
-html_math_renderer = "mathml"
+html_math_renderer = "formulas"
 html_copy_source = False
+html_show_copyright = False
+smartquotes = False
 html_show_sourcelink = False

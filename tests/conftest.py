@@ -38,6 +38,7 @@ gc.set_threshold(200_000, 50, 100)  # tracing makes many small objects, of which
 _RUN_ONCE = (
     "api/test_api.py",
     "api/test_measured.py",
+    "docs",
     "finish/test_composite.py",
     "finish/test_consistency.py",
     "finish/test_nonlocal_bayes.py",

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,29 +14,42 @@ from dip_jax.settings import fields, tasks
 EXAMPLE = "dip-jax run hole_fill"
 _FILE = Path(tasks.__file__).with_name("configuration.py")
 
-_ABOUT = f"""usage: dip-jax run TASK[:PRESET] [--config.FIELD=VALUE ...] [--workdir=DIR] ...
+_TASKS = textwrap.fill(", ".join(tasks.DOORS), 80, initial_indent="  ", subsequent_indent="  ")
+_ABOUT = f"""usage: dip-jax run TASK[:PRESET] [--config.FIELD=VALUE ...] [--workdir=DIR]
 
-Runs an experiment and keeps everything in a work directory: the restored picture, the curves, a
-report, checkpoints. Without --config.image it damages and restores a sample photograph. The same
-command goes on where an interrupted run ended.
+Runs an experiment and keeps everything in a work directory: the restored
+picture, the curves, a report, checkpoints. Without --config.image it damages
+and restores a sample photograph. The same command goes on where an interrupted
+run ended.
 
-tasks:    {", ".join(tasks.DOORS)}
-presets:  none (a good result on a laptop), draft (a look in seconds), quick (a smoke run on a small
-          sample), paper (the published settings, for an accelerator)
+tasks:
+{_TASKS}
+
+presets:
+  none                  a good result on a laptop
+  draft                 a look in seconds
+  quick                 a smoke run on a small sample
+  paper                 the published settings, for an accelerator
 
 options:
-  --config.FIELD=VALUE  any field of the configuration; 'dip-jax run TASK --help' lists them
+  --config.FIELD=VALUE  any field of the configuration;
+                        'dip-jax run TASK --help' lists them
   --workdir=DIR         the work directory. Default: one under runs/
-  --distributed=WAY     share the work among processes that see the same work directory: off, auto
-                        (Slurm, TPU pods, Kubernetes) or manual
-  --coordinator=HOST:PORT, --process_count=N, --process_id=N
-                        for manual: the first process, how many there are, which one this is
-  --lost_after=SECONDS  without a sign of life after which another process is given up. Default: 60
+  --distributed=WAY     share the work among processes that all see the work
+                        directory: off, auto (Slurm, TPU pods, Kubernetes), or
+                        manual with the next three
+  --coordinator=HOST:PORT
+                        of the first process
+  --process_count=N     how many processes there are
+  --process_id=N        which of them this is, from 0
+  --lost_after=SECONDS  without a sign of life after which another process is
+                        given up. Default: 60
 
 examples:
   dip-jax run denoise
-  dip-jax run denoise --config.image=noisy.png --config.degrade=none --config.seeds=4
-  dip-jax run hole_fill:draft --config.image=photo.png --config.mask=mask.png --workdir=runs/photo
+  dip-jax run deblur --config.sample.name=coffee --config.seeds=4
+  dip-jax run denoise --config.image=noisy.png --config.degrade=none
+  dip-jax run hole_fill:draft --config.image=photo.png --config.mask=mask.png
 
 exit codes:
   0    all is restored

@@ -38,8 +38,9 @@ def _named(name: str, action: argparse.Action) -> str:
 
 def _plain(text: str) -> str:
     """A help text in Markdown: what a shell is given stays as it is."""
-    text = re.sub(r"(?<![\w`])(--?[a-z][\w-]*)", r"`\1`", text)
-    return text.replace("*", r"\*").replace("<", r"\<")
+    code = r"'(?:dip-jax[^']*|[^' ]*\*[^' ]*)'|(?<![\w'`])--?[a-z][\w-]*(?: [a-z_.]+=\w+)?"
+    text = re.sub(code, lambda found: f"`{found[0].strip(chr(39))}`", text)
+    return text if text.endswith(".") else f"{text}."
 
 
 def _listed(options: dict[str, argparse.Action], without: str = "") -> list[str]:

@@ -95,4 +95,4 @@ def test_help_lists_every_field(capsys):
 def test_the_other_door_is_the_command(capsys):
     with pytest.raises(SystemExit) as ended:
         door.main(["denoise", "--help"])
-    assert ended.value.code == 0 and "how many fits" in capsys.readouterr().out
+    assert ended.value.code == 0 and "the number of fits" in capsys.readouterr().out

@@ -90,7 +90,7 @@ def files(tmp_path, monkeypatch):
     Image.fromarray(255 - mask).save("known.png")
     Image.fromarray(waves()).save("photo.jpg", quality=30)
     Image.fromarray(waves(5, 5, 1)).save("psf.tif")
-    tifffile.imwrite("scan.tif", 16 * waves(c=1).astype(np.uint16))
+    tifffile.imwrite("scan.tif", 16 * waves().astype(np.uint16), photometric="rgb")
     tifffile.imwrite("raw.tif", 16 * waves(c=1).astype(np.uint16))
     tifffile.imwrite("sinogram.tif", waves(36, 9, 1).astype(np.float32) / 8)
     whole = tasks.defaults

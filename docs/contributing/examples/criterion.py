@@ -20,7 +20,7 @@ def good_enough(*, patience: int, wanted: float = 25.0) -> Criterion:
 
     def update(count, view):
         out, avg = view.psnr_heldout
-        count = count + (avg >= wanted)
+        count = count + (avg >= wanted).astype(count.dtype)
         return count, Judgement(out, avg, count > 0)
 
     return Criterion(init, update, f"good_enough {wanted}")
