@@ -117,7 +117,8 @@ def _default_workdir(config: dict) -> Path:
 
 
 def _refuse(message: str, status: int = 2) -> int:
-    tell_error(f"dip_jax: {' '.join(message.split())}")
+    name = "dip-jax" if sys.argv[:2] == _RUN else "dip_jax"
+    tell_error(f"{name}: {' '.join(message.split())}")
     return status
 
 
@@ -132,10 +133,10 @@ def run_task(words: Sequence[str]) -> int:
     if configured.is_help(words):
         tell(configured.help_text(words))
         return 0
+    sys.argv = [*_RUN, *words]  # where ml_collections looks for the fields that are set
     flag = configured.flag_of(words)
     if flag is None:
         return _refuse(configured.wrong(words))
-    sys.argv = [*_RUN, *words]  # where ml_collections looks for the fields that are set
     try:
         with speaking(configured.RUN):
             app.run(main, argv=["dip-jax run", flag, *words[1:]], flags_parser=_parse)

@@ -38,5 +38,5 @@ html_css_files = ["pictures.css"]
 html_math_renderer = "formulas"
 html_copy_source = False
 html_show_copyright = False
-smartquotes = False
+smartquotes_action = "D"  # dashes; quotes may be those of a shell
 html_show_sourcelink = False

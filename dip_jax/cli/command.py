@@ -87,7 +87,8 @@ def _check_task(parser: _Parser, words: Sequence[str]) -> None:
     if word.startswith("-"):
         parser.error(f"TASK ({tasks}) comes first, before {word}")
     near = [name for name, (task, *_) in COMMANDS.items() if word in (task, *task.split("_"))]
-    near += difflib.get_close_matches(word.lower().replace("_", "-"), COMMANDS, n=1)
+    known = [*COMMANDS, "run"]  # which is `__main__`'s
+    near += difflib.get_close_matches(word.lower().replace("_", "-"), known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     if not near and (os.path.exists(word) or os.path.splitext(word)[1]):
         hint = "; TASK comes before the picture"

@@ -89,13 +89,16 @@ def help_text(words: Sequence[str]) -> str:
     lines = [
         f"usage: dip-jax run {words[0]} [--config.FIELD=VALUE ...] [--workdir=DIR]",
         "",
-        "The fields of the configuration, and their defaults. 'dip-jax run --help' has the rest.",
+        "The fields of the configuration, and their values. 'dip-jax run --help' has",
+        "the rest.",
         "",
     ]
     for name, value in known.items():
         if name not in ("task", "preset"):
-            lines += [f"  {name} = {value!r}", f"      {meanings.MEANINGS[name]}"]
-            lines += [f"      Allowed: {of}" for of in [meanings.allowed(name)] if of]
+            words = meanings.MEANINGS[name]
+            if allowed := meanings.allowed(name):
+                words += f" Allowed: {allowed}."
+            lines += [f"  {name} = {value!r}", textwrap.indent(textwrap.fill(words, 74), " " * 6)]
     return "\n".join(lines) + "\n"
 
 
@@ -126,8 +129,10 @@ def wrong(words: Sequence[str]) -> str:
     if not word or word.startswith("-"):
         return f"say TASK after 'run' ({known}), as in '{EXAMPLE}'"
     if os.path.exists(word) or Path(word).suffix:
-        hint = f"; for a configuration file say 'python -m dip_jax.main --config={word}'"
-        return f"{word!r} is no task (TASK is one of {known}){hint if '.py' in word else ''}"
+        hint = f"a picture is given as --config.image={word}, after TASK"
+        if Path(word.partition(":")[0]).suffix == ".py":
+            hint = f"for a configuration file say 'python -m dip_jax.main --config={word}'"
+        return f"{word!r} is no task (TASK is one of {known}); {hint}"
     name, colon, preset = word.partition(":")
     near = difflib.get_close_matches(name.lower().replace("-", "_"), tasks.DOORS, n=1)
     hint = f"; did you mean {near[0]}{colon}{preset}?" if near else ""

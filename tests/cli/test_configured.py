@@ -14,8 +14,9 @@ from dip_jax.settings import configuration, tasks
 
 
 @pytest.fixture(autouse=True)
-def _memory_as_it_is(monkeypatch):
-    """What `dip_jax.main` sets when it is imported cannot be taken back."""
+def _process_as_it_is(monkeypatch):
+    """What `dip_jax.main` sets when it is imported cannot be taken back; its words can."""
+    monkeypatch.setattr("sys.argv", ["pytest"])
     monkeypatch.setattr(startup, "prepare_memory", lambda **_: None)
 
 
@@ -48,6 +49,7 @@ def test_a_task_goes_by_both_of_its_names():
         (("hole_fil:quick",), "did you mean hole_fill:quick?"),
         (("restore",), "'restore' is no task"),
         (("configs/mine.py",), "python -m dip_jax.main --config=configs/mine.py"),
+        (("photo.png",), "a picture is given as --config.image=photo.png"),
     ],
 )
 def test_what_is_no_task_is_told(words, said, capsys):
@@ -83,13 +85,20 @@ def test_a_wrong_field_is_told_in_words_of_this_door(words, said, monkeypatch):
     assert said in told and "\n" not in told.strip()
 
 
+def test_it_is_meant_where_it_is_misspelt(capsys):
+    with pytest.raises(SystemExit) as ended:
+        door.main(["rnu", "denoise"])
+    assert ended.value.code == 2 and "did you mean run?" in capsys.readouterr().err
+
+
 def test_help_lists_every_field(capsys):
     assert door.main(["run", "--help"]) == 0
     out = capsys.readouterr().out
     assert "exit codes:" in out and all(task in out for task in tasks.DOORS)
     assert door.main(["run", "deblur", "--help"]) == 0
     out = capsys.readouterr().out
-    assert "  operator.sigma = 1.6\n" in out and "Allowed: heldout, wmv, oracle, none" in out
+    assert "  operator.sigma = 1.6\n" in out
+    assert "Allowed: heldout, wmv, oracle, none." in " ".join(out.split())
 
 
 def test_the_other_door_is_the_command(capsys):
