@@ -4,7 +4,8 @@ An operator takes an image `(h, w, c)` and gives what is measured of it:
 
 >>> import numpy as np
 >>> from dip_jax import operators
->>> camera = operators.compose(operators.downsample(2), operators.blur(operators.gaussian(1.5)))
+>>> lens = operators.blur(operators.gaussian(1.5))
+>>> camera = operators.compose(operators.downsample(2), lens)
 >>> camera(np.ones((64, 48, 3), np.float32)).shape
 (32, 24, 3)
 """
