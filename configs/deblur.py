@@ -10,7 +10,8 @@ Measured at commit a863398bdd from a cold start on two cores of an AMD EPYC, com
 against the clean picture, 256 x 256 pixels: 1 min 21 s, steps 1200 (1174),
 25.06 dB degraded, 28.36 dB restored.
 
-Any field can be overridden, as in --config.num_steps=500; `dip_jax/settings/tasks.py` has all.
+Any field can be overridden, as in --config.num_steps=500; `dip-jax run deblur --help`
+lists all.
 """
 
 import ml_collections

@@ -10,7 +10,8 @@ Measured at commit a863398bdd from a cold start on two cores of an AMD EPYC, com
 against the clean picture, 256 x 171 pixels: 41 s, steps 600 (598),
 the mosaic, 34.87 dB restored.
 
-Any field can be overridden, as in --config.num_steps=500; `dip_jax/settings/tasks.py` has all.
+Any field can be overridden, as in --config.num_steps=500; `dip-jax run demosaic --help`
+lists all.
 """
 
 import ml_collections

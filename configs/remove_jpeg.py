@@ -10,7 +10,8 @@ Measured at commit a863398bdd from a cold start on two cores of an AMD EPYC, com
 against the clean picture, 256 x 170 pixels: 58 s, steps 1200 (1189),
 27.62 dB degraded, 27.82 dB restored.
 
-Any field can be overridden, as in --config.num_steps=500; `dip_jax/settings/tasks.py` has all.
+Any field can be overridden, as in --config.num_steps=500; `dip-jax run remove_jpeg --help`
+lists all.
 """
 
 import ml_collections

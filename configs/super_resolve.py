@@ -10,7 +10,8 @@ Measured at commit a863398bdd from a cold start on two cores of an AMD EPYC, com
 against the clean picture, 256 x 256 pixels: 1 min 30 s, steps 1200 (1200),
 24.02 dB enlarged.
 
-Any field can be overridden, as in --config.num_steps=500; `dip_jax/settings/tasks.py` has all.
+Any field can be overridden, as in --config.num_steps=500; `dip-jax run super_resolve --help`
+lists all.
 """
 
 import ml_collections

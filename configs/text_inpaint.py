@@ -10,7 +10,8 @@ against the clean picture:
 
 Peak memory 1.2 GB. `:draft` is a look in seconds, `:quick` a smoke run on a small sample; `:paper`,
 the published setting for an accelerator, has not been measured.
-Any field can be overridden, as in --config.num_steps=500; `dip_jax/settings/tasks.py` has all.
+Any field can be overridden, as in --config.num_steps=500; `dip-jax run text_inpaint --help`
+lists all.
 """
 
 import ml_collections

@@ -11,7 +11,8 @@ Measured at commit a863398bdd from a cold start on two cores of an AMD EPYC, com
 against the clean picture, 128 x 128 pixels: 2 min 21 s, steps 1200 (1188),
 33.45 dB found.
 
-Any field can be overridden, as in --config.num_steps=500; `dip_jax/settings/tasks.py` has all.
+Any field can be overridden, as in --config.num_steps=500; `dip-jax run tomography --help`
+lists all.
 """
 
 import ml_collections

@@ -1,8 +1,31 @@
-"""`python -m dip_jax`: the same as the command `dip-jax`."""
+"""The command `dip-jax`, and `python -m dip_jax`: a task for files, or `run` for a configuration.
+
+`run` is `dip_jax.main` with the configuration of a task, and `cli.command` is all the rest. They
+import different things, so only the one that is meant is imported.
+"""
 
 import sys
+from collections.abc import Sequence
 
-from dip_jax.cli.command import main
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command, and gives its exit code.
+
+    Args:
+        argv: what follows the command's name; by default that of this process.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] != ["run"]:
+        from dip_jax.cli import command
+
+        return command.main(argv)
+    from dip_jax.cli import startup
+
+    startup.prepare_memory(restart=argv is None)
+    from dip_jax import main as configured
+
+    return configured.run_task(words[1:])
+
 
 if __name__ == "__main__":
     sys.exit(main())

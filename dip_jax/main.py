@@ -1,23 +1,27 @@
 """The command line: `python -m dip_jax.main --config=configs/hole_fill.py`.
 
-This file is intentionally kept short: flags, signals, one call. The exit status is 0 if all is
-restored, 1 if some pictures or seeds failed, 2 if the input cannot be used, 3 if another process of
-the job was lost, and 130 if it was interrupted.
+`dip-jax run hole_fill` is the same, with the configurations that come with the package. This file
+is intentionally kept short: flags, signals, one call. The exit status is 0 if all is restored, 1 if
+some pictures or seeds failed, 2 if the input cannot be used, 3 if another process of the job was
+lost, and 130 if it was interrupted.
 """
 
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import app, flags
 from ml_collections import config_flags
 
-from dip_jax.cli import causes, startup
+from dip_jax.cli import causes, configured, startup
 from dip_jax.cli.signals import INTERRUPTED, Stopping, ending_at_once
+from dip_jax.errors import speaking
 from dip_jax.report.streams import let_go, tell, tell_error
 
 startup.prepare_memory(restart=__name__ == "__main__")  # before JAX takes memory
 
+_RUN = ["dip-jax", "run"]
 _ENDED = "ended at once; the same command goes on from the last checkpoint, if there is one"
 
 _WORKDIR = flags.DEFINE_string(
@@ -65,7 +69,9 @@ def _run(argv: list[str]) -> int:
         return _refuse(causes.misplaced(argv[1]))
     if _CONFIG.value is None:
         return _refuse(f"no configuration: say which, for example --config={causes.EXAMPLE}")
-    if words := causes.not_to_be_set(config_flags.get_override_values(flags.FLAGS["config"])):
+    overridden = config_flags.get_override_values(flags.FLAGS["config"])
+    example = configured.EXAMPLE if sys.argv[:2] == _RUN else f"--config={causes.EXAMPLE}"
+    if words := causes.not_to_be_set(overridden, example):
         return _refuse(words)
     config = _CONFIG.value.to_dict()
     workdir = _WORKDIR.value or _default_workdir(config)
@@ -80,7 +86,8 @@ def _run(argv: list[str]) -> int:
         ) as mates:
             words = "stopping at the next logged step, and saving"
             with Stopping(words, _ENDED) as stopping, progress:
-                command = ["python", "-m", "dip_jax.main", *sys.argv[1:]]
+                is_run = sys.argv[:2] == _RUN
+                command = sys.argv if is_run else ["python", "-m", "dip_jax.main", *sys.argv[1:]]
                 summary = start(config, workdir, progress, mates.stopping(stopping), mates, command)
     except Interrupted as error:
         return _refuse(str(error), INTERRUPTED)
@@ -110,8 +117,32 @@ def _default_workdir(config: dict) -> Path:
 
 
 def _refuse(message: str, status: int = 2) -> int:
-    tell_error(f"dip_jax: {' '.join(message.split())}")
+    name = "dip-jax" if sys.argv[:2] == _RUN else "dip_jax"
+    tell_error(f"{name}: {' '.join(message.split())}")
     return status
+
+
+def run_task(words: Sequence[str]) -> int:
+    """`dip-jax run`: the configuration of a task that comes with the package.
+
+    It gives the exit status where nothing is run, and else ends by `SystemExit`.
+
+    Args:
+        words: what follows `run`.
+    """
+    if configured.is_help(words):
+        tell(configured.help_text(words))
+        return 0
+    sys.argv = [*_RUN, *words]  # where ml_collections looks for the fields that are set
+    flag = configured.flag_of(words)
+    if flag is None:
+        return _refuse(configured.wrong(words))
+    try:
+        with speaking(configured.RUN):
+            app.run(main, argv=["dip-jax run", flag, *words[1:]], flags_parser=_parse)
+    finally:
+        let_go()
+    return 0  # app.run ends by SystemExit
 
 
 def _parse(argv: list[str]) -> list[str]:

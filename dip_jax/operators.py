@@ -1,7 +1,13 @@
-"""Forward operators by their names, for `dip_jax.restore`, and what may be asked of an image.
+"""Forward operators and priors for `dip_jax.restore`.
 
-from dip_jax import operators
-camera = operators.compose(operators.downsample(2), operators.blur(operators.gaussian(1.5)))
+An operator takes an image `(h, w, c)` and gives what is measured of it:
+
+>>> import numpy as np
+>>> from dip_jax import operators
+>>> lens = operators.blur(operators.gaussian(1.5))
+>>> camera = operators.compose(operators.downsample(2), lens)
+>>> camera(np.ones((64, 48, 3), np.float32)).shape
+(32, 24, 3)
 """
 
 from dip_jax.forward.operators.blurring import blur as blur

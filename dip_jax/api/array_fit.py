@@ -1,6 +1,6 @@
 """The fit of one array: from what a person gives to the restored array and how it came about.
 
-The defaults are those of `tasks`, and the fit is the one of every command line.
+The defaults are those of `tasks`. The commands make the same fit.
 """
 
 import dataclasses

@@ -3,7 +3,7 @@
     restored = dip_jax.denoise(noisy)
     restored, info = dip_jax.inpaint(photo, mask, seeds=4, return_info=True)
 
-The defaults are those of `tasks`, and the fit is the one of every command line.
+The defaults are those of `tasks`. The commands make the same fit.
 """
 
 import functools
@@ -21,7 +21,7 @@ from dip_jax.report.progress import Progress
 
 
 class Fitting(TypedDict, total=False):
-    """The options of `denoise` that have nothing to do with how an array holds a picture."""
+    """The options of `denoise` that do not depend on how an array holds a picture."""
 
     num_steps: int | None
     seeds: int | Sequence[int]
@@ -73,54 +73,54 @@ def denoise(
     """Removes noise from a picture, by the Deep Image Prior.
 
     An untrained network is fitted to the picture, and stopped before it fits the noise. Values that
-    are NaN or infinite are taken as unknown, and filled. The result is made of the picture's
-    patches that are alike, in which the network's image has a share (`denoising.denoised`). Where
-    the noise seems correlated from pixel to pixel it is that image, with a share of the picture if
-    its noise is weak; with the option "refine" False, as with the preset "paper", that image alone.
+    are NaN or infinite are unknown, and filled. The result combines what alike patches of the
+    picture say with the network's image. Where the noise seems correlated from pixel to pixel, it
+    is the network's image, mixed with the picture if the noise is weak. With the option "refine"
+    False, and with the preset "paper", it is the network's image alone.
 
-    Noise that grows with brightness, offsets of columns or rows, regions of one value and values
-    that fill little of their range are seen before the fit, and it allows for them
-    (`prepare.prepared`; the options "adapt.brightness", "adapt.stripes", "adapt.still" and
-    "adapt.contrast"). `FitInfo.remarks` says so; stripes and correlated noise are a
-    `RuntimeWarning`, unless the progress is shown and says it.
+    The picture is examined before the fit. Noise that grows with brightness, offsets of columns or
+    rows, regions of one value, and values that fill little of their range are recognised, and the
+    fit is adapted to them. The options "adapt.brightness", "adapt.stripes", "adapt.still" and
+    "adapt.contrast" switch that off. `FitInfo.remarks` reports what was found. Stripes and
+    correlated noise also give a `RuntimeWarning`, unless the progress is shown, which reports them.
 
     Args:
-        image: `(h, w)`, or three axes with any number of channels; sides of 32 pixels or more. It
-            is not changed. Or an image of Pillow, which is taken upright, and palettes, CMYK,
-            YCbCr and HSV as RGB; its alpha goes past the fit.
-        num_steps: the largest number of steps; None for the default of the task (400 to
-            1200). The learning rate rises and falls over as many (the option "schedule.kind").
-        seeds: how many fits, each with its own random numbers, the result is the mean of; or the
-            seeds themselves. Each takes the same time again, and a little noise away. One that
-            falls apart is left out, with a warning (`FitInfo.failed`).
-        rng: an integer from which the seeds count up, or a generator to draw it from. None is 0, so
-            that the same call gives the same picture.
-        channel_axis: of three axes, the one that counts the channels. A stack of grey pictures is
-            not a picture: give one at a time.
-        data_range: the values `(low, high)` of black and white. By default 0 and 255 or 65535 for
-            uint8 and uint16, and 0 and 1 for floats; for other integers it must be given. The
-            result is in it.
-        criterion: when to stop and which step to take: "heldout" by pixels held out of the fit;
-            "wmv" by how calm the output is, for noise that is correlated from pixel to pixel, such
-            as JPEG blocks (with `num_steps=3000` or so); "none" the last step. None for the default
-            of the task.
+        image: an array `(h, w)`, or with three axes and any number of channels; sides of 32 pixels
+            or more. It is not changed. Or an image of Pillow: its EXIF orientation is applied;
+            palettes, CMYK, YCbCr and HSV become RGB; its alpha is kept as it is.
+        num_steps: the largest number of steps. None for the default of the task (400 to 1200). A
+            learning rate that changes does so over this many steps (the option "schedule.kind").
+        seeds: the number of fits, each with its own random numbers, or a list of the seeds. The
+            result is the mean of the fits. Each further fit takes as long as the first, and reduces
+            the noise a little. A fit that diverges is left out, with a warning (`FitInfo.failed`).
+        rng: the first seed, or a generator to draw it from. None is 0: the same call gives the same
+            picture.
+        channel_axis: the axis of the channels, if the array has three axes. A stack of grey
+            pictures is not a picture: give one at a time.
+        data_range: the values `(low, high)` of black and white. Default: 0 and 255 for uint8, 0 and
+            65535 for uint16, 0 and 1 for floats; for other integers it must be given. The result
+            has the same range.
+        criterion: when to stop, and which step to take. "heldout": by pixels held out of the fit.
+            "wmv": by the variance of the outputs, for noise that is correlated from pixel to pixel,
+            such as JPEG blocks (with `num_steps=3000` or so). "none": the last step. None for the
+            default of the task.
         preset: "" for a good result in a minute or so on a CPU, "draft" for a look in seconds,
-            "paper" for the published setting, which wants an accelerator.
-        options: any other field of `tasks.defaults(task)` by its dotted name, such as
+            "paper" for the published setting, which needs an accelerator.
+        options: any other field of the configuration by its dotted name, such as
             `{"stop.patience": 100, "network.down": (16, 32, 64, 128, 128)}`.
-        callback: called with a `FitStep` at the first, the last and every 50th step (`log_every`);
-            if it returns True, the fit ends, and the best so far is the result.
-        progress: whether to show on standard error how far it is, and before that about how long it
-            will take and how much memory.
+        callback: called with a `FitStep` at the first, the last and every 50th step (the option
+            "log_every"). If it returns True, the fit ends, and the best so far is the result.
+        progress: whether to show the progress on standard error, and before it an estimate of time
+            and memory.
         return_info: whether to return a `FitInfo` as well.
 
     Returns:
-        The restored picture, of the shape and dtype of `image`; for an image of Pillow `(h, w)`,
-        `(h, w, 3)`, or with its alpha as the last channel, as `PIL.Image.fromarray` takes it. With
-        `return_info`, it and the figures, the uncertainty and the history.
+        The restored picture, with the shape and dtype of `image`. For an image of Pillow it is
+        `(h, w)`, `(h, w, 3)`, or with alpha as the last channel, as `PIL.Image.fromarray` takes it.
+        With `return_info`, the picture and a `FitInfo`.
 
     Raises:
-        InputError: a `ValueError`, if anything given cannot be used, or every seed falls apart.
+        InputError: a `ValueError`, if anything given cannot be used, or every fit diverges.
 
     Source: Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior", CVPR 2018.
     """
@@ -179,18 +179,18 @@ def inpaint(  # noqa: D417 (the others are explained by `denoise`)
     """Fills thin damage, such as overlaid text and scratches (the task `text_inpaint`).
 
     Args:
-        image: as for `denoise`, which explains the options that are not below.
-        mask: True or white where the picture is to be filled: bool, or any two values, of which the
-            greater is white; `(h, w)`, or, if bool, of the shape of `image` for every value by
-            itself. Or any drawn mask, an image of Pillow or its array, with soft edges, painted in
-            colours or on transparency: `progress` shows how it is taken. What has too many greys
-            for a mask is refused. None if `image` is an image of Pillow with alpha: then what is
-            wholly transparent is filled, and the result has no alpha.
+        image: as for `denoise`, which also explains the options that are not listed here.
+        mask: True or white where the picture is to be filled. An array `(h, w)` of bool, or of any
+            two values, of which the greater is white; or a bool array with the shape of `image`,
+            for every value by itself. Or a drawn mask, as an image of Pillow or its array: soft
+            edges, strokes in colour, and strokes on transparency are understood, and `progress`
+            shows how. A mask with too many greys is refused. None, if `image` is an image of Pillow
+            with alpha: then its wholly transparent pixels are filled, and the result has no alpha.
         mask_polarity: "fill", or "keep" for a mask that is true where the picture is good.
-        keep_known: whether known pixels come back exactly as they are, and what is filled is
-            corrected to meet them without a seam and refined (`filling.filled`; the option
-            "refine", False, only corrects it, as `composite.seamless` does, and "seamless", False,
-            pastes it in as it is). If not, all of the result comes from the network.
+        keep_known: True: known pixels come back exactly as they are. Filled pixels are corrected to
+            meet them without a seam, and refined. With the option "refine" False they are only
+            corrected; with "seamless" False they are the network's as they are. False: all of the
+            result is the network's.
 
     Returns:
         As `denoise` does.
@@ -252,11 +252,11 @@ def fill_hole(  # noqa: D417 (the others are explained by `denoise`)
     progress: bool | Progress = False,
     return_info: bool = False,
 ) -> Pixels | tuple[Pixels, FitInfo]:
-    """Fills holes, regions of which nothing is known (the task `hole_fill`).
+    """Fills holes: regions of which nothing is known (the task `hole_fill`).
 
     Args:
         image: as for `denoise`.
-        mask: as for `inpaint`, which with `denoise` explains the options.
+        mask: as for `inpaint`. `denoise` and `inpaint` explain the options.
 
     Returns:
         As `denoise` does.
@@ -318,11 +318,11 @@ def reconstruct(  # noqa: D417 (the others are explained by `denoise`)
     progress: bool | Progress = False,
     return_info: bool = False,
 ) -> Pixels | tuple[Pixels, FitInfo]:
-    """Rebuilds a picture from a part of its pixels, lost at random (the task `reconstruct`).
+    """Rebuilds a picture of which pixels are missing at random (the task `reconstruct`).
 
     Args:
         image: as for `denoise`.
-        mask: as for `inpaint`, which with `denoise` explains the options.
+        mask: as for `inpaint`. `denoise` and `inpaint` explain the options.
 
     Returns:
         As `denoise` does.

@@ -17,16 +17,16 @@ Pixels = NDArray[Any]
 
 @dataclasses.dataclass(frozen=True)
 class FitStep:
-    """What a callback sees.
+    """What a callback is given: one logged step of a fit.
 
     Attributes:
-        seed: that is being fitted.
-        step: steps made with it so far.
+        seed: the seed that is being fitted.
+        step: the number of steps made with it so far.
         num_steps: the largest number of steps with it.
-        row: the figures of this step; PSNRs in dB, such as `psnr_heldout_avg` and
+        row: the figures of this step. PSNRs are in dB, such as `psnr_heldout_avg` and
             `psnr_observed_avg`.
-        part: that is being fitted, from 0.
-        parts: how many there are; 1 if the picture is fitted as a whole.
+        part: the part of the picture that is being fitted, counted from 0.
+        parts: how many parts there are; 1 if the picture is fitted as a whole.
     """
 
     seed: int
@@ -39,9 +39,9 @@ class FitStep:
 
     @functools.cached_property
     def preview(self) -> Pixels:
-        """The moving average of the outputs, like the image that was given.
+        """The moving average of the outputs, as an array like the image that was given.
 
-        Of a picture in parts: the image, with the parts that are done and this one's average.
+        Of a picture in parts: the image as it was given, with this part's average in its place.
         """
         return self._preview()
 
@@ -71,31 +71,32 @@ class FitInfo:
     """How a picture was restored.
 
     Attributes:
-        figures: PSNRs in dB and SSIMs of the network's images: of the output ("out") and the moving
-            average ("avg") of one seed at its chosen step, or of the means of these over seeds, and
-            of that of the images that the seeds chose ("mean").
-        chosen_steps: for each seed, the step that its picture comes from, counted from 1. Without
-            those that failed, and, where the callback ended the fit, those that had only begun.
-        uncertainty: the standard deviation over seeds, `(h, w)` in the image's values; 0 where
-            known pixels were kept; None for one seed. Of what refinement takes, in denoising, from
-            the noisy picture for all seeds alike it tells nothing.
-        history: for each seed the figures of every logged step, one after the other.
-        steps: made, over all seeds.
-        seconds: spent on them, compilation included.
-        stop_reason: "criterion"; "schedule" (all steps were made, and the learning rate has
-            fallen to nothing), or "num_steps" where it is constant; "diverged" (the fit kept
-            falling apart, and the best before that was taken); "asked" (the callback ended it).
-        rollbacks: how often a fit has fallen apart and gone back to its last good state.
-        failed: the seeds that have no result, and why; the picture is the mean of the others.
-        results: of each seed that has one, of the network alone, in [0, 1] on the scale on which it
-            was fitted.
-        config: every option that was in force, those of `tasks.defaults` that an array has; its
-            `seeds` is the list of all that were fitted, failed ones too, and there is no `seed`.
-        remarks: how the image and the mask have been taken, what was seen in the picture, and what
+        figures: PSNRs in dB and SSIMs of the network's images at the chosen step: "out" is the
+            output, "avg" the moving average. With several seeds these are of the means over the
+            seeds, and "mean" is of the mean of the images that the seeds chose.
+        chosen_steps: for each seed, the step that its image comes from, counted from 1. Seeds that
+            failed are left out, and, where the callback ended the fit, seeds that had only begun.
+        uncertainty: the standard deviation over the seeds, `(h, w)` in the image's values. It is 0
+            where known pixels were kept, and None for one seed. In denoising, part of the result
+            comes from the noisy picture itself and is the same for all seeds: the uncertainty does
+            not show errors of that part.
+        history: the figures of every logged step, seed after seed.
+        steps: the number of steps made, over all seeds.
+        seconds: the time that they took, compilation included.
+        stop_reason: "criterion": the criterion stopped it. "schedule": all steps were made, and the
+            learning rate has fallen to nothing. "num_steps": all steps were made at a constant
+            rate. "diverged": the fit kept diverging, and the best image before that was taken.
+            "asked": the callback ended it.
+        rollbacks: how often a fit diverged and went back to its last good state.
+        failed: the seeds that have no result, and why. The picture is the mean of the others.
+        results: the network's own result for each seed, in [0, 1] on the scale that was fitted.
+        config: every option that was in force. `seeds` is the list of all seeds that were fitted,
+            failed ones too; there is no `seed`.
+        remarks: how the image and the mask were understood, what was found in the picture, and what
             was done about it, in a line each.
-        parts: of a picture that was fitted in parts, each that has been made; else none. `results`
-            has none then, `chosen_steps` is the median over parts, and `figures` are those of all
-            parts together.
+        parts: the parts that were restored, if the picture was fitted in parts; else none. With
+            parts, `results` is empty, `chosen_steps` are medians over the parts, and `figures` are
+            those of all parts together.
     """
 
     figures: dict[str, dict[str, float]]

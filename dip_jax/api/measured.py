@@ -1,9 +1,9 @@
-"""The Python interface where an operator measured the picture: its own pixels are not known.
+"""The Python interface for pictures that an operator measured: their own pixels are not known.
 
     image = dip_jax.restore(sinogram, operators.radon(angles), shape=(128, 128))
     large = dip_jax.super_resolve(small, 4)
 
-The options that they share with `denoise` are explained there.
+`denoise` explains the options that they share.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -82,36 +82,36 @@ def restore(
     """Restores an image from what was measured of it, `y = A x + noise`.
 
     An untrained network is fitted so that `A` of its output is what was measured, and stopped
-    before it fits the noise. The result agrees with the measurements as far as those that were held
-    out of the fit say it should (`consistency.consistent`; the option "refine", False, gives the
-    network's image); of a JPEG it is the mean with non-local means. With the identity it is
-    `denoise`, or `inpaint` where `known` says so.
+    before it fits the noise. Then the network's image is made to agree with the measurements, as
+    far as those that were held out of the fit say it should. With the option "refine" False the
+    result is the network's image. For a JPEG it is the mean of the network's image and non-local
+    means. With the identity it is `denoise`, or `inpaint` if `known` is given.
 
     Args:
-        measured: an array, or a pytree of arrays, as `operator` gives it; real or complex. What is
-            not finite is unknown.
-        operator: `A`, any differentiable function of JAX from an image of `shape`, float32, to what
-            is measured; or one of `dip_jax.operators`, which take `(h, w)` as `(h, w, 1)`, as does
-            all that is put together by `compose` and `stack`.
-        shape: of the image, `(h, w)` or `(h, w, c)`, with sides of 32 pixels or more.
-        known: true where there is a measurement, of the shape of `measured`; None for everywhere.
-        noise: "gaussian", or "poisson" where `measured` counts photons, electrons or the like:
-            the counts themselves, so that `A` of the image is the expected count.
-        prior: any function of the image, with black at 0 and white at 1, that is added to the mean
-            of squares, such as `operators.total_variation(0.01)`.
-        data_range: the values of black and white of the image; by default 0 and 1. The result lies
-            between them.
+        measured: an array, or a pytree of arrays, as `operator` gives it; real or complex. Values
+            that are not finite are unknown.
+        operator: `A`: any differentiable JAX function from an image of `shape`, float32, to what is
+            measured; or one of `dip_jax.operators`. Those, and what `compose` and `stack` make of
+            them, take a grey image as `(h, w, 1)`.
+        shape: the shape of the image, `(h, w)` or `(h, w, c)`, with sides of 32 pixels or more.
+        known: true where there is a measurement, in the shape of `measured`. None for everywhere.
+        noise: "gaussian"; or "poisson" if `measured` are counts of photons, electrons or the like.
+            They must be the counts themselves, so that `A` of the image is the expected count.
+        prior: any function of the image, with black at 0 and white at 1, that is added to the data
+            term, such as `operators.total_variation(0.01)`.
+        data_range: the image's values of black and white. Default: 0 and 1. The result lies between
+            them.
         return_info: whether to return a `FitInfo` as well.
         options: `num_steps`, `seeds`, `rng`, `criterion`, `preset`, `options`, `callback` and
             `progress`, as for `denoise`.
 
     Returns:
-        The image, float32 of `shape`; with `return_info`, it and the `FitInfo`. Its PSNRs are on
-        the scale on which what was measured is 1/2 in the root mean square.
+        The image, float32 of `shape`. With `return_info`, the image and a `FitInfo`, whose PSNRs
+        are on a scale on which the measurements have a root mean square of 1/2.
 
     Raises:
-        InputError: a `ValueError`, if anything given cannot be used; where `measured` has another
-            shape than `A` gives, both are named.
+        InputError: a `ValueError`, if anything given cannot be used. If `measured` has another
+            shape than `A` gives, the message names both.
     """
     size, (low, high) = shape_of(shape), range_of(data_range)
     h, w, c = (*size, 1)[:3]
@@ -168,20 +168,20 @@ def super_resolve(
     return_info: bool = False,
     **options: Unpack[Fitting],
 ) -> Pixels | Given:
-    """Enlarges a picture: finds one that, made smaller again, is the picture.
+    """Enlarges a picture: finds a larger one that, made smaller again, is the picture.
 
     Args:
         image: as for `denoise`.
-        factor: how many times as many rows and columns, a whole number from 2 on.
-        kernel: by which it was made smaller: "lanczos2", "lanczos3" (Pillow's LANCZOS), "bicubic"
-            or "area".
+        factor: by how much each side is enlarged: a whole number from 2 on.
+        kernel: the filter by which the picture was made smaller: "lanczos2", "lanczos3" (Pillow's
+            LANCZOS), "bicubic" or "area".
         channel_axis: as for `denoise`.
         data_range: as for `denoise`.
         return_info: whether to return a `FitInfo` as well.
         options: as for `restore`.
 
     Returns:
-        The picture of `factor` times the size, of the dtype of `image`.
+        The picture, with sides `factor` times as long and the dtype of `image`.
 
     Raises:
         InputError: if anything given cannot be used.
@@ -228,10 +228,10 @@ def deblur(
 
     Args:
         image: as for `denoise`.
-        kernel: the point spread function, `(k, l)` with odd sides, not negative, such as
-            `operators.gaussian(2.0)`. The picture is the convolution with it.
+        kernel: the point spread function, `(k, l)` with odd sides and no negative values, such as
+            `operators.gaussian(2.0)`. The picture is the sharp one, convolved with it.
         boundary: what lies beyond the border: "reflect", "mirror", "nearest", "wrap" or "constant",
-            as `scipy.ndimage.convolve` has them.
+            with the meanings of `scipy.ndimage.convolve`.
         channel_axis: as for `denoise`.
         data_range: as for `denoise`.
         return_info: whether to return a `FitInfo` as well.
@@ -280,11 +280,11 @@ def demosaic(
     """Makes a colour picture of a camera's raw one, which has one colour at every pixel.
 
     Args:
-        raw: `(h, w)`, otherwise as the image of `denoise`.
-        pattern: the colours of its first two pixels in the first row and in the second: "RGGB",
+        raw: `(h, w)`; otherwise as the image of `denoise`.
+        pattern: the colours of the first two pixels of the first row, then of the second: "RGGB",
             "BGGR", "GRBG" or "GBRG".
-        channel_axis: None; there are no channels.
-        data_range: as for `denoise`: the values of black and white.
+        channel_axis: None, as there are no channels.
+        data_range: the values of black and white, as for `denoise`.
         return_info: whether to return a `FitInfo` as well.
         options: as for `restore`.
 
@@ -331,15 +331,15 @@ def remove_jpeg(
     return_info: bool = False,
     **options: Unpack[Fitting],
 ) -> Pixels | Given:
-    """Removes what JPEG has left in a picture: blocks, ringing and false colours.
+    """Removes the traces of JPEG from a picture: blocks, ringing and false colours.
 
     Args:
-        image: an image of Pillow that was opened from a JPEG, which knows how it was compressed; or
-            as for `denoise`, of one channel or three, with its `quality`.
-        quality: from 1 to 100, as Pillow counts it, or the tables of `operators.jpeg`. None to take
-            them from `image`.
-        subsampling: of the chroma, "4:4:4", "4:2:2" or "4:2:0". None to take it from `image`; of an
-            array it is "4:2:0".
+        image: an image of Pillow that was opened from a JPEG file, and so knows how it was
+            compressed. Or, with `quality`, an image as for `denoise` with one channel or three.
+        quality: from 1 to 100, as Pillow counts it, or the tables of `operators.jpeg`. None: it is
+            read from `image`.
+        subsampling: of the chroma: "4:4:4", "4:2:2" or "4:2:0". None: it is read from `image`; for
+            an array it is "4:2:0".
         channel_axis: as for `denoise`.
         data_range: as for `denoise`.
         return_info: whether to return a `FitInfo` as well.

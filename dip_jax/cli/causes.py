@@ -39,7 +39,7 @@ def cause(error: Exception, argv: Sequence[str]) -> str:
         names = re.findall(r"\w+", text.replace("\\n", " "))
         guess = re.search(r'Did you mean "(\w+)"', text)
         return f"the configuration has no field {names[0]!r}" + (
-            f"; did you mean {guess[1]!r}?" if guess else ": see the configuration file"
+            f"; did you mean {guess[1]!r}?" if guess else ": 'dip-jax run TASK --help' lists all"
         )
     if unknown := re.match(r"Unknown command line flag '([^']*)'", text):
         return f"there is no flag --{unknown[1]}: {_meant(unknown[1])}"
@@ -74,13 +74,18 @@ def misplaced(argument: str) -> str:
     return f"unexpected argument {argument!r}: options look like --config.num_steps=500"
 
 
-def not_to_be_set(names: object) -> str:
-    """What to say if fields are set that only say which configuration it is; "" if none is."""
+def not_to_be_set(names: object, example: str = f"--config={EXAMPLE}") -> str:
+    """What to say if fields are set that only say which configuration it is; "" if none is.
+
+    Args:
+        names: of the fields that are set.
+        example: how a configuration is chosen at this door.
+    """
     set_here = set(names) if isinstance(names, dict) else set()
-    for name, example in {"task": EXAMPLE, "preset": f"{EXAMPLE}:quick"}.items():
+    for name, ending in {"task": "", "preset": ":quick"}.items():
         if name in set_here:
             return (
                 f"--config.{name} cannot be set: it only says which configuration this is; choose "
-                f"that, such as --config={example}"
+                f"that, such as {example}{ending}"
             )
     return ""

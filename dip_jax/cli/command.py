@@ -32,11 +32,11 @@ EXIT_CODES = """exit codes:
 
 _DESCRIPTION = """Restores damaged pictures with no training data, by the Deep Image Prior: an
 untrained network is fitted to the one picture, and stopped before it fits the damage. It takes
-minutes on a CPU, in proportion to the pixels and the seeds; an estimate is shown before it starts.
+minutes on a CPU, in proportion to the pixels and the seeds. An estimate is shown before it starts.
 
-PNG, JPEG, TIFF, WebP, BMP and GIF are read; the result has the picture's size, bit depth, alpha,
-colour profile and metadata, and a TIFF's compression and axes. What the format of the output cannot
-hold is told, or refused."""
+PNG, JPEG, TIFF, WebP, BMP and GIF are read. The result has the picture's size, bit depth, alpha,
+colour profile and metadata, and a TIFF's compression and axes. If the format of the output cannot
+hold something, it is reported or refused."""
 
 _EXAMPLES = """examples:
   dip-jax denoise noisy.png -o clean.png
@@ -47,8 +47,8 @@ _EXAMPLES = """examples:
   dip-jax super-resolve small.png --factor 4 -o large.png
   dip-jax deblur photo.png --kernel psf.tif -o sharp.png
 
-'dip-jax TASK --help' explains the options. For experiments with samples, presets and work
-directories there is 'python -m dip_jax.main'.
+'dip-jax TASK --help' explains the options. 'dip-jax run TASK' runs an experiment with a sample,
+presets and a work directory; 'dip-jax run --help' explains it.
 
 """
 
@@ -87,7 +87,8 @@ def _check_task(parser: _Parser, words: Sequence[str]) -> None:
     if word.startswith("-"):
         parser.error(f"TASK ({tasks}) comes first, before {word}")
     near = [name for name, (task, *_) in COMMANDS.items() if word in (task, *task.split("_"))]
-    near += difflib.get_close_matches(word.lower().replace("_", "-"), COMMANDS, n=1)
+    known = [*COMMANDS, "run"]  # which is `__main__`'s
+    near += difflib.get_close_matches(word.lower().replace("_", "-"), known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     if not near and (os.path.exists(word) or os.path.splitext(word)[1]):
         hint = "; TASK comes before the picture"
@@ -153,61 +154,61 @@ def _add_files(command: argparse.ArgumentParser, masked: bool, ending: str) -> N
         "images",
         metavar="IMAGE",
         nargs="+",
-        help="the damaged picture, with sides of 32 pixels or more, or several: files, folders, "
-        "patterns such as 'scans/*.png'; of a TIFF with several pages, each is a picture. What is "
-        "wrong with one is told, and the others are restored",
+        help="the damaged picture, with sides of 32 pixels or more; or several: files, folders, "
+        "patterns such as 'scans/*.png'. Every page of a TIFF is a picture. If one cannot be used, "
+        "that is reported, and the others are restored",
     )
     files.add_argument(
         "-o",
         "--output",
         metavar="FILE|DIR",
         help="where to write the result. FILE: the suffix chooses the format: .png, .jpg, .tif or "
-        ".webp (JPEG loses something and changes known pixels); its folder must exist. DIR: a "
-        "folder that exists, or a name with a slash at its end, or any where IMAGE is several; "
-        "each result has the name of its picture there. Default: beside IMAGE, with "
+        ".webp (JPEG is lossy and changes known pixels); its folder must exist. DIR: an existing "
+        "folder, or a name that ends in a slash, or any name if there are several pictures; each "
+        "result has the name of its picture. Default: beside IMAGE, with "
         f"{ending} before the suffix",
     )
     files.add_argument(
         "--force",
         action="store_true",
-        help="replace results that exist; else that is refused before anything is done",
+        help="replace existing results, which is otherwise refused before anything is done",
     )
     if masked:
         files.add_argument(
             "--mask",
             metavar="FILE|DIR",
-            help="a picture of the same size as IMAGE, white where it is to be filled, or painted "
-            "there in a colour or on transparency; for a TIFF with several pages, one that serves "
-            "all, or as many; for several pictures, one that serves all, or a folder with one of "
-            "each picture's name. May be left out for an IMAGE with alpha: then what is wholly "
-            "transparent is filled, and the result is opaque",
+            help="a picture of the same size as IMAGE, white where IMAGE is to be filled, or "
+            "painted there in a colour or on transparency. For a TIFF with several pages: one page "
+            "for all, or as many. For several pictures: one for all, or a folder with one of each "
+            "picture's name. Not needed for an IMAGE with alpha: its wholly transparent pixels are "
+            "filled, and the result is opaque",
         )
         files.add_argument(
             "--mask-polarity",
             choices=("fill", "keep"),
             default="fill",
-            help="what white in the mask means: fill this (the default), or keep this",
+            help="what white in the mask means. fill (default): fill this. keep: keep this",
         )
         files.add_argument(
             "--no-keep-known",
             dest="keep_known",
             action="store_false",
-            help="take known pixels from the network as well, in place of keeping them exactly",
+            help="take all pixels from the network, instead of keeping known ones exactly",
         )
     files.add_argument(
         "--data-range",
         nargs=2,
         type=number,
         metavar=("LOW", "HIGH"),
-        help="the values of black and white in IMAGE. Default: 0 255 for 8 bits, 0 65535 for 16, "
-        "0 1 for floats. Give it for other floats, or for 12 bits in 16 (0 4095)",
+        help="the values of black and white in IMAGE. Default: 0 255 for 8 bits, 0 65535 for 16 "
+        "bits, 0 1 for floats. Needed for other floats, and for 12 bits in 16 (0 4095)",
     )
     files.add_argument(
         "--report",
         metavar="DIR",
-        help="keep a whole work directory there, with curves, figures, a comparison and the "
-        "checkpoints that an interrupted run goes on from, and of several pictures or pages one "
-        "for each; a new or empty folder",
+        help="keep a work directory there, with curves, figures, a comparison, and the checkpoints "
+        "that an interrupted run goes on from; for several pictures or pages, one for each. It "
+        "must be a new or an empty folder",
     )
 
 
@@ -218,51 +219,52 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         type=whole,
         default=1,
         metavar="N",
-        help="how many fits, each with its own random numbers, the result is the mean of. Each "
-        "takes the same time again, and a little noise away. Default: 1",
+        help="the number of fits, each with its own random numbers; the result is their mean. Each "
+        "further fit takes as long as the first, and reduces the noise a little. Default: 1",
     )
     fit.add_argument(
         "--seed",
         type=whole,
         default=0,
         metavar="N",
-        help="the first of the seeds; the same seed gives the same result. Default: 0",
+        help="the first seed; the same seed gives the same result. Default: 0",
     )
     fit.add_argument(
         "--steps",
         type=whole,
         metavar="N",
-        help="the largest number of steps of a fit, which often stops by itself before. More take "
-        "longer and follow the picture more closely, damage included. Default: 400 to 1200, "
-        "by the task",
+        help="the largest number of steps of a fit, which often stops by itself before. More steps "
+        "take longer and follow the picture more closely, damage included. Default: 400 to 1200, "
+        "depending on the task",
     )
     fit.add_argument(
         "--criterion",
         choices=("heldout", "wmv", "none"),
-        help="when to stop and which step to take. heldout (default): by the PSNR on pixels held "
-        "out of the fit. wmv: by how calm the output is, for JPEG blocks and other correlated "
+        help="when to stop, and which step to take. heldout (default): by the PSNR on pixels held "
+        "out of the fit. wmv: by the variance of the outputs, for JPEG blocks and other correlated "
         "damage; with --steps 3000 or so. none: the last step",
     )
     fit.add_argument(
         "--draft",
         "--quick",  # as it was called
         action="store_true",
-        help="a first look in seconds, to see whether the rest is worth the wait: few steps, and "
-        "in filling a short refinement",
+        help="a first look in seconds, to see whether the whole fit is worth the wait: few steps, "
+        "and a short refinement of filled pixels",
     )
     fit.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="any other field of the configuration, listed in dip_jax/settings/tasks.py, such as "
-        "learning_rate=0.005 or network.down=(16,32,64,128,128); may be given several times",
+        help="any other field of the configuration, such as learning_rate=0.005 or "
+        "network.down=(16,32,64,128,128); 'dip-jax run TASK --help' lists them; may be given "
+        "several times",
     )
 
 
 def _add_rest(command: argparse.ArgumentParser) -> None:
     rest = command.add_argument_group("messages")
-    rest.add_argument("-q", "--quiet", action="store_true", help="say nothing but what went wrong")
+    rest.add_argument("-q", "--quiet", action="store_true", help="report only what went wrong")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,58 +9,59 @@ COMMANDS = {
     "denoise": (
         "denoise",
         "remove noise",
-        "Removes noise. The result is made of the picture's patches that are alike, in which the\n"
-        "network's image has a share; of that image alone where the noise is correlated from\n"
-        "pixel to pixel, as JPEG blocks are (for such noise say --criterion wmv), or with\n"
-        "--set refine=False. Noise that grows with brightness, stripes, bars of one value and\n"
-        "low contrast are seen and told; --set adapt.brightness=False (stripes, still,\n"
-        "contrast) leaves one of them alone.",
+        "Removes noise. The result combines what alike patches of the picture say with the\n"
+        "network's image. Where the noise is correlated from pixel to pixel, as JPEG blocks are,\n"
+        "it is the network's image alone; --criterion wmv suits such noise. --set refine=False\n"
+        "always gives the network's image. Noise that grows with brightness, stripes, bars of\n"
+        "one value and low contrast are recognised and reported. --set adapt.brightness=False\n"
+        "(adapt.stripes, adapt.still, adapt.contrast) switches that off.",
         "dip-jax denoise noisy.png -o clean.png",
     ),
     "inpaint": (
         "text_inpaint",
         "fill thin damage: text, scratches",
         "Fills thin damage, such as overlaid text, scratches and dust. Known pixels come back\n"
-        "exactly as they are. What is filled is refined by them, with a Wiener filter and\n"
-        "non-local Bayes (--set refine=False: not).",
+        "exactly as they are. Filled pixels are refined by them, with a Wiener filter and\n"
+        "non-local Bayes; --set refine=False leaves that out.",
         "dip-jax inpaint scan.tif --mask scratches.png -o mended.tif",
     ),
     "fill-hole": (
         "hole_fill",
         "fill holes",
-        "Fills holes, regions of which nothing is known. Known pixels come back exactly as they\n"
-        "are. What is filled is refined by them, with a Wiener filter and non-local Bayes\n"
-        "(--set refine=False: not).",
+        "Fills holes: regions of which nothing is known. Known pixels come back exactly as they\n"
+        "are. Filled pixels are refined by them, with a Wiener filter and non-local Bayes; --set\n"
+        "refine=False leaves that out.",
         "dip-jax fill-hole photo.png --mask hole.png -o filled.png",
     ),
     "reconstruct": (
         "reconstruct",
-        "rebuild a picture from a part of its pixels",
+        "rebuild a picture of which pixels are missing",
         "Rebuilds a picture of which pixels are missing at random. Known pixels come back exactly\n"
-        "as they are. What is filled is refined by them, with a Wiener filter and non-local Bayes\n"
-        "(--set refine=False: not).",
+        "as they are. Filled pixels are refined by them, with a Wiener filter and non-local\n"
+        "Bayes; --set refine=False leaves that out.",
         "dip-jax reconstruct sparse.png --mask missing.png -o full.png",
     ),
     "super-resolve": (
         "super_resolve",
         "enlarge a picture",
-        "Enlarges a picture: finds one that, made smaller again, is the picture. The result is\n"
-        "the network's image, made to agree with the picture (--set refine=False: not).",
+        "Enlarges a picture: finds a larger one that, made smaller again, is the picture. The\n"
+        "result is the network's image, made to agree with the picture; --set refine=False\n"
+        "leaves that out.",
         "dip-jax super-resolve small.png --factor 4 -o large.png",
     ),
     "deblur": (
         "deblur",
         "remove a blur that is known",
         "Sharpens a picture that was blurred by a known kernel, or by a Gaussian of a known\n"
-        "width. The result is the network's image, made to agree with the picture (--set\n"
-        "refine=False: not).",
+        "width. The result is the network's image, made to agree with the picture; --set\n"
+        "refine=False leaves that out.",
         "dip-jax deblur photo.png --kernel psf.tif -o sharp.png",
     ),
     "demosaic": (
         "demosaic",
         "find the colours of a camera's raw picture",
-        "Finds the colours of a raw picture, which has one of them at every pixel. A grey PNG or\n"
-        "TIFF is read, such as a raw developer makes of a camera's own file.",
+        "Finds the colours of a raw picture, which has one colour at every pixel. It reads a grey\n"
+        "PNG or TIFF, such as a raw developer makes of a camera's own file.",
         "dip-jax demosaic raw.tif --pattern RGGB --data-range 0 4095 -o colours.tif",
     ),
     "tomography": (
@@ -74,9 +75,9 @@ COMMANDS = {
     "remove-jpeg": (
         "remove_jpeg",
         "remove the traces of JPEG",
-        "Removes what JPEG has left: blocks, ringing, false colours. How strongly the picture was\n"
+        "Removes the traces of JPEG: blocks, ringing, false colours. How strongly the picture was\n"
         "compressed is read from its file. The result is the mean of the network's image and of\n"
-        "non-local means, a PNG unless --output says otherwise.",
+        "non-local means. It is a PNG, unless --output says otherwise.",
         "dip-jax remove-jpeg photo.jpg -o photo.png",
     ),
 }
@@ -102,13 +103,14 @@ def _add_factor(group: argparse._ArgumentGroup) -> None:
         type=whole,
         default=4,
         metavar="N",
-        help="how many times as many rows and columns, from 2 on. Default: 4",
+        help="by how much each side is enlarged, from 2 on. Default: 4",
     )
     group.add_argument(
         "--kernel",
         choices=KERNELS,
         default="lanczos2",
-        help="by which it was made smaller; lanczos3 is Pillow's LANCZOS. Default: lanczos2",
+        help="the filter by which the picture was made smaller; lanczos3 is Pillow's LANCZOS. "
+        "Default: lanczos2",
     )
 
 
@@ -117,15 +119,15 @@ def _add_kernel(group: argparse._ArgumentGroup) -> None:
         "--kernel",
         metavar="FILE",
         default="",
-        help="a grey picture of the point spread function, with odd sides: what has become of a "
-        "single bright pixel",
+        help="a grey picture of the point spread function, with odd sides: what the blur makes of "
+        "a single bright pixel",
     )
     group.add_argument(
         "--sigma",
         type=number,
         default=0.0,
         metavar="PIXELS",
-        help="without --kernel, the standard deviation of the Gaussian that it was blurred by",
+        help="without --kernel: the standard deviation of a Gaussian blur",
     )
     group.add_argument(
         "--boundary",
@@ -140,7 +142,7 @@ def _add_pattern(group: argparse._ArgumentGroup) -> None:
         "--pattern",
         choices=PATTERNS,
         default="RGGB",
-        help="the colours of the first two pixels of the first row, and of those of the second. "
+        help="the colours of the first two pixels of the first row, then of the second. "
         "Default: RGGB",
     )
 
@@ -151,13 +153,14 @@ def _add_quality(group: argparse._ArgumentGroup) -> None:
         type=whole,
         default=0,
         metavar="N",
-        help="from 1 to 100, as libjpeg counts it. Default: what the file says, if it is a JPEG",
+        help="the quality of the JPEG from 1 to 100, as libjpeg counts it. Default: it is read "
+        "from the file, if that is a JPEG",
     )
     group.add_argument(
         "--subsampling",
         choices=SUBSAMPLINGS,
         default="",
-        help="of the chroma. Default: what the file says; 4:2:0 for one that is no JPEG",
+        help="the chroma subsampling. Default: it is read from the file; 4:2:0 if that is no JPEG",
     )
 
 
@@ -167,15 +170,15 @@ def _add_views(group: argparse._ArgumentGroup) -> None:
         type=number,
         default=180.0,
         metavar="N",
-        help="over which the views are spread evenly, from 0 on. Default: 180",
+        help="the angle over which the views are spread evenly, from 0 on. Default: 180",
     )
     group.add_argument(
         "--white",
         type=number,
         default=0.0,
         metavar="DENSITY",
-        help="the largest density a pixel that there may be, in units of the sinogram. Default: it "
-        "is estimated by back-projection",
+        help="the largest density of a pixel, in units of the sinogram. Default: it is estimated "
+        "by back-projection",
     )
 
 

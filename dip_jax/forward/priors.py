@@ -1,4 +1,4 @@
-"""What may be asked of an image beside the data term."""
+"""Priors: functions of an image that are added to the data term."""
 
 import dataclasses
 from collections.abc import Callable
@@ -36,10 +36,10 @@ def gradient(x: Float[Array, "h w c"]) -> Float[Array, "2 h w c"]:
 
 
 def total_variation(weight: float) -> TotalVariation:
-    """The isotropic total variation, as a mean over pixels and channels, times a weight.
+    """The isotropic total variation, the mean over pixels and channels, times a weight.
 
     Args:
-        weight: above 0; the data term, a mean of squares, is what it stands against.
+        weight: above 0. It is weighed against the data term, which is a mean of squares.
 
     Raises:
         InputError: if it is not.

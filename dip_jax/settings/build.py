@@ -1,4 +1,4 @@
-"""What a configuration makes: the hyper-parameters of a fit, and its stopping criterion."""
+"""From a configuration to a fit: its hyper-parameters, its network, its stopping criterion."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -41,7 +41,7 @@ def fit_settings(config: Mapping[str, Any]) -> FitSettings:
 
 
 def architecture(config: Mapping[str, Any]) -> Architecture:
-    """The shape of the network that a configuration describes.
+    """The architecture of the network that a configuration describes.
 
     Raises:
         InputError: if there is no such network.

@@ -7,9 +7,9 @@ from dip_jax.settings.tasks import Config, task_of
 def ending(config: Config) -> Ending:
     """How the results of the seeds become the picture given.
 
-    What is filled is refined by the known values around it, so not where these are not kept, or
-    are not trusted so far as to be met without a seam. Noise is not refined with ES-WMV, which is
-    the criterion for noise that denoisers would take for the picture.
+    Filled values are refined by the known ones around them. So they are not refined if known values
+    are not kept, or need not be met without a seam. With ES-WMV a noisy picture is not refined: it
+    is the criterion for noise that denoisers would take for the picture.
 
     Args:
         config: as `tasks.defaults` gives it.

@@ -1,7 +1,7 @@
-"""What a fit will take, before it starts: time and memory, and what would fit if it is too large.
+"""An estimate of a fit's time and memory before it starts, and what would fit if it is too large.
 
-Time is the network's arithmetic over the speed of this machine, which is measured on the spot by a
-short matrix product, times how far from that speed a fit has been found to be: a rough range.
+The time is the network's arithmetic over the speed of this machine, times a factor that was found
+for fits. The speed is measured on the spot by a short matrix product. It is a rough range.
 """
 
 import functools
@@ -76,7 +76,8 @@ def seconds_of(config: Config, shape: tuple[int, ...]) -> tuple[float, float] | 
 def time_of_all(
     config: Config, shapes: Sequence[tuple[int, int, int]], pictures: int | None = None
 ) -> str | None:
-    """How long all steps of several pictures take here, in words; None if it is not known.
+    """How long all steps of several pictures take on this machine, in words; None if
+    it is not known.
 
     Args:
         config: as `tasks.defaults` gives it.
@@ -133,7 +134,7 @@ def check_memory(
     clean: Float[np.ndarray, "h w c"] | None = None,
     available: float | None = None,
 ) -> float:
-    """Refuses fits that the memory is too small for, and gives the bytes that they take.
+    """Refuses fits that need more memory than there is, and gives the bytes that they need.
 
     Args:
         config: as `tasks.defaults` gives it.
@@ -198,15 +199,15 @@ def advice(
     memory: float | None = None,
     stripes: Collection[int] = (),
 ) -> list[str]:
-    """What a person should know before the fits start, in lines: time, memory, and a hint.
+    """What to tell before the fits start, in lines: time, memory, and a hint.
 
     Args:
         config: as `tasks.defaults` gives it.
         observation: what is fitted.
         clean: the clean image of an experiment, or None.
-        memory: bytes that the fits take, where `memory_of` is known. The line names more on a CPU:
-            the compiler's as well, which a second start does not need.
-        stripes: along which axes the picture had stripes.
+        memory: bytes that the fits take, if `memory_of` is known. On a CPU the line adds what the
+            compiler takes, which a second start does not need.
+        stripes: the axes along which the picture had stripes.
     """
     if memory is None:
         memory = memory_of(config, observation, clean)
@@ -226,7 +227,7 @@ def advice(
 
 
 def hints(config: Config, observation: Observation, stripes: Collection[int] = ()) -> list[str]:
-    """A word on the other criterion, where the noise to be removed seems to be correlated."""
+    """Advises the other criterion, where the noise to be removed seems to be correlated."""
     of_pixels = observation.forward == PICTURE and not tasks.task_of(config).fills
     if not of_pixels or config["stop"]["criterion"] != "heldout":
         return []

@@ -1,4 +1,4 @@
-"""What the fields of a configuration may be."""
+"""What the fields of a configuration may be: ranges and choices."""
 
 import dataclasses
 import math
@@ -36,15 +36,18 @@ class _Range:
         if isinstance(value, int) and value > _LARGEST and not self.path.startswith("seed"):
             raise InputError(field(self.path), f" is too large, expected at most {_LARGEST}")
         if not (low and high and value < math.inf):
-            words = f"{'above' if self.open_low else 'at least'} {self.low:g}"
-            if self.high < float("inf"):
-                words += f" and {'below' if self.open_high else 'at most'} {self.high:g}"
-            raise InputError(field(self.path), f" is {value}, expected a number {words}")
+            raise InputError(field(self.path), f" is {value}, expected a number {self.words()}")
+
+    def words(self) -> str:
+        words = f"{'above' if self.open_low else 'at least'} {self.low:g}"
+        if self.high < float("inf"):
+            words += f" and {'below' if self.open_high else 'at most'} {self.high:.10g}"
+        return words
 
 
 _LARGEST = 2**31 - 1  # steps are counted in 32 bits
 
-_RANGES = (
+RANGES = (
     _Range("page", 0),
     _Range("num_steps", 1),
     _Range("log_every", 1),
@@ -78,7 +81,7 @@ _RANGES = (
     _Range("sample.side", 1),
 )
 
-_CHOICES = {
+CHOICES = {
     "degrade": DEGRADATIONS,
     "mask_polarity": ("fill", "keep"),
     "input.kind": ("noise", "meshgrid"),
@@ -92,14 +95,14 @@ _CHOICES = {
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Refuses a configuration with a value that is out of its range, or two that do not agree.
+    """Refuses a configuration with a value out of its range, or with two that contradict.
 
     Raises:
         InputError: naming the first such field.
     """
-    for span in _RANGES:
+    for span in RANGES:
         span.check(config)
-    for path, choices in _CHOICES.items():
+    for path, choices in CHOICES.items():
         value: Any = config
         for name in path.split("."):
             value = value[name]

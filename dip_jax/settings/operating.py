@@ -1,4 +1,4 @@
-"""By which operator a picture was measured, as its configuration says."""
+"""The operator that a picture was measured by, according to its configuration."""
 
 import dataclasses
 from typing import Any
@@ -24,7 +24,7 @@ _ROOM = 1.25  # times what a back-projection finds the largest density to be
 
 
 def measuring_of(config: Config, picture: Picture) -> Measuring:
-    """How a picture was measured of the one that is to be found.
+    """How a picture was measured from the one that is to be found.
 
     Args:
         config: of one of `tasks.MEASURED`.
@@ -43,13 +43,14 @@ def measured_anew(
 
     Args:
         config: of one of `tasks.MEASURED`.
-        picture: the clean one; what of it does not fit is cut off, at the bottom and at the right.
-        name: of it, for messages.
-        rng: of the noise, of `config.damage.sigma`.
+        picture: the clean one. Rows and columns that do not fit the operator are cut off, at the
+            bottom and at the right.
+        name: the picture's name, for messages.
+        rng: of the noise, whose deviation is `config.damage.sigma`.
 
     Returns:
-        What was measured, as a file of it would hold it; the clean picture, `(h, w, c)` in [0, 1];
-        and how it was measured.
+        The measurement, as a file would hold it; the clean picture, `(h, w, c)` in [0, 1]; and how
+        it was measured.
 
     Raises:
         InputError: if the configuration cannot be used, or not with this picture.

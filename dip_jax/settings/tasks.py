@@ -1,13 +1,13 @@
 """The tasks and their defaults: the one place that the config files and the Python API read.
 
-Four have a picture whose own pixels are known (`TASKS`), the others what an operator measured of
-one (`MEASURED`).
+In the four of `TASKS` the picture's own pixels are known. In those of `MEASURED` an operator
+measured the picture.
 
-`defaults(task, preset)` gives a plain nested dict. The presets are "" (what a person wants on the
-machine they have: a good result in a minute or so on two CPU cores), "draft" (in seconds, to see
-whether that is worth the wait), "quick" (a smoke run) and "paper" (the published setting at full
-size, for an accelerator). Per-scale options are tuples with one entry for each scale, the finest
-first; the last serves all further scales.
+`defaults(task, preset)` gives a plain nested dict; `meanings` says what its fields mean. The
+presets are "" (a good result in a minute or so on two CPU cores), "draft" (a look in seconds),
+"quick" (a smoke run) and "paper" (the published setting at full size, for an accelerator). Options
+with one entry per scale are tuples, the finest scale first; the last entry serves all further
+scales.
 """
 
 import copy
@@ -280,11 +280,11 @@ _ALL_MEASURED = (
 TASKS = {task.name: task for task in _ALL}
 MEASURED = {task.name: task for task in _ALL_MEASURED}
 DOORS = TASKS | {name: task for name, task in MEASURED.items() if name != "restore"}
-"""Those that have a configuration and a command; `restore` takes an operator, which is Python."""
+"""The tasks with a configuration and a command. `restore` has none: it takes a Python function."""
 
 
 def task_of(config: Config) -> Task:
-    """The task that a configuration is of."""
+    """The task of a configuration."""
     return task_named(config["task"])
 
 

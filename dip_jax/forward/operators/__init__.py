@@ -1,1 +1,1 @@
-"""Forward operators: what happens to an image on its way to what is measured. A file for each."""
+"""Forward operators: how a measurement is made of an image. A file for each."""

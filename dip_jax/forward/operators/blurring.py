@@ -53,12 +53,11 @@ def blur(kernel: Any, boundary: str = "reflect") -> Blur:
     """A convolution with a kernel, the same for all channels.
 
     Args:
-        kernel: the point spread function, `(k, l)` with odd sides, not negative; it is taken with a
-            sum of 1, and from its middle.
-        boundary: what is taken to lie beyond the border, by the names of `scipy.ndimage.convolve`:
-            "reflect", "mirror", "nearest", "wrap", "constant" (black); or "valid", where only those
-            pixels are measured that need none of it, which are `k - 1` rows and `l - 1` columns
-            fewer.
+        kernel: the point spread function, `(k, l)` with odd sides and no negative values. It is
+            scaled to a sum of 1, and its middle is its origin.
+        boundary: what lies beyond the border, by the names of `scipy.ndimage.convolve`: "reflect",
+            "mirror", "nearest", "wrap" or "constant" (black). Or "valid": only the pixels that need
+            nothing beyond the border are measured, `k - 1` rows and `l - 1` columns fewer.
 
     Raises:
         InputError: if the kernel or the boundary is none of these.
@@ -86,7 +85,7 @@ def gaussian(sigma: float, width: int | None = None) -> Float[np.ndarray, "k k"]
 
     Args:
         sigma: its standard deviation in pixels, above 0.
-        width: its side, odd; None for three deviations each way.
+        width: its side in pixels, odd. None for three standard deviations each way.
 
     Raises:
         InputError: if either is none of these.

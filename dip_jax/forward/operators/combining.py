@@ -1,4 +1,4 @@
-"""Operators made of operators: one after the other, and side by side."""
+"""Operators made of operators: one after the other, or side by side."""
 
 import dataclasses
 from typing import Any
@@ -37,7 +37,7 @@ class Stack:
 
 
 def compose(*operators: Any) -> Compose:
-    """One after the other, as functions are composed: `compose(a, b)(x)` is `a(b(x))`.
+    """Operators one after the other: `compose(a, b)(x)` is `a(b(x))`.
 
     Raises:
         InputError: if there is none, or one is not callable.

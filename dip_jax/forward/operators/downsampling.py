@@ -1,8 +1,9 @@
 """Fewer pixels: the operator of super-resolution.
 
-Every pixel of the result is a weighted mean of those around its centre. The kernel is stretched by
-the factor, so that it smooths as it thins (no aliasing), and what of it lies beyond the border is
-left out and the rest weighs more, as Pillow's `Image.resize` does. Rows and columns are apart.
+Every pixel of the result is a weighted mean of the pixels around its centre. The kernel is
+stretched by the factor, so that it also smooths (no aliasing). At the border the part of the kernel
+that lies outside is left out, and the rest is scaled to a sum of 1, as Pillow's `Image.resize`
+does. Rows and columns are filtered one after the other.
 """
 
 import dataclasses
@@ -81,8 +82,8 @@ def downsample(factor: int, kernel: str = "lanczos2") -> Downsample:
 
     Args:
         factor: a whole number from 2 on that divides both sides.
-        kernel: one of `KERNELS`: "lanczos2", the one of the Deep Image Prior's paper; "lanczos3",
-            which is Pillow's LANCZOS; "bicubic" and "area", its BICUBIC and BOX.
+        kernel: "lanczos2" (that of the Deep Image Prior's paper), "lanczos3" (Pillow's LANCZOS),
+            "bicubic" (its BICUBIC) or "area" (its BOX).
 
     Raises:
         InputError: if either is none of these.

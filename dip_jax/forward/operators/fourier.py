@@ -41,15 +41,17 @@ class Fourier:
 def fourier(mask: Any, coils: Any = None) -> Fourier:
     """Samples of the orthonormal discrete Fourier transform, `(h, w, c)` to `(h, w, n)` complex.
 
-    An image of one channel is real; of two, they are its real and its imaginary part.
+    An image of one channel is real. Of two channels, the first is the real part and the second the
+    imaginary part.
 
     Args:
-        mask: `(h, w)`, true where there is a sample; the zero frequency comes first, as NumPy's
-            `fft2` has it (`np.fft.ifftshift` brings it there from the middle).
-        coils: the sensitivities of n coils, `(n, h, w)` complex; None for one that is 1 everywhere.
+        mask: `(h, w)`, true where there is a sample. The zero frequency comes first, as in NumPy's
+            `fft2`; `np.fft.ifftshift` moves it there from the middle.
+        coils: the sensitivities of n coils, `(n, h, w)` complex. None: one coil that is 1
+            everywhere.
 
     Raises:
-        InputError: if the mask has no such shape or is empty, or the coils are of another one.
+        InputError: if the mask has another shape or is empty, or the coils have another shape.
     """
     known = np.asarray(mask)
     if known.ndim != 2 or known.dtype.kind not in "biuf" or not known.any():

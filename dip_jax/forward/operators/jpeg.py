@@ -1,4 +1,4 @@
-"""JPEG, baseline: what is left of an image after it has been compressed and read again.
+"""Baseline JPEG: an image after it has been compressed and decoded.
 
 The steps of a decoder such as libjpeg's: luma and chroma (JFIF), chroma at half the resolution
 where the file has it so, blocks of 8×8, the discrete cosine transform, every coefficient rounded to
@@ -178,12 +178,12 @@ def tables_of(quality: int) -> Float[np.ndarray, "2 8 8"]:
 
 
 def jpeg(quality: Any, subsampling: str = "4:2:0") -> Jpeg:
-    """JPEG's loss, `(h, w, c)` to the same, for one channel or three.
+    """Compression as a JPEG and decoding, `(h, w, c)` to the same, for one channel or three.
 
     Args:
-        quality: from 1 to 100, as libjpeg and Pillow count it; or the tables themselves, `(8, 8)`
-            for the luma, or `(2, 8, 8)` with that for the chroma, by rows.
-        subsampling: of the chroma, one of `SUBSAMPLINGS`.
+        quality: from 1 to 100, as libjpeg and Pillow count it. Or the quantisation tables by rows:
+            `(8, 8)` for the luma, or `(2, 8, 8)` for the luma and the chroma.
+        subsampling: of the chroma: "4:4:4", "4:2:2" or "4:2:0".
 
     Raises:
         InputError: if either is none of these.

@@ -21,7 +21,7 @@ class Bayer:
     pattern: str = dataclasses.field(metadata=STATIC)
 
     def __call__(self, x: Float[Array, "h w 3"]) -> Float[Array, "h w 1"]:
-        """Of every pixel the one colour that is measured."""
+        """The one colour that is measured at every pixel."""
         if x.shape[2] != 3:
             raise InputError(f"the image has {x.shape[2]} channels; expected 3, red first")
         return jnp.sum(jnp.asarray(colours(self.pattern, *x.shape[:2])) * x, axis=2, keepdims=True)
@@ -38,8 +38,8 @@ def bayer(pattern: Any = "RGGB") -> Bayer:
     """A Bayer mosaic, `(h, w, 3)` to `(h, w, 1)`.
 
     Args:
-        pattern: the colours of the first two pixels of the first row and of the second, one of
-            `PATTERNS`.
+        pattern: the colours of the first two pixels of the first row, then of the second: "RGGB",
+            "BGGR", "GRBG" or "GBRG".
 
     Raises:
         InputError: if it is none of them.

@@ -1,13 +1,13 @@
-"""What operators are called with, by name: for those who ask before JAX is there."""
+"""The names that operators take as arguments, in a file that imports no JAX."""
 
 KERNELS = ("lanczos2", "lanczos3", "bicubic", "area")
-"""By which a picture is made smaller."""
+"""Filters by which a picture is made smaller."""
 
 BOUNDARIES = ("reflect", "mirror", "nearest", "wrap", "constant", "valid")
-"""What lies beyond the border, by SciPy's names (`scipy.ndimage.convolve`), or what needs none."""
+"""What lies beyond the border, by the names of `scipy.ndimage.convolve`; "valid" needs nothing."""
 
 PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
-"""The colours of the first two pixels of a Bayer mosaic's first row, and of its second."""
+"""Bayer patterns: the colours of the first two pixels of the first row, then of the second."""
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
-"""Of the chroma of a JPEG."""
+"""Chroma subsamplings of a JPEG."""

@@ -1,10 +1,10 @@
-"""What a fit needs of any forward operator, and the operators of those who bring their own.
+"""What a fit needs of any forward operator, and how a function becomes one.
 
 An operator is a pure, differentiable callable `image -> measurement`: from `(h, w, c)` float32 to
-an array, or a pytree of arrays. It is a pytree itself: its arrays (a kernel, a mask) are leaves, so
-that lanes of one program may each have their own, and everything else is its structure. A new
-operator is a file with a frozen dataclass, registered by `jax.tree_util.register_dataclass`, and a
-function that checks what it is made of; `dip_jax.operators` has its name.
+an array, or a pytree of arrays. It is a pytree itself. Its arrays (a kernel, a mask) are leaves, so
+that each fit of one program may have its own; everything else is its structure. A new operator is
+a file with a frozen dataclass, registered by `jax.tree_util.register_dataclass`, and a function
+that checks its arguments. `dip_jax.operators` lists it.
 """
 
 import dataclasses
@@ -32,13 +32,13 @@ class Operator(Protocol):
 
 
 STATIC = {"static": True}
-"""Of a field that is no array, and on which the program depends."""
+"""Metadata of a field that is no array, and that the compiled program depends on."""
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """The image itself is measured: the operator of denoising and of inpainting."""
+    """The image itself is measured, as in denoising and inpainting."""
 
     def __call__(self, x: Image) -> Image:
         """The image."""
@@ -48,7 +48,7 @@ class Identity:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False)
 class Foreign:
-    """A function that is no pytree: someone's own operator, or another library's.
+    """A function that is no pytree: an operator of the user's, or of another library.
 
     Attributes:
         function: from an image to what is measured.
@@ -87,7 +87,7 @@ def as_operator(given: Any, grey: bool = False) -> Operator:
 
 
 def is_foreign(operator: Any) -> bool:
-    """Whether any part of an operator, or a prior, is not this package's: its code is not known."""
+    """Whether any part of an operator or a prior is not of this package, so its code is unknown."""
     parts = getattr(operator, "operators", ())
     ours = type(operator).__module__.startswith("dip_jax.")
     return isinstance(operator, Foreign) or not ours or any(is_foreign(part) for part in parts)
@@ -127,13 +127,13 @@ def measures(operator: Operator, shape: Shape) -> Measurement:
 
 
 def adjoint(operator: Operator, shape: Shape) -> Callable[[Measurement], Image]:
-    """`Aᵀ` of a linear operator, by `jax.linear_transpose`.
+    """The adjoint `Aᵀ` of a linear operator, by `jax.linear_transpose`.
 
-    For complex measurements it is the adjoint of the real inner product `Re ⟨·, ·⟩`.
+    For complex measurements it is the adjoint for the real inner product `Re ⟨·, ·⟩`.
 
     Args:
-        operator: a linear one.
-        shape: of the image, `(h, w, c)`.
+        operator: a linear operator.
+        shape: the shape of the image, `(h, w, c)`.
 
     Raises:
         InputError: if it is not linear, or cannot take such an image.

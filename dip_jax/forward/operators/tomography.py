@@ -69,13 +69,13 @@ def _onto_square(x: Float[Array, "h w c"]) -> Float[Array, "s s c"]:
 def radon(angles: Any, circle: bool = True) -> Radon:
     """The parallel-beam Radon transform, `(s, s, c)` to the sinogram `(detectors, angles, c)`.
 
-    It is that of `skimage.transform.radon`: the image is turned about its middle, and its columns
-    are summed. So a value is a line integral in pixels.
+    As in `skimage.transform.radon`, the image is rotated about its middle and its columns are
+    summed. So a value is a line integral in pixels.
 
     Args:
-        angles: of the views in degrees, one or more.
-        circle: whether the image is square, and nothing is outside its inscribed circle; there are
-            as many detectors as it has rows. Else there are as many as its diagonal is long.
+        angles: the angles of the views in degrees, one or more.
+        circle: True: the image is square and zero outside its inscribed circle, and there are as
+            many detectors as rows. False: there are as many detectors as the diagonal is long.
 
     Raises:
         InputError: if the angles are no numbers.
