@@ -30,6 +30,11 @@ MEANINGS = {
     "lanes.at_once": "How many fits run side by side on one device. 0: one on a CPU; on an "
     "accelerator up to eight, as the memory allows.",
     "lanes.form": "How fits that run side by side are compiled. The result does not depend on it.",
+    "parts.kind": "Whether a large picture is fitted in parts: `auto`, `whole`, only around the "
+    "`damage`, or in `tiles`. `auto`: around the damage where that takes less than half of the "
+    "time, and in tiles above 2^20 pixels.",
+    "parts.steps": "The largest number of steps of a part around damage.",
+    "parts.side": "The side of a tile, in pixels.",
     "num_steps": "The largest number of steps of a fit. A learning rate that changes completes its "
     "cycle in this many steps.",
     "precision": "Precision of the convolutions. Weights, norms and loss are always float32.",
