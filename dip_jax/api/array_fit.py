@@ -32,7 +32,7 @@ from dip_jax.settings import build, estimates, tasks
 from dip_jax.settings.adapting import adapting
 from dip_jax.settings.ending import ending
 from dip_jax.settings.fields import override
-from dip_jax.settings.parting import config_of_parts, divided
+from dip_jax.settings.parting import config_of_parts, divided, ending_of_parts
 
 TOO_EARLY = (
     "interrupted before there was a usable picture: nothing was written, and the same command "
@@ -237,7 +237,8 @@ def prepare(
     division = divided(config, before, layout, fill if fills else None)
     if division is not None:
         config = config_of_parts(config, division)
-        parted = PartedFit(task, division, ending(config), config, chosen, alpha, remarks)
+        how = ending_of_parts(config, division)
+        parted = PartedFit(task, division, how, config, chosen, alpha, remarks)
         parted.check_memory()
         return parted
     estimates.check_memory_of_shape(config, (h, w, c), False)

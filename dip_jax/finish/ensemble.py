@@ -21,6 +21,7 @@ from dip_jax.finish import composite
 from dip_jax.finish.consistency import consistent
 from dip_jax.finish.denoising import denoised, no_worse
 from dip_jax.finish.filling import filled
+from dip_jax.finish.smooth_filling import filled_smoothly
 from dip_jax.forward import metrics
 from dip_jax.forward.model import Measured
 from dip_jax.forward.observation import Observation, with_gaps
@@ -47,12 +48,15 @@ class Ending:
             else by `denoising`, which takes less from the picture where more would do harm
             (`is_refined`); what an operator measured by `consistency`.
         judged: whether held-out values judge how far `filling` goes.
+        around_damage: whether it is a part around damage, which may be filled by a smooth surface
+            (`smooth_filling`).
     """
 
     keep_known: bool
     seamless: bool
     refine: bool
     judged: bool = True
+    around_damage: bool = False
 
 
 class Ended(NamedTuple):
@@ -166,6 +170,8 @@ def shown(
             return consistent(x, observation, held)
         if not how.seamless:
             return denoised(x, observation)
+        if how.around_damage:
+            return filled_smoothly(x, observation, held)
         return filled(x, observation, held if how.judged else None)
     return np.asarray(composite.seamless(jnp.asarray(x), observation)) if how.seamless else x
 

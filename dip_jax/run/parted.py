@@ -27,7 +27,6 @@ from dip_jax.run.seed_folder import Overall
 from dip_jax.run.session import restore_pictures
 from dip_jax.run.workdir import check_workdir, finished_summary, make_workdir
 from dip_jax.settings import build, parting
-from dip_jax.settings.ending import ending
 from dip_jax.settings.tasks import Config
 
 _MOST_CROPS = 3
@@ -85,7 +84,7 @@ def run_in_parts(
     """
     own = parting.config_of_parts(config, division)
     parting.check_memory(own, division)
-    whole = Whole(job, division, ending(own))
+    whole = Whole(job, division, parting.ending_of_parts(own, division))
     mark = mark_of(job)
     begun = check_workdir(folder, config)
     summary = processes.share("finished", lambda: finished_summary(folder, mark))

@@ -76,8 +76,7 @@ def seconds_of(config: Config, shape: tuple[int, ...]) -> tuple[float, float] | 
 def time_of_all(
     config: Config, shapes: Sequence[tuple[int, int, int]], pictures: int | None = None
 ) -> str | None:
-    """How long all steps of several pictures take on this machine, in words; None if
-    it is not known.
+    """How long all steps of several pictures take here, in words; None if it is not known.
 
     Args:
         config: as `tasks.defaults` gives it.

@@ -1,5 +1,6 @@
 """Whether a picture is fitted as a whole or in parts, by its configuration, and what that takes."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from dip_jax.errors import setting, told
+from dip_jax.finish.ensemble import Ending
 from dip_jax.pictures.arrays import Layout
 from dip_jax.prepare import parts
 from dip_jax.prepare.division import Division, unknown_values
@@ -14,6 +16,7 @@ from dip_jax.prepare.prepared import prepare
 from dip_jax.report.durations import between
 from dip_jax.settings import estimates, tasks
 from dip_jax.settings.adapting import adapting
+from dip_jax.settings.ending import ending
 from dip_jax.settings.tasks import Config, task_of
 
 # Squares around damage are worth it if they have at most so much of the picture's pixels together.
@@ -101,6 +104,16 @@ def config_of_parts(config: Config, division: Division) -> dict[str, Any]:
         its_own = [name for name in (*_NETWORK, *_HOW) if config[name] == own[name]]
         parted |= {name: for_holes[name] for name in its_own}
     return parted
+
+
+def ending_of_parts(config: Config, division: Division) -> Ending:
+    """How the results of the seeds of a part become that part.
+
+    Args:
+        config: as `config_of_parts` gives it.
+        division: the parts.
+    """
+    return dataclasses.replace(ending(config), around_damage=division.plan.kind == "damage")
 
 
 def shapes_of(division: Division) -> list[tuple[int, int, int]]:

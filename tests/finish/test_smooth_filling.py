@@ -1,0 +1,81 @@
+"""Where a picture is smooth, a smooth surface fills it; elsewhere the network's image does."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from dip_jax.finish import smooth_filling
+from dip_jax.finish.filling import filled
+from dip_jax.finish.smooth_filling import filled_smoothly
+from dip_jax.forward.observation import observe
+
+SIDE = 48
+
+
+def _hole(side=SIDE):
+    fill = np.zeros((side, side), bool)
+    fill[22:25, 14:34] = True
+    return fill
+
+
+def _smooth(side=SIDE):
+    rows, columns = np.mgrid[:side, :side] / side
+    one = 0.5 + 0.3 * np.sin(4 * rows + 1) * np.cos(3 * columns)
+    return np.repeat(one[..., None], 3, axis=2).astype(np.float32)
+
+
+def _held(fill):
+    return ((np.random.default_rng(0).random(fill.shape) < 0.1) & ~fill)[..., None]
+
+
+def _error(image, clean, fill):
+    return float(np.square(image - clean)[fill].mean())
+
+
+def test_a_smooth_picture_is_filled_by_a_smooth_surface():
+    clean, fill = _smooth(), _hole()
+    # A network whose errors are its own in every pixel.
+    errors = 0.03 * np.random.default_rng(2).standard_normal(clean.shape)
+    x = np.clip(clean + errors, 0, 1).astype(np.float32)
+    observation, _ = observe(np.where(fill[..., None], 0, clean), fill)
+    found = filled_smoothly(x, observation, _held(fill))
+    np.testing.assert_array_equal(found[~fill], clean[~fill])
+    alone = filled(x, observation)
+    assert _error(found, clean, fill) < 0.3 * _error(alone, clean, fill)
+
+
+def test_detail_is_left_to_the_network():
+    fill = _hole()
+    rng = np.random.default_rng(1)
+    clean = np.clip(_smooth() + 0.2 * rng.standard_normal((SIDE, SIDE, 3)), 0, 1)
+    clean = clean.astype(np.float32)
+    x = np.clip(clean + 0.02 * rng.standard_normal(clean.shape), 0, 1).astype(np.float32)
+    observation, _ = observe(np.where(fill[..., None], 0, clean), fill)
+    found = filled_smoothly(x, observation, _held(fill))
+    np.testing.assert_array_equal(found, filled(x, observation))
+
+
+def test_without_held_out_values_nothing_is_judged():
+    clean, fill = _smooth(), _hole()
+    observation, _ = observe(np.where(fill[..., None], 0, clean), fill)
+    np.testing.assert_array_equal(
+        filled_smoothly(clean, observation, None), filled(clean, observation)
+    )
+
+
+def test_the_holes_shape_is_laid_over_known_pixels():
+    fill = _hole()
+    moved = smooth_filling._moved(fill)
+    assert len(moved) == 4
+    for one in moved:
+        assert not (one & fill).any() and one.sum() >= 0.6 * fill.sum()
+    whole = np.ones((SIDE, SIDE), bool)
+    assert smooth_filling._moved(whole) == []
+
+
+def test_the_surface_passes_through_a_plane():
+    rows, columns = np.mgrid[:SIDE, :SIDE].astype(np.float32)
+    plane = np.stack([rows - 20, 3 * columns, -rows], axis=-1)  # of any range
+    fill = _hole()
+    found = smooth_filling._surface(np.where(fill[..., None], 0, plane), fill)
+    np.testing.assert_allclose(found, plane, atol=0.05)
+    assert jnp.asarray(found).dtype == jnp.float32
