@@ -1,6 +1,6 @@
 """The gallery of the documentation: what every task does to a photograph, and its curves.
 
-    python -m benchmarks.gallery              makes docs/gallery/, in some ten minutes on two cores
+    python -m benchmarks.gallery              makes docs/gallery/, in a quarter of an hour or so
 
 Every task is run as `dip-jax run` runs it, on a small sample of scikit-image, and what the page
 says is what the run has measured. The last one is `restore` with an operator: magnetic resonance
