@@ -381,7 +381,8 @@ def page(found: Mapping[str, Done]) -> str:
         "sample photographs of scikit-image. The command below a picture damages it and restores "
         "it. Which step is taken is decided without the clean picture. PSNR is over the whole "
         "picture. The curves are those of the network alone (the moving average of its outputs), "
-        "before its image is refined.",
+        "before its image is refined; where an operator measured the picture, they are those of "
+        "measurements in place of pixels.",
         "",
         f"Made at commit {commits} on {here['cpu']}, {here['cores']} cores, {here['system']}; "
         f"python {of['python']}, jax {of['jax']}.",
