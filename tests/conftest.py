@@ -14,11 +14,13 @@ import pytest
 # The programs are tiny here: compiling them is what takes the time, and running them takes none. So
 # the compiler is to do nothing that it need not. The same ones are needed by several tests, and by
 # the processes that some tests start: all keep theirs in one folder.
-_FLAGS = "--xla_backend_optimization_level=1"
-if metadata.version("jaxlib").startswith("0.10."):  # later ones end the process that says it
-    _FLAGS += " --xla_cpu_use_fusion_emitters=false"
-_FLAGS += " --xla_cpu_parallel_codegen_split_count=1"  # both cores are busy as it is
-os.environ.setdefault("XLA_FLAGS", _FLAGS)
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=1"
+    # Later ones end a process that asks for what they do not know.
+    + " --xla_cpu_use_fusion_emitters=false" * metadata.version("jaxlib").startswith("0.10.")
+    + " --xla_cpu_parallel_codegen_split_count=1",  # both cores are busy as it is
+)
 os.environ.setdefault("DIP_JAX_COMPILE_EFFORT", "0")
 # Nor is tracing to note where each operation comes from.
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
