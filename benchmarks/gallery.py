@@ -1,6 +1,6 @@
 """The gallery of the documentation: what every task does to a photograph, and its curves.
 
-    python -m benchmarks.gallery              makes docs/gallery/, in some ten minutes on two cores
+    python -m benchmarks.gallery              makes docs/gallery/, in a quarter of an hour or so
 
 Every task is run as `dip-jax run` runs it, on a small sample of scikit-image, and what the page
 says is what the run has measured. The last one is `restore` with an operator: magnetic resonance
@@ -381,7 +381,8 @@ def page(found: Mapping[str, Done]) -> str:
         "sample photographs of scikit-image. The command below a picture damages it and restores "
         "it. Which step is taken is decided without the clean picture. PSNR is over the whole "
         "picture. The curves are those of the network alone (the moving average of its outputs), "
-        "before its image is refined.",
+        "before its image is refined; where an operator measured the picture, they are those of "
+        "measurements in place of pixels.",
         "",
         f"Made at commit {commits} on {here['cpu']}, {here['cores']} cores, {here['system']}; "
         f"python {of['python']}, jax {of['jax']}.",

@@ -17,10 +17,9 @@ import pytest
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=1"
-    " --xla_cpu_parallel_codegen_split_count=1"  # both cores are busy as it is
-    # Later ones do not know it, and end the process that says it.
-    + " --xla_cpu_use_fusion_emitters=false"
-    * metadata.version("jaxlib").startswith("0.10."),
+    # Later ones end a process that asks for what they do not know.
+    + " --xla_cpu_use_fusion_emitters=false" * metadata.version("jaxlib").startswith("0.10.")
+    + " --xla_cpu_parallel_codegen_split_count=1",  # both cores are busy as it is
 )
 os.environ.setdefault("DIP_JAX_COMPILE_EFFORT", "0")
 # Nor is tracing to note where each operation comes from.

@@ -50,12 +50,12 @@ def environment(wheel, tmp_path_factory):
     folder = tmp_path_factory.mktemp("environment")
     ran(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
     (packages,) = folder.glob("lib/python*/site-packages")
+    python = folder / "bin" / "python"
+    ran(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", wheel, cwd=folder)
     # A line of a .pth file is a folder to look in; the .pth files in there are not read, so that
     # the checkout, which is installed by one of them, is not seen.
     others = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
     (packages / "others.pth").write_text("\n".join(others) + "\n")
-    python = folder / "bin" / "python"
-    ran(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", wheel, cwd=folder)
     return folder / "bin"
 
 

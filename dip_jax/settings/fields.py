@@ -80,7 +80,7 @@ def _path(config: Mapping[str, Any], name: Any) -> list[str]:
     near = inside or difflib.get_close_matches(str(name), known, n=3, cutoff=0.6)
     last = str(name).rpartition(".")[2]
     near = near or [one for one in known if one.rpartition(".")[2] == last]
-    meant: list[Part] = ["dip_jax/settings/tasks.py lists all"]
+    meant: list[Part] = ["'dip-jax run TASK -h' lists all"]
     if near:
         meant = ["did you mean ", *joined(map(field, near[:6]), " or "), "?"]
     raise InputError(field(str(name)), ": there is no such option; ", *meant)

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from dip_jax.finish import smooth_filling
 from dip_jax.finish.filling import filled
@@ -18,9 +19,10 @@ def _hole(side=SIDE):
 
 
 def _smooth(side=SIDE):
-    rows, columns = np.mgrid[:side, :side] / side
-    one = 0.5 + 0.3 * np.sin(4 * rows + 1) * np.cos(3 * columns)
-    return np.repeat(one[..., None], 3, axis=2).astype(np.float32)
+    """Nothing in it is like anything else, so that its patches do not tell."""
+    noise = np.random.default_rng(5).standard_normal((side, side, 3))
+    smooth = gaussian_filter(noise, (4, 4, 0))
+    return (0.5 + 0.15 * smooth / smooth.std()).clip(0, 1).astype(np.float32)
 
 
 def _held(fill):
