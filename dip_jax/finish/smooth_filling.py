@@ -1,9 +1,9 @@
-"""Filling where a picture is smooth: what the network lacks is continued by a thin plate.
+"""Filling where a picture is smooth: by a thin plate in the place of the network's image.
 
 A large photograph is mostly smooth from pixel to pixel. Across a thin scratch there, the smoothest
 surface through the known pixels (the biharmonic one, a thin plate that is bent to them) errs less
-than a network that was fitted for some seconds. In fine detail it is the other way around. So what
-the network lacks of the known pixels is continued by such a surface, where that errs clearly less.
+than a network that was fitted for some seconds. In fine detail it is the other way around. So such
+a surface takes the network's place where it errs clearly less; both are refined alike.
 
 That is measured in the picture: the hole's own shape is laid over known pixels near it, filled
 from around, and compared with what is there.
@@ -34,7 +34,7 @@ _LEAST = 1e-8
 def filled_smoothly(
     x: Image, observation: Observation, held: Bool[np.ndarray, "h w k"] | None = None
 ) -> Image:
-    """As `filling.filled`, not judged, from the network's image or from one that meets the picture.
+    """As `filling.filled`, not judged, of the network's image or of the smoothest surface.
 
     Args:
         x: the network's image, in [0, 1].
@@ -51,9 +51,8 @@ def filled_smoothly(
     image = filled(x, observation) if share < 1 else x
     if not share:
         return image
-    lacking = _surface(np.where(known, y - x, 0), ~known[..., 0])
-    met = np.where(known, y, np.clip(x + lacking, 0, 1)).astype(np.float32)
-    smooth = filled(met, observation)
+    surface = _surface(np.where(known, y, 0), ~known[..., 0])
+    smooth = filled(np.clip(surface, 0, 1), observation)
     return smooth if share == 1 else image + np.float32(share) * (smooth - image)
 
 
