@@ -285,8 +285,10 @@ def plot(found: Found) -> Path:
             axes.semilogx(*at, "o" if ours else "s", color="C0" if ours else "0.5")
             # The best of both kinds are near each other.
             beside, align = ((5, 5), "left") if ours else ((-5, 5), "right")
-            if name in ("BM3D", "non-local means", "biharmonic"):
+            if name in ("BM3D", "non-local means", "biharmonic", "before"):
                 beside, align = (5, -12), "left"
+            elif name == "default":  # beside what was before
+                beside, align = (-5, 5), "right"
             axes.annotate(name, at, xytext=beside, textcoords="offset points", fontsize=8, ha=align)
         axes.set_title(task)
         axes.set_xlabel("seconds, warm")

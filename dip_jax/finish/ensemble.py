@@ -171,7 +171,7 @@ def shown(
         if not how.seamless:
             return denoised(x, observation)
         if how.around_damage:
-            return filled_smoothly(x, observation, held)
+            return filled_smoothly(x, observation)
         return filled(x, observation, held if how.judged else None)
     return np.asarray(composite.seamless(jnp.asarray(x), observation)) if how.seamless else x
 
