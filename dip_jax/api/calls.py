@@ -63,9 +63,11 @@ def called(
             raise
     if info.failed and shown is None:  # else it has been told
         seeds = "; ".join(f"seed {seed}: {why}" for seed, why in info.failed.items())
+        rest = "the picture is the mean of the others"
+        if info.parts:
+            rest = "the parts are the mean of the others, or stay as they were without any"
         warnings.warn(
-            f"{len(info.failed)} of {len(fit.seeds)} seeds failed, and the picture is the mean of "
-            f"the others: {seeds}",
+            f"{len(info.failed)} of {len(fit.seeds)} seeds failed, and {rest}: {seeds}",
             RuntimeWarning,
             stacklevel=stacklevel,
         )

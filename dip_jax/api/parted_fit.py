@@ -136,6 +136,10 @@ class PartedFit:
             if running.failures:
                 raise FitError(next(iter(running.failures.values())))
             raise Interrupted(NO_PART)
+        if left := len(parts) - len(running.made):
+            running.watching.say(
+                f"{left} of {len(parts)} parts have no result: they stay as they were"
+            )
         pixels, _ = put_together(running.assembly, self.division, self.how)
         pixels = pixels if self.alpha is None else np.dstack([pixels, self.alpha])
         return pixels, running.info()

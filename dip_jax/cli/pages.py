@@ -321,5 +321,9 @@ def _how_ended(infos: Sequence[FitInfo], interrupted: bool) -> str:
 
 def _chosen(info: FitInfo) -> str:
     steps = list(info.chosen_steps.values())
+    if info.parts:
+        words = f", {len(info.parts)} part{'s' * (len(info.parts) > 1)}"
+        words += f", mean of {len(steps)} seeds" if len(steps) > 1 else ""
+        return words + (f", {len(info.failed)} failed" if info.failed else "")
     words = f", mean of {len(steps)} seeds" if len(steps) > 1 else f", step {steps[0]} chosen"
     return words + (f", {len(info.failed)} failed" if info.failed else "")

@@ -191,6 +191,7 @@ def test_a_picture_that_the_memory_is_too_small_for_fails_alone(tmp_path, monkey
     Image.new("L", (9000, 9000)).save(tmp_path / "photos" / "b.png")
     monkeypatch.setattr("dip_jax.settings.estimates.device_bytes", lambda device: 10**9)
     config = config_of(image=str(tmp_path / "photos"), mask=str(tmp_path / "masks"))
+    config["parts"] = {**config["parts"], "kind": "whole"}
     summary, said = go(config | {"num_steps": 2}, tmp_path / "run")
     assert (summary["restored"], summary["failed"]) == (1, 1)
     assert "seconds for all steps of 1 picture;" in said
