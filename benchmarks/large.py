@@ -5,10 +5,10 @@
 
 Sections: `scratches` (a photograph of scikit-image, enlarged and given texture, with 20 scratches
 of 100 to 400 pixels and 5 spots, mended by the command `dip-jax inpaint`, the whole command
-measured; the rival is biharmonic inpainting around the same damage), `tiles` (one noisy picture
-fitted whole and in tiles of half its side: PSNR, and the error within 8 pixels of the tiles'
-borders in both), `sizes` (what the command foretells, and what it takes), `denoise` (4 megapixels
-in tiles).
+measured; the rival is biharmonic inpainting around the same damage), `photographs` (five scratches
+and two spots in squares of photographs as they are), `tiles` (one noisy picture fitted whole and in
+tiles of half its side: PSNR, and the error within 8 pixels of the tiles' borders in both), `sizes`
+(what the command foretells, and what it takes), `denoise` (4 megapixels in tiles).
 
 Resumable: each section is kept in a file of its own. It writes `benchmarks/results/large.md`.
 """
@@ -19,7 +19,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,13 +26,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import dip_jax
+from benchmarks.common.samples import add_pictures, chosen, opened
 from benchmarks.common.tables import kept, measured_with, table, write_report
 from dip_jax.api.array_fit import prepare
 from dip_jax.api.parted_fit import PartedFit
 from dip_jax.lanes import our_jax
 from dip_jax.settings import estimates
 
-SECTIONS = ("scratches", "tiles", "sizes", "denoise")
+SECTIONS = ("scratches", "photographs", "tiles", "sizes", "denoise")
+PICTURES = ("astronaut", "camera", "chelsea", "coffee", "rocket")
 _COMMAND = "import sys; from dip_jax.cli.command import main; sys.exit(main())"
 _NEAR = 8  # pixels from a tile's border
 
@@ -135,6 +136,28 @@ def _biharmonic(clean: NDArray[np.uint8], fill: NDArray[np.bool_]) -> NDArray[An
         made = inpaint_biharmonic(np.where(here[..., None], 0, image), here, channel_axis=-1)
         result[part.place][here] = np.clip(255 * made[here], 0, 255)
     return result
+
+
+def photographs(args: argparse.Namespace) -> dict[str, Any]:
+    """Scratches and spots in photographs that were not enlarged."""
+    found = {}
+    for path in chosen(args, PICTURES):
+        picture = opened(path).convert("RGB")
+        left, top = ((n - args.side) // 2 for n in picture.size)
+        clean = np.asarray(picture.crop((left, top, left + args.side, top + args.side)))
+        fill = scratched(*clean.shape[:2], 5, 2)
+        damaged = np.where(fill[..., None], np.uint8(255), clean)
+        begin = time.perf_counter()
+        mended, info = dip_jax.inpaint(
+            damaged, fill, options={"parts.kind": "damage"}, return_info=True
+        )
+        found[path.stem] = {
+            "seconds": time.perf_counter() - begin,
+            "parts": len(info.parts),
+            "biharmonic": psnr(_biharmonic(clean, fill)[fill], clean[fill]),
+            "psnr": psnr(mended[fill], clean[fill]),
+        }
+    return found
 
 
 def tiles(args: argparse.Namespace) -> dict[str, Any]:
@@ -249,6 +272,22 @@ def _report(args: argparse.Namespace, found: dict[str, dict[str, Any]]) -> str:
             f"It said: {one['parts']} … {one['foretold']}",
             "",
         ]
+    if one := found.get("photographs"):
+        rows = [
+            [name, f"{run['biharmonic']:.2f}", f"{run['psnr']:.2f}", str(run["parts"])]
+            for name, run in one.items()
+        ]
+        means = [np.mean([run[key] for run in one.values()]) for key in ("biharmonic", "psnr")]
+        rows.append(["**mean**", *(f"**{mean:.2f}**" for mean in means), ""])
+        lines += [
+            "## Scratches and spots in photographs as they are",
+            "",
+            f"Squares of {args.side} pixels from the middle, five scratches and two spots, PSNR in "
+            "dB of what is filled.",
+            "",
+            *table(["", "biharmonic", "`dip_jax.inpaint`", "parts"], rows),
+            "",
+        ]
     if one := found.get("tiles"):
         lines += [
             "## Tiles against the whole",
@@ -313,9 +352,15 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections, with commas")
     parser.add_argument("--megapixels", type=float, default=24, help="of `scratches` (24)")
     parser.add_argument("--steps", type=int, default=200, help="of `tiles` (200)")
-    parser.add_argument("--work", type=Path, default=Path("runs/benchmarks/large"))
+    add_pictures(parser, side=256, work="large")
     args = parser.parse_args()
-    makers = {"scratches": scratches, "tiles": tiles, "sizes": sizes, "denoise": denoise}
+    makers = {
+        "scratches": scratches,
+        "photographs": photographs,
+        "tiles": tiles,
+        "sizes": sizes,
+        "denoise": denoise,
+    }
     wanted = args.only.split(",")
     if unknown := set(wanted) - set(SECTIONS):
         parser.error(f"--only has {', '.join(unknown)}; expected some of {', '.join(SECTIONS)}")
