@@ -103,7 +103,7 @@ class PartedFit:
             Interrupted: if none may be used.
         """
         config, parts = self.config, self.division.plan.parts
-        running = _Running(self, callback, progress)
+        running = _Running(self, callback, progress, only_usable)
         try:
             if progress is not None:
                 progress.start(config["num_steps"] * len(self.seeds) * len(parts))
@@ -141,16 +141,24 @@ class PartedFit:
                 f"{left} of {len(parts)} parts have no result: they stay as they were"
             )
         pixels, _ = put_together(running.assembly, self.division, self.how)
-        pixels = pixels if self.alpha is None else np.dstack([pixels, self.alpha])
-        return pixels, running.info()
+        return self.with_alpha(pixels), running.info()
+
+    def with_alpha(self, pixels: Pixels) -> Pixels:
+        """The restored array, with the alpha that goes past the fit."""
+        return pixels if self.alpha is None else np.dstack([pixels, self.alpha])
 
 
 class _Running:
     """What has become of the parts."""
 
     def __init__(
-        self, fit: PartedFit, callback: Callback | None, progress: Progress | None
+        self,
+        fit: PartedFit,
+        callback: Callback | None,
+        progress: Progress | None,
+        only_usable: bool,
     ) -> None:
+        self._only_usable = only_usable
         self._fit, self._division = fit, fit.division
         plan = self._division.plan
         self.assembly = Assembly(self._division.shape, plan, spread=len(fit.seeds) > 1)
@@ -188,17 +196,17 @@ class _Running:
         part, division = self._division.plan.parts[i], self._division
         whole = np.array(self._division.before)
         if part.reduced > 1:
-            return whole
+            return self._fit.with_alpha(whole)
         here = division.pixels[part.place]
         layout = dataclasses.replace(division.layout, shape=here.shape, channel_axis=-1)
         pixels = composited(x, division.prepared(part), self._fit.how, here, layout)
         division.layout.channels_last(whole)[part.place] = pixels
-        return whole
+        return self._fit.with_alpha(whole)
 
     def _done(self, i: int, result: Restoration) -> None:
         self._seconds += result.seconds
         self.watching.ended(i, result.seed)
-        if result.usable:
+        if result.usable or not self._only_usable:
             self._results.setdefault(i, {})[result.seed] = result
         self._one_less(i, result.stop_reason != "asked")
 
@@ -235,9 +243,13 @@ class _Running:
     def _made(self, i: int, results: dict[int, Restoration]) -> None:
         in_order = [results[seed] for seed in self._fit.seeds if seed in results]
         part = self._division.plan.parts[i]
-        made: Made = made_of(part, in_order, self._division, self._fit.how)
-        unknown = self._division.unknown(part) if self._fit.how.keep_known else None
-        self.assembly.add(part, made.image, made.spread, unknown)
+        try:
+            made: Made = made_of(part, in_order, self._division, self._fit.how)
+        except InputError as error:  # the others are kept
+            self.failures.setdefault(in_order[0].seed, f"part {i + 1}: {error}")
+            return
+        where = self._division.to_make(part, keep_known=self._fit.how.keep_known)
+        self.assembly.add(part, made.image, made.spread, where)
         self._refined |= made.refined
         self.made[i] = FitPart(
             part,

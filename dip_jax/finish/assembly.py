@@ -43,7 +43,7 @@ class Assembly:
         self._spread = np.zeros(shape[:2], np.float32) if spread else None
 
     def add(
-        self, part: Part, image: Image, spread: Spread | None = None, unknown: Mask | None = None
+        self, part: Part, image: Image, spread: Spread | None = None, where: Mask | None = None
     ) -> None:
         """Adds what was made of a part.
 
@@ -51,12 +51,12 @@ class Assembly:
             part: which it is.
             image: of its size, on the picture's own scale, in [0, 1].
             spread: the standard deviation over seeds.
-            unknown: where it has something to fill; None where all of it is taken.
+            where: the part makes the picture; None for all of it.
         """
         h, w, _ = self._sum.shape
         weight = part.weights(h, w, self._plan.ramp)
-        if unknown is not None:
-            weight = np.where(self._plan.filled_by(part, unknown), weight, np.float32(0))
+        if where is not None:
+            weight = np.where(where, weight, np.float32(0))
         self._sum[part.place] += weight[..., None] * image
         self._weight[part.place] += weight
         if self._spread is not None and spread is not None:
@@ -75,19 +75,24 @@ class Assembly:
         return self._spread / np.where(self._weight > 0, self._weight, np.float32(1))
 
 
-def enlarged(image: Image, y: Image, fill: Bool[np.ndarray, "h w k"], times: int) -> Image:
-    """What was made of a reduced picture, at its full size, meeting the known pixels.
+def enlarged(
+    image: Image, y: Image, fill: Bool[np.ndarray, "h w k"], times: int, *, meeting: bool = True
+) -> Image:
+    """What was made of a reduced picture, at its full size.
 
     Args:
         image: what was made, in [0, 1].
         y: the picture at its full size, in [0, 1].
         fill: True where it is to be filled, for all channels (k = 1) or each.
         times: how many pixels on a side became one, by `parts.reduced`.
+        meeting: whether it is corrected to meet the known pixels.
     """
     from scipy import ndimage
 
     h, w, _ = y.shape
     large = ndimage.zoom(image, (times, times, 1), order=3, mode="nearest", grid_mode=True)
+    if not meeting:
+        return np.clip(large[:h, :w], 0, 1).astype(np.float32)
     observation, _ = observe(np.where(fill, np.float32(0), y), fill)
     return np.asarray(seamless(np.clip(large[:h, :w], 0, 1).astype(np.float32), observation))
 
@@ -126,11 +131,16 @@ def made_of(
     """
     prepared = division.prepared(part)
     here = None if clean is None or part.reduced > 1 else clean[part.place]
-    given = ended(results, prepared, how, here)
+    refined = (
+        None
+        if division.whole is None
+        else how.refine and not (division.correlated and not how.seamless)
+    )
+    given = ended(results, prepared, how, here, refined=refined)
     image, spread = prepared.to_picture(given.image), given.spread
     if part.reduced > 1:
         y, fill = division.image(part), division.fill_of(part)
-        image = enlarged(image, y, fill, part.reduced)
+        image = enlarged(image, y, fill, part.reduced, meeting=how.seamless)
         if spread is not None:
             spread = spread.repeat(part.reduced, 0).repeat(part.reduced, 1)
             spread = spread[: part.height, : part.width]
@@ -179,7 +189,9 @@ def figures_of_parts(
     """
     together: dict[str, dict[str, float]] = {}
     for image in figures[0] if figures else ():
-        names = set.intersection(*(set(one.get(image, {})) for one in figures))
+        names = set.intersection(
+            *({k for k, v in one.get(image, {}).items() if v is not None} for one in figures)
+        )
         together[image] = {}
         for name in sorted(names):
             values = np.array([one[image][name] for one in figures])

@@ -92,6 +92,7 @@ def ended(
     clean: Image | None = None,
     *,
     of_means: bool | None = None,
+    refined: bool | None = None,
 ) -> Ended:
     """What the results of the seeds of one picture amount to.
 
@@ -102,11 +103,12 @@ def ended(
         clean: the clean picture of an experiment, on its own scale; for the figures.
         of_means: whether the figures are those of means over seeds, be it over a single one; by
             default if there are several.
+        refined: whether a picture is refined, where that is known of a larger one.
     """
     observation = jax.tree.map(jnp.asarray, prepared.observation)
     if isinstance(observation.forward, Measured):
         refined = how.refine
-    else:
+    elif refined is None:
         refined = is_refined(how, observation, prepared.striped)
     members = np.stack(
         [shown(r.x, observation, how, refined=refined, held=r.held) for r in results]

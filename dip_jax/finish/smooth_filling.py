@@ -45,6 +45,8 @@ def filled_smoothly(x: Image, observation: Observation) -> Image:
         The composite, in [0, 1].
     """
     y, known = np.asarray(observation.y), np.asarray(observation.known) > 0
+    if (known == known[..., :1]).all():
+        known = known[..., :1]
     share = 0.0
     if known.shape[2] == 1 and 0 < (~known).sum() <= _MOST:
         share = _share(x, y, known[..., 0])

@@ -13,8 +13,10 @@ import numpy as np
 from jaxtyping import Bool
 from numpy.typing import NDArray
 
+from dip_jax.forward.observation import with_gaps
 from dip_jax.pictures.arrays import Layout
 from dip_jax.pictures.values import to_float
+from dip_jax.prepare.correlated_noise import sign_of_correlation
 from dip_jax.prepare.parts import Part, Plan, reduced
 from dip_jax.prepare.prepared import Adapting, Image, Prepared, prepare
 
@@ -74,6 +76,26 @@ class Division:
             return None
         unknown: Bool[np.ndarray, "h w"] = np.asarray(self.fill_of(part).any(axis=2))
         return unknown
+
+    def to_make(self, part: Part, *, keep_known: bool) -> Bool[np.ndarray, "h w"]:
+        """Where a part makes the picture: what it fills, or all of it but other parts' holes.
+
+        Args:
+            part: which it is.
+            keep_known: whether known pixels stay as they are.
+        """
+        unknown = self.unknown(part) if keep_known else None
+        if unknown is None:
+            unknown = np.ones((part.height, part.width), bool)
+        return self.plan.filled_by(part, unknown)
+
+    @functools.cached_property
+    def correlated(self) -> bool:
+        """Whether the noise of a picture in tiles has a sign of correlation; one word for all."""
+        if self.whole is None:
+            return False
+        picture = with_gaps(self.whole.observation)
+        return bool(sign_of_correlation(picture, self.whole.striped))
 
     def prepared(self, part: Part) -> Prepared:
         """What is fitted of a part."""

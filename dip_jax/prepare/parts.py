@@ -26,8 +26,11 @@ _LEVELS = ((16, 64, 96), (32, 64, 128), (64, 128, 256), (128, 256, 512))
 # so many of them that one more program is worth its compilation.
 _SPECK, _SPECK_SIDE, _WORTH_A_PROGRAM = 32, 64, 16
 LEAST_SQUARE = _LEVELS[0][2]
+_NEAR = 16  # pixels beyond a wide square that count as part of it
 _RAMP = 24  # pixels from the inner border of a square to where it has its full say
 _REDUCED_SIDE = 256  # pixels that a reduced part has on its longer side, or fewer
+_LEAST_REDUCED = 64  # pixels that it keeps on its shorter side
+_ENOUGH = 0.25  # of the pixels that become one, what must be known
 _OVERLAP = 64  # pixels that neighbouring tiles have in common
 LEAST_TILE = 2 * _OVERLAP
 _RIM = 8  # pixels at a part's inner border that have the least say
@@ -147,7 +150,9 @@ def around_damage(unknown: Mask, most: float) -> Plan | None:
     return Plan("damage", tuple(parts), _RAMP, wide) if pixels <= most else None
 
 
-def tiles(h: int, w: int, side: int, unknown: Mask | None = None) -> Plan:
+def tiles(
+    h: int, w: int, side: int, unknown: Mask | None = None, *, only_unknown: bool = True
+) -> Plan:
     """Overlapping tiles that cover a picture.
 
     Args:
@@ -155,8 +160,9 @@ def tiles(h: int, w: int, side: int, unknown: Mask | None = None) -> Plan:
         w: columns of it.
         side: of a tile in pixels, `LEAST_TILE` or more; all have it, or the picture's where that
             is shorter.
-        unknown: True where there is something to fill; None in denoising. Tiles without any are
-            left out, and holes that are too wide are filled by reduced parts.
+        unknown: True where there is something to fill; None for nothing. Holes that are too wide
+            are filled by reduced parts.
+        only_unknown: whether tiles without any of that are left out.
     """
     parts = [
         Part(top, left, min(side, h), min(side, w))
@@ -167,7 +173,8 @@ def tiles(h: int, w: int, side: int, unknown: Mask | None = None) -> Plan:
         return Plan("tiles", tuple(parts), _OVERLAP)
     _, wide = _widths(unknown)
     left = unknown if wide is None else unknown & ~wide
-    parts = [part for part in parts if left[part.place].any()]
+    if only_unknown:
+        parts = [part for part in parts if left[part.place].any()]
     return Plan("tiles", (*(() if wide is None else _reduced(wide)), *parts), _OVERLAP, wide)
 
 
@@ -176,7 +183,8 @@ def reduced(
 ) -> tuple[Float[np.ndarray, "h w c"], Bool[np.ndarray, "h w k"]]:
     """A picture at a reduced size, of its known pixels alone.
 
-    A pixel is the mean of those that it stands for; where one of them is unknown, so is it.
+    A pixel is the mean of the known ones of those that it stands for, and unknown where they are
+    less than a quarter.
 
     Args:
         y: the picture; where `fill` is True, its values have no say.
@@ -190,9 +198,11 @@ def reduced(
         h, w, c = a.shape
         return a.reshape(h // times, times, w // times, times, c)
 
-    unknown = blocks(fill).any(axis=(1, 3))
+    known = blocks(~fill).mean(axis=(1, 3), dtype=np.float32)
     mean = blocks(np.where(fill, np.float32(0), y)).mean(axis=(1, 3), dtype=np.float32)
-    return np.where(unknown, np.float32(0), mean), unknown
+    unknown = known < _ENOUGH
+    image = np.where(unknown, np.float32(0), mean / np.maximum(known, np.float32(_ENOUGH)))
+    return image, unknown
 
 
 def _starts(length: int, side: int) -> list[int]:
@@ -206,32 +216,30 @@ def _starts(length: int, side: int) -> list[int]:
 def _widths(unknown: Mask) -> tuple[np.ndarray, Mask | None]:
     """How wide the damage is that each pixel belongs to: its level, and whether it is too wide.
 
-    Damage is what hangs together, and as wide as the largest square in it.
+    It is as wide as the largest square in it that the pixel is in, or near.
     """
     from scipy import ndimage
 
     levels = np.zeros(unknown.shape, np.uint8)
-    wide = None
-    fits = [_has_square(unknown, widest + 1) for widest, _, _ in _LEVELS]
-    if not fits[0].any():
-        return levels, None
-    labels, count = ndimage.label(unknown, np.ones((3, 3), bool))
-    level_of = np.zeros(count + 1, np.uint8)
-    for level, found in enumerate(fits, 1):
-        level_of[np.unique(labels[found])] = level
-    levels = level_of[labels]
-    if fits[-1].any():
-        wide = levels == len(_LEVELS)
-    return levels, wide
+    for level, (widest, _, _) in enumerate(_LEVELS, 1):
+        middles = _has_square(unknown, widest + 1)
+        if not middles.any():
+            return levels, None
+        reach = widest + 1 + 2 * _NEAR
+        near = ndimage.maximum_filter(middles.view(np.uint8), reach, mode="constant")
+        levels[unknown & near.astype(bool)] = level
+    return levels, levels == len(_LEVELS)
 
 
 def _has_square(unknown: Mask, side: int) -> Mask:
     """Where a square of so many pixels lies within what is unknown; outside all counts as known."""
     from scipy import ndimage
 
-    if min(unknown.shape) < side:
+    size = tuple(min(side, n) for n in unknown.shape)  # across a thin picture it is all of that
+    if max(unknown.shape) < side:
         return np.zeros_like(unknown)
-    eroded = ndimage.minimum_filter(unknown.view(np.uint8), side, mode="constant", cval=0)
+    mode = ["constant" if n == side else "nearest" for n in size]
+    eroded = ndimage.minimum_filter(unknown.view(np.uint8), size, mode=mode, cval=0)
     return eroded.astype(bool)
 
 
@@ -289,7 +297,8 @@ def _reduced(wide: Mask) -> list[Part]:
     parts = []
     for top, left, bottom, right in grown:
         height, width = bottom - top, right - left
-        reduced = max(2, math.ceil(max(height, width) / _REDUCED_SIDE))
+        most = max(2, min(height, width) // _LEAST_REDUCED)
+        reduced = max(2, min(math.ceil(max(height, width) / _REDUCED_SIDE), most))
         parts.append(Part(top, left, height, width, reduced))
     return parts
 

@@ -33,7 +33,7 @@ from dip_jax.run.seed_folder import Overall
 from dip_jax.run.session import restore_pictures
 from dip_jax.run.stacks import put_together
 from dip_jax.run.table import Telling, row_of, write_table
-from dip_jax.run.workdir import check_workdir, finished_summary, make_workdir
+from dip_jax.run.workdir import as_begun, check_workdir, finished_summary, make_workdir
 from dip_jax.settings import build, estimates, parting
 from dip_jax.settings.operating import image_shape
 from dip_jax.settings.tasks import Config, task_of
@@ -77,6 +77,7 @@ def run_folder(
     build.fit_settings(config)
     check_files(config)
     folder = Path(workdir)
+    config = as_begun(folder, config)
     overall = Overall(progress)
     found = find_pictures(config)
     begun = check_workdir(folder, config)
@@ -136,7 +137,7 @@ def run_folder(
     if whole := [one for one, parted in zip(todo, large, strict=True) if not parted]:
         restore_pictures(whole, config, overall, processes)
     for picture, parted in zip(todo, large, strict=True):
-        if parted and not should_stop():
+        if parted and not processes.share("asked", lambda: bool(should_stop())):
             _restore_in_parts(picture, progress, should_stop, processes, command)
             if picture.has_ended:
                 table.end(picture)

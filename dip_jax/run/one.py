@@ -23,7 +23,7 @@ from dip_jax.run.picture_run import PictureRun
 from dip_jax.run.processes import ALONE, Processes
 from dip_jax.run.seed_folder import Overall
 from dip_jax.run.session import restore_pictures
-from dip_jax.run.workdir import check_workdir, make_workdir
+from dip_jax.run.workdir import as_begun, check_workdir, make_workdir
 from dip_jax.settings.tasks import Config
 
 
@@ -56,6 +56,7 @@ def run(
         Interrupted: if it was asked to end before any seed had a usable picture.
     """
     folder = Path(workdir)
+    config = as_begun(folder, config)
     job, division = read(config, given[0] if given else None)
     if division is not None:
         return run_in_parts(

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
-from dip_jax.errors import InputError
+from dip_jax.errors import WORKDIR, InputError
 from dip_jax.files import write_atomically
 from dip_jax.finish.assembly import Made, made_of
 from dip_jax.finish.ensemble import Ending
@@ -114,6 +116,9 @@ class PartRun(PictureRun):
         spread = np.zeros((0, 0), np.float32) if made.spread is None else made.spread
         write_atomically(self._path, lambda file: np.savez(file, image=made.image, spread=spread))
         records.write_json(self.folder / "summary.json", summary)  # last: all is there
+        if not interrupted:  # of many parts they would fill a disk
+            for folder in (self.folder, *self.folder.glob("seeds/*")):
+                shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         self.summary = summary
 
     @property
@@ -128,13 +133,26 @@ class PartRun(PictureRun):
         """
         if not (self.folder / "summary.json").exists():
             return False
-        found = self.finished_summary() is not None and self._path.exists()
+        mark = self.load().mark
         self.forget()
-        return found
+        if self._on_disk().get("fingerprint") != mark:  # interrupted, and then of another picture
+            raise InputError(
+                f"{self.folder} holds a part of another picture or mask under the same name: "
+                "choose another work directory with ",
+                WORKDIR,
+            )
+        if self._on_disk()["stop_reason"] == "interrupted" or self._on_disk()["failed"]:
+            return False
+        try:
+            self.made()
+        except InputError:  # torn: it is fitted again
+            return False
+        return True
 
     def has_result(self) -> bool:
         """Whether there is something of it on the disk, finished or not."""
-        return self._path.exists() and (self.folder / "summary.json").exists()
+        there = self._path.exists() and (self.folder / "summary.json").exists()
+        return there and not self.failure
 
     def is_left(self) -> bool:
         """Whether it is still to be done, or to be gone on with."""
@@ -144,7 +162,7 @@ class PartRun(PictureRun):
 
     def failures(self) -> list[dict[str, Any]]:
         """Its seeds that failed, and why."""
-        if self.has_result():
+        if not self.failure and self.has_result():
             return [{"part": self.index + 1, **one} for one in self._on_disk()["failed"]]
         if not self.failure:
             return []
@@ -161,11 +179,11 @@ class PartRun(PictureRun):
         """
         summary = self._on_disk()
         try:
-            with np.load(self._path) as archive:
+            with open(self._path, "rb") as file, np.load(file) as archive:
                 image, spread = archive["image"], archive["spread"]
             one = spread if spread.size else None
             return Made(image, one, summary["refined"], summary["figures"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, BadZipFile, ValueError, KeyError) as error:
             raise InputError(
                 f"{self._path} cannot be read ({error}): remove the folder {self.folder} to fit "
                 "that part again"

@@ -14,6 +14,7 @@ from dip_jax.errors import FitError, Interrupted
 from dip_jax.finish.assembly import Assembly, figures_of_parts, put_together
 from dip_jax.lanes.jobs import Restoration, check_size
 from dip_jax.prepare.division import Division
+from dip_jax.prepare.parts import Part
 from dip_jax.report import records
 from dip_jax.report.comparison import comparison
 from dip_jax.report.progress import Progress
@@ -26,10 +27,10 @@ from dip_jax.run.results import Outcome, write_outcome
 from dip_jax.run.seed_folder import Overall
 from dip_jax.run.session import restore_pictures
 from dip_jax.run.workdir import check_workdir, finished_summary, make_workdir
-from dip_jax.settings import build, parting
+from dip_jax.settings import build, estimates, parting
 from dip_jax.settings.tasks import Config
 
-_MOST_CROPS = 3
+_MOST_CROPS, _LARGEST_CROP = 3, 320  # pixels a side
 
 
 def read(config: Config, given: Given | None = None) -> tuple[Job, Division | None]:
@@ -94,6 +95,8 @@ def run_in_parts(
         return summary
     about = parting.about(division)
     advice = parting.advice(own, division, config["seeds"])
+    if division.whole is not None:
+        advice += estimates.hints(config, division.whole.observation, division.whole.striped)
     for line in (*introduced(config, job), *division.remarks, *advice):
         progress.message(line)
     if processes.index == 0:
@@ -155,7 +158,7 @@ def mark_of(job: Job) -> str:
     for array in (job.degraded.pixels, job.fill, job.clean):
         if array is not None:
             digest.update(str(array.shape).encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 
@@ -177,8 +180,8 @@ def _written(
     rows, failed, figures, refined = [], [], [], False
     for run in there:
         made = run.made()
-        unknown = division.unknown(run.part) if how.keep_known else None
-        assembly.add(run.part, made.image, made.spread, unknown)
+        where = division.to_make(run.part, keep_known=how.keep_known)
+        assembly.add(run.part, made.image, made.spread, where)
         results += run.results_without_images()
         rows += run.all_rows()
         figures.append(made.figures)
@@ -186,11 +189,13 @@ def _written(
     for run in runs:
         failed += run.failures()
     pixels, judged = put_together(assembly, division, how)
+    spread = assembly.spread()
+    del assembly  # a large picture once more in floats
     left = sum(run.is_left() for run in runs)
     outcome = Outcome(
         pixels=pixels,
         figures=figures_of_parts(figures, [run.part.height * run.part.width for run in there]),
-        spread=assembly.spread(),
+        spread=spread,
         judged=judged,
         refined=refined,
         is_networks=False,
@@ -221,7 +226,7 @@ def _crops(whole: Whole, pixels: NDArray[Any], parts: Sequence[PartRun]) -> Imag
 
     pictures = []
     for run in sorted(parts, key=to_do, reverse=True)[:_MOST_CROPS]:
-        part = run.part
+        part = _middle_of(run.part)
         restored = dataclasses.replace(division, before=pixels).image(part)
         where = f"({part.left}, {part.top})"
         panels = [(f"as given, at {where}", np.nan_to_num(division.image(part)))]
@@ -236,3 +241,10 @@ def _crops(whole: Whole, pixels: NDArray[Any], parts: Sequence[PartRun]) -> Imag
         sheet.paste(picture, (0, top))
         top += picture.height
     return sheet
+
+
+def _middle_of(part: Part) -> Part:
+    """A part, or the middle of a large one."""
+    height, width = min(part.height, _LARGEST_CROP), min(part.width, _LARGEST_CROP)
+    top, left = part.top + (part.height - height) // 2, part.left + (part.width - width) // 2
+    return Part(top, left, height, width)

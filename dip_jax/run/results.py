@@ -256,6 +256,8 @@ def _to_be_seen(image: np.ndarray, large: bool) -> np.ndarray:
 
 def _of_size(y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The degraded picture to be seen beside the restored one, of its size: the nearest pixels."""
+    if y.shape[:2] == shape[:2]:
+        return y
     rows, columns = (np.arange(n) * m // n for n, m in zip(shape[:2], y.shape[:2], strict=True))
     return y[rows][:, columns]
 

@@ -52,6 +52,20 @@ def check_workdir(folder: Path, config: Config) -> bool:
     return True
 
 
+def as_begun(folder: Path, config: Config) -> Config:
+    """The configuration, as an earlier version began the run in a folder, if one did.
+
+    Before there were parts, pictures were fitted as a whole.
+    """
+    try:
+        before = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return config
+    if not isinstance(before, dict) or "parts" in before or config["parts"]["kind"] != "auto":
+        return config
+    return {**config, "parts": {**config["parts"], "kind": "whole"}}
+
+
 def finished_summary(folder: Path, mark: str) -> dict[str, Any] | None:
     """The summary of a run that has ended as it should, or None; see `lanes.jobs.fingerprint`.
 
@@ -82,11 +96,12 @@ _NO_MATTER = ("config.lanes",)
 # What earlier versions did not have, and what they did.
 _SINCE: dict[str, Any] = {
     "config.network.kind": "hourglass",
-    "config.parts": {"kind": "auto", "steps": 200, "side": 512},
 }
 
 
 def _differences(before: Any, now: Any, path: str = "config") -> list[tuple[Part, ...]]:
+    if path == "config.parts" and before is None and now["kind"] == "whole":
+        return []
     if path in _NO_MATTER or (before is None and now == _SINCE.get(path)):
         return []
     if isinstance(before, dict) and isinstance(now, dict):

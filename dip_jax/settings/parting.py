@@ -51,26 +51,32 @@ def divided(
         if kind in ("auto", "damage"):
             most = _worth_it(config, h * w) if kind == "auto" else np.inf
             if plan := parts.around_damage(unknown, most):
-                return Division(plan, before, layout, fill, adapting(config))
+                if plan.parts:
+                    return Division(plan, before, layout, fill, adapting(config))
     if kind == "tiles" or (kind != "damage" and h * w > _WHOLE):
         whole = prepare(layout.image(before), fill, layout, adapting(config))
-        plan = parts.tiles(h, w, config["parts"]["side"], to_fill)
-        known = np.asarray(whole.observation.known)
+        missing: Bool[np.ndarray, "h w"] = np.asarray(unknown_values(pixels, fill).any(axis=2))
+        plan = parts.tiles(
+            h,
+            w,
+            config["parts"]["side"],
+            missing if missing.any() else None,
+            only_unknown=to_fill is not None,
+        )
+        known = np.asarray(whole.observation.known)  # of what has no noise, nothing is
         there = [p for p in plan.parts if p.reduced > 1 or known[p.place].any()]
         plan = parts.Plan(plan.kind, tuple(there), plan.ramp, plan.wide)
-        return Division(plan, before, layout, fill, adapting(config), whole)
+        return Division(plan, before, layout, fill, adapting(config), whole) if there else None
     return None
 
 
 def _worth_it(config: Config, pixels: int) -> float:
     """How many pixels the squares around the damage of a picture of so many may have together.
 
-    As many as to take half the time that the whole picture takes; of one that would be fitted in
-    tiles, all of that.
+    Half of the picture's; of one that would be fitted in tiles, for more steps, all of them.
     """
-    if pixels <= _WHOLE:
-        return _WORTH_IT * pixels
-    return pixels * max(config["num_steps"] / config["parts"]["steps"], 1)
+    fewer_steps = config["num_steps"] > config["parts"]["steps"]
+    return pixels if pixels > _WHOLE and fewer_steps else _WORTH_IT * pixels
 
 
 def may_be_divided(config: Config, shape: tuple[int, int, int] | None) -> bool:

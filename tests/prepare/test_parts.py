@@ -162,9 +162,15 @@ def test_tiles_without_anything_to_fill_are_left_out():
 def test_reduced_pictures_are_means_of_known_pixels():
     y = np.arange(48, dtype=np.float32).reshape(6, 8, 1) / 48
     fill = np.zeros((6, 8, 1), bool)
-    fill[1, 1] = True
+    fill[1, 1] = fill[:4, 4:7] = True
+    fill[0, 4] = False
     small, unknown = parts.reduced(y, fill, 4)  # two rows lack at the end
     assert small.shape == (2, 2, 1)
-    np.testing.assert_array_equal(unknown[..., 0], [[True, False], [False, False]])
+    np.testing.assert_array_equal(unknown[..., 0], [[False, False], [False, False]])
+    assert small[0, 0, 0] == pytest.approx((y[:4, :4].sum() - y[1, 1, 0]) / 15)
+    fill[:4, 4:] = True
+    assert parts.reduced(y, fill, 4)[1][0, 1, 0]
+    fill[:4, 4:] = False
+    small, _ = parts.reduced(y, fill, 4)
     assert small[0, 1, 0] == pytest.approx(y[:4, 4:].mean())
     assert small[1, 0, 0] == pytest.approx((y[4, :4].sum() + 3 * y[5, :4].sum()) / 16)
