@@ -31,6 +31,8 @@ from dip_jax.settings.tasks import Config
 # arithmetic is done with fewer operations than are counted.
 _SLOWNESS = (0.3, 83.0)  # and so much over the number of channels
 _SPREAD = (0.65, 1.45)
+# What the refinement takes for each pixel, as multiply-adds of a matrix product that takes as long.
+_REFINING = {"denoising": 3.0e7, "filling": 4.4e7}
 _COMPILING = (10.0, 35.0)  # seconds, on two CPU cores
 _PROCESS_BYTES = 0.6e9  # Python and JAX
 _COMPILER_BYTES = 1.3e9  # where nothing is compiled yet: 1.1 to 1.7 in the four samples
@@ -56,7 +58,7 @@ def measured_speed() -> float:
 
 
 def seconds_of(config: Config, shape: tuple[int, ...]) -> tuple[float, float] | None:
-    """How long all steps of all seeds take on this machine, from and to; None if not on a CPU.
+    """How long all seeds take here, with the refinement, from and to; None if not on a CPU.
 
     Args:
         config: as `tasks.defaults` gives it.
@@ -70,7 +72,19 @@ def seconds_of(config: Config, shape: tuple[int, ...]) -> tuple[float, float] | 
     adds = 3 * cost.multiply_adds
     ideal = config["num_steps"] * config["seeds"] * adds / measured_speed()
     likely = (_SLOWNESS[0] + _SLOWNESS[1] / settings.architecture.width) * ideal
+    likely += config["seeds"] * h * w * _refining(config) / measured_speed()
     return _COMPILING[0] + _SPREAD[0] * likely, _COMPILING[1] + _SPREAD[1] * likely
+
+
+def _refining(config: Config) -> float:
+    """Multiply-adds for each pixel that take as long as its refinement; 0 where it is not known.
+
+    Where it is not tried on held-out pixels first, as of parts around damage, the next fit goes on
+    beside it.
+    """
+    if not config["refine"] or not config["refine_judged"]:
+        return 0.0
+    return _REFINING.get(tasks.task_of(config).refinement, 0.0)
 
 
 def time_of_all(

@@ -37,7 +37,10 @@ def test_the_arithmetic_is_what_the_compiler_counts(task, preset):
 
 def test_time_grows_with_steps_seeds_and_pixels():
     config = tasks.defaults("denoise")
+    refined = estimates.seconds_of(config, (96, 128, 3))[0]
+    config |= {"refine": False}  # which goes by the pixels, and not by the steps
     low, high = estimates.seconds_of(config, (96, 128, 3))
+    assert low < refined < 2 * low
     assert 0 < low < high < 5 * low
     steps = config["num_steps"]
     half = estimates.seconds_of(config | {"num_steps": steps // 2}, (96, 128, 3))[0]
