@@ -6,12 +6,14 @@ no seam, and each part's border, which had the least around it to go by, has the
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from dip_jax.finish.composite import seamless
+from dip_jax.finish.denoising import deviations
 from dip_jax.finish.ensemble import Ending, ended
 from dip_jax.forward.observation import observe
 from dip_jax.lanes.jobs import Restoration
@@ -136,7 +138,8 @@ def made_of(
         if division.whole is None
         else how.refine and not (division.correlated and not how.seamless)
     )
-    given = ended(results, prepared, how, here, refined=refined)
+    noise = _noise_of(division) if refined and part.reduced == 1 and not how.seamless else None
+    given = ended(results, prepared, how, here, refined=refined, noise=noise)
     image, spread = prepared.to_picture(given.image), given.spread
     if part.reduced > 1:
         y, fill = division.image(part), division.fill_of(part)
@@ -145,6 +148,18 @@ def made_of(
             spread = spread.repeat(part.reduced, 0).repeat(part.reduced, 1)
             spread = spread[: part.height, : part.width]
     return Made(image, spread, given.refined, given.figures)
+
+
+_NOISE: WeakKeyDictionary[Division, Float[np.ndarray, " c"]] = WeakKeyDictionary()
+
+
+def _noise_of(division: Division) -> Float[np.ndarray, " c"] | None:
+    """The deviations of the noise of a picture in tiles, measured in all of it, once."""
+    if division.whole is None:
+        return None
+    if division not in _NOISE:
+        _NOISE[division] = deviations(division.whole.observation)
+    return _NOISE[division]
 
 
 def put_together(assembly: Assembly, division: Division, how: Ending) -> tuple[NDArray[Any], Mask]:

@@ -65,7 +65,29 @@ _STILL = 0.15  # the same of an axis along which the noise is not correlated
 _NOTHING = 1e-6  # so that what is divided by is not 0
 
 
-def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Image:
+def deviations(observation: Observation) -> Float[np.ndarray, " c"]:
+    """How strong the noise of a picture is, in each channel, before there is a network's image.
+
+    For pictures that are refined in parts: measured once, so that no part takes its own for it.
+
+    Args:
+        observation: the picture; something of it must be known.
+    """
+    y = np.asarray(observation.y)
+    known = np.broadcast_to(np.asarray(observation.known) > 0, y.shape)
+    noisy = _unclipped(y, known)
+    found = _noise(None, y, noisy)
+    axes, _, weakest = _axes_of_noise(y, known)
+    return found if axes is not None else _of_channels(found, y, noisy, weakest)[0]
+
+
+def denoised(
+    x: Image,
+    observation: Observation,
+    *,
+    alone: bool = False,
+    measured: Float[np.ndarray, " c"] | None = None,
+) -> Image:
     """The network's image, refined by the patches of the picture `y`.
 
     `m` is 3/5 of the non-local means of `y` and 2/5 of `y` filtered by `wiener.filtered` with these
@@ -97,6 +119,7 @@ def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Imag
         observation: what it was fitted to; something of it must be known.
         alone: whether the patches are to do without `x`, which then has a say only in how strong
             the noise is and which values are wrong, and stands in for these and for unknown ones.
+        measured: the deviations of the noise, where they were measured in a larger picture.
 
     Returns:
         The refined image, in [0, 1].
@@ -104,7 +127,8 @@ def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Imag
     y = np.asarray(observation.y)
     known = np.broadcast_to(np.asarray(observation.known) > 0, y.shape)
     noisy = _unclipped(y, known)
-    noise = _at_least(_noise(x, np.where(known, y, x), noisy), _QUIET)
+    found = _noise(x, np.where(known, y, x), noisy) if measured is None else measured
+    noise = _at_least(found, _QUIET)
     trusted = known & ~_is_wrong(x, y, known, noise)
     noisy = np.logical_and(noisy, trusted)
     y = np.where(trusted, y, x)
@@ -113,7 +137,8 @@ def denoised(x: Image, observation: Observation, *, alone: bool = False) -> Imag
         x, y = x @ axes, y @ axes
         noise, weak = _of_axes(_noise(x, y, noisy.all(axis=2, keepdims=True)), along)
     else:
-        noise, weak = _of_channels(_noise(x, y, noisy), y, noisy, weakest)
+        found = _noise(x, y, noisy) if measured is None else measured
+        noise, weak = _of_channels(found, y, noisy, weakest if measured is None else 0.0)
     # In deviations of the noise, so that one strength serves all channels.
     y = y / noise
     picture, mean = jnp.asarray(y), jnp.asarray(_nonlocal_means(y))
@@ -254,7 +279,7 @@ def _with_what_was_left_out(image: Image, picture: Image, together: bool = True)
     return image + np.maximum(1 - 1 / np.maximum(v, 1), 0) * left_out
 
 
-def _noise(x: Image, y: Image, noisy: Known) -> Float[np.ndarray, " c"]:
+def _noise(x: Image | None, y: Image, noisy: Known) -> Float[np.ndarray, " c"]:
     """The deviations of the channels' noise, by the network's image or, if less, by medians.
 
     For what the network leaves is also what it has not learnt. The medians are of the neighbours
@@ -271,7 +296,7 @@ def _noise(x: Image, y: Image, noisy: Known) -> Float[np.ndarray, " c"]:
         one, its_own, seen = y[..., k], off[..., k], noisy[..., k]
         if not seen.any():
             return 0.0
-        by_network = noise_level.deviation(x[..., k], one, seen)
+        by_network = np.inf if x is None else noise_level.deviation(x[..., k], one, seen)
         if np.mean(its_own[seen] == 0) > _SAME:
             return min(by_network, _OF_MEAN * float(np.abs(its_own[seen]).mean(dtype=np.float64)))
         return min(by_network, noise_level.deviation(one - its_own, one, seen))

@@ -93,6 +93,7 @@ def ended(
     *,
     of_means: bool | None = None,
     refined: bool | None = None,
+    noise: Float[np.ndarray, " c"] | None = None,
 ) -> Ended:
     """What the results of the seeds of one picture amount to.
 
@@ -104,6 +105,7 @@ def ended(
         of_means: whether the figures are those of means over seeds, be it over a single one; by
             default if there are several.
         refined: whether a picture is refined, where that is known of a larger one.
+        noise: the deviations of its noise, where they were measured in a larger one.
     """
     observation = jax.tree.map(jnp.asarray, prepared.observation)
     if isinstance(observation.forward, Measured):
@@ -111,7 +113,7 @@ def ended(
     elif refined is None:
         refined = is_refined(how, observation, prepared.striped)
     members = np.stack(
-        [shown(r.x, observation, how, refined=refined, held=r.held) for r in results]
+        [shown(r.x, observation, how, refined=refined, held=r.held, noise=noise) for r in results]
     )
     if how.refine and not how.seamless and not refined:  # noise that is correlated
         members = np.stack([no_worse(member, observation) for member in members])
@@ -157,6 +159,7 @@ def shown(
     *,
     refined: bool = False,
     held: NDArray[np.bool_] | None = None,
+    noise: Float[np.ndarray, " c"] | None = None,
 ) -> Image:
     """A network's image as the picture shows it, which is a member if it is refined as they are.
 
@@ -166,12 +169,13 @@ def shown(
         how: it becomes the picture.
         refined: whether it is refined, which takes a while; see `is_refined`.
         held: which values were held out of its fit; None if none, or if that is not known.
+        noise: as for `ended`.
     """
     if refined:
         if isinstance(observation.forward, Measured):
             return consistent(x, observation, held)
         if not how.seamless:
-            return denoised(x, observation)
+            return denoised(x, observation, measured=noise)
         if how.around_damage:
             return filled_smoothly(x, observation)
         return filled(x, observation, held if how.judged else None)
