@@ -174,3 +174,38 @@ def test_reduced_pictures_are_means_of_known_pixels():
     small, _ = parts.reduced(y, fill, 4)
     assert small[0, 1, 0] == pytest.approx(y[:4, 4:].mean())
     assert small[1, 0, 0] == pytest.approx((y[4, :4].sum() + 3 * y[5, :4].sum()) / 16)
+
+
+def test_a_scratch_that_touches_a_wide_hole_is_not_wide():
+    unknown = np.zeros((900, 1600), bool)
+    unknown[300:500, 300:500] = True
+    unknown[400:403, 500:1500] = True
+    plan = parts.around_damage(unknown, np.inf)
+    (hole,) = [part for part in plan.parts if part.reduced > 1]
+    assert hole.left + hole.width < 900 and len(plan.parts) > 12
+    np.testing.assert_array_equal(_covered(plan, unknown), unknown)
+
+
+@pytest.mark.parametrize("h, w", [(600, 3000), (40, 3000)])
+def test_long_and_wide_damage_keeps_enough_pixels_on_its_shorter_side(h, w):
+    unknown = np.zeros((h, w), bool)
+    unknown[: min(h, 200), 500:2500] = True
+    plan = parts.around_damage(unknown, np.inf)
+    np.testing.assert_array_equal(_covered(plan, unknown), unknown)
+    for part in plan.parts:
+        assert min(part.size) >= min(64, h // 2)
+        assert not unknown[part.place].all()
+
+
+def test_tiles_around_a_gap_that_is_wider_than_they_are_leave_it_to_a_reduced_part():
+    unknown = np.zeros((500, 500), bool)
+    unknown[:250, :250] = True
+    plan = parts.tiles(500, 500, 128, unknown, only_unknown=False)
+    everywhere = np.ones_like(unknown)
+    (gap,) = [part for part in plan.parts if part.reduced > 1]
+    assert plan.filled_by(gap, everywhere[gap.place]).sum() == unknown.sum()
+    tiled = np.zeros_like(unknown)
+    for part in plan.parts:
+        if part.reduced == 1:
+            tiled[part.place] |= plan.filled_by(part, everywhere[part.place])
+    np.testing.assert_array_equal(tiled, ~unknown)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from dip_jax.errors import InputError, Interrupted
 from dip_jax.report.progress import PlainProgress
 from dip_jax.run.start import start
 from dip_jax.run.words import last_words
+from dip_jax.run.workdir import as_begun, check_workdir
 from dip_jax.settings import fields, tasks
 
 CHANGES = {
@@ -155,3 +157,25 @@ def test_a_folder_with_a_large_picture_and_a_small_one(files, tmp_path):
     assert not (tmp_path / "run" / "small" / "parts").exists()
     again, said = go(config, tmp_path / "run")
     assert "2 of 2 pictures are done" in said and again["restored"] == 2
+
+
+def test_a_run_of_before_there_were_parts_goes_on_as_a_whole(files, tmp_path):
+    photo, mask, _ = files
+    config = config_of("text_inpaint", photo, mask)
+    assert as_begun(tmp_path, config) == config
+    before = {name: value for name, value in config.items() if name != "parts"}
+    (tmp_path / "config.json").write_text(json.dumps(before))
+    now = as_begun(tmp_path, config)
+    assert now["parts"]["kind"] == "whole" and check_workdir(tmp_path, now)
+
+
+def test_a_torn_part_is_fitted_again(files, finished, tmp_path):
+    photo, mask, _ = files
+    folder = tmp_path / "run"
+    shutil.copytree(finished[0], folder)
+    (folder / "summary.json").unlink()
+    torn = folder / "parts" / "0002" / "part.npz"
+    torn.write_bytes(torn.read_bytes()[:100])
+    _, said = go(config_of("text_inpaint", photo, mask), folder)
+    assert "2 of 3 parts are done" in said
+    assert (folder / "restored.png").read_bytes() == (finished[0] / "restored.png").read_bytes()
