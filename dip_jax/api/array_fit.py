@@ -20,11 +20,12 @@ from dip_jax.forward.observation import Observation
 from dip_jax.lanes import our_jax
 from dip_jax.lanes.jobs import check_size
 from dip_jax.lanes.seeds import restore
-from dip_jax.pictures.arrays import Layout, read_array
+from dip_jax.pictures.arrays import Layout, read_array, with_alpha
 from dip_jax.pictures.marks import Mask, about_hidden, about_share, check_mask, of_alpha
 from dip_jax.pictures.mask_arrays import read_mask_array
 from dip_jax.pictures.pil_images import ImageLike, Opened, opened
 from dip_jax.pictures.values import DataRange
+from dip_jax.prepare.division import unknown_values
 from dip_jax.prepare.prepared import Prepared
 from dip_jax.prepare.prepared import prepare as prepared_of
 from dip_jax.report.progress import Progress
@@ -92,11 +93,8 @@ class ArrayFit:
         """Of what is fitted, `(h, w, c)`: one."""
         return [self.observation.shape]
 
-    def _with_alpha(self, pixels: Pixels) -> Pixels:
-        return pixels if self.alpha is None else np.dstack([pixels, self.alpha])
-
     def _like_given(self, x: np.ndarray) -> Pixels:
-        return self._with_alpha(self.layout.pixels(self.prepared.to_picture(x)))
+        return with_alpha(self.layout.pixels(self.prepared.to_picture(x)), self.alpha)
 
     @our_jax.as_needed()
     def run(
@@ -134,12 +132,7 @@ class ArrayFit:
             results = restore(
                 self.observation,
                 seeds=self.seeds,
-                settings=build.fit_settings(config),
-                criterion=build.criterion(config),
-                num_steps=config["num_steps"],
-                log_every=config["log_every"],
-                at_once=config["lanes"]["at_once"],
-                form=config["lanes"]["form"],
+                **build.fitting(config),
                 say=watching.say,
                 on_log=watching,
                 on_failed=on_failed,
@@ -158,7 +151,7 @@ class ArrayFit:
         given = ended(results, self.prepared, self.how)
         restored = composited(given.image, self.prepared, self.how, self.before, layout)
         longest = max(results, key=lambda result: result.steps)
-        return self._with_alpha(restored), FitInfo(
+        return with_alpha(restored, self.alpha), FitInfo(
             figures=given.figures,
             chosen_steps={result.seed: result.chosen_step for result in results},
             uncertainty=None if given.spread is None else given.spread * layout.width,
@@ -216,23 +209,22 @@ def prepare(
         config |= {"mask_polarity": mask_polarity, "keep_known": keep_known}
     how = ending(config)
     config["seamless"] = how.seamless
-    finite = np.isfinite(before) if before.dtype.kind == "f" else np.ones(before.shape, bool)
-    finite = layout.channels_last(finite)
-    marked = Mask(np.zeros(finite.shape[:2], bool))
+    pixels = layout.channels_last(before)
+    h, w, c = pixels.shape
+    marked = Mask(np.zeros((h, w), bool))
     alpha = given.alpha
     if fills:
         if mask is None:
             marked, alpha = _of_alpha(given, mask_polarity), None
         else:
             marked = _of_mask(mask, given, layout, mask_polarity)
-        if finite.all():
+        if np.isfinite(before).all():
             check_mask(marked)
     fill = marked.fill
     if fills:
         hidden = about_hidden(fill, alpha, "the image")
         remarks += (*marked.remarks, *hidden, about_share(fill))
-    _check_known(finite & ~(fill if fill.ndim == 3 else fill[..., None]))
-    h, w, c = finite.shape
+    _check_known(~unknown_values(pixels, fill))
     check_size(h, w, build.fit_settings(config))
     division = divided(config, before, layout, fill if fills else None)
     if division is not None:

@@ -17,10 +17,10 @@ from dip_jax.finish.ensemble import Ending, composited
 from dip_jax.lanes import our_jax
 from dip_jax.lanes.jobs import LaneJob, LaterJob, Log, Restoration
 from dip_jax.lanes.loop import fit_lanes
+from dip_jax.pictures.arrays import with_alpha
 from dip_jax.prepare.division import Division
 from dip_jax.report.progress import Progress
 from dip_jax.settings import build, parting
-from dip_jax.settings.estimates import hints
 
 NO_PART = (
     "interrupted before any part of the picture was done: nothing was written, and the same "
@@ -78,8 +78,7 @@ class PartedFit:
 
     def hints(self) -> list[str]:
         """What other options may fit better, and how to ask for them."""
-        whole = self.division.whole
-        return [] if whole is None else hints(self.config, whole.observation, whole.striped)
+        return parting.hints(self.config, self.division)
 
     @our_jax.as_needed()
     def run(
@@ -119,12 +118,7 @@ class PartedFit:
             ]
             fit_lanes(
                 jobs,
-                settings=build.fit_settings(config),
-                criterion=build.criterion(config),
-                num_steps=config["num_steps"],
-                log_every=config["log_every"],
-                at_once=config["lanes"]["at_once"],
-                form=config["lanes"]["form"],
+                **build.fitting(config),
                 say=running.watching.say,
             )
             running.finish_begun()
@@ -136,16 +130,10 @@ class PartedFit:
             if running.failures:
                 raise FitError(next(iter(running.failures.values())))
             raise Interrupted(NO_PART)
-        if left := len(parts) - len(running.made):
-            running.watching.say(
-                f"{left} of {len(parts)} parts have no result: they stay as they were"
-            )
+        for line in running.left_out():
+            running.watching.say(line)
         pixels, _ = put_together(running.assembly, self.division, self.how)
-        return self.with_alpha(pixels), running.info()
-
-    def with_alpha(self, pixels: Pixels) -> Pixels:
-        """The restored array, with the alpha that goes past the fit."""
-        return pixels if self.alpha is None else np.dstack([pixels, self.alpha])
+        return with_alpha(pixels, self.alpha), running.info()
 
 
 class _Running:
@@ -164,11 +152,10 @@ class _Running:
         self.assembly = Assembly(self._division.shape, plan, spread=len(fit.seeds) > 1)
         self.made: dict[int, FitPart] = {}
         self.failures: dict[int, str] = {}
-        self._figures: list[dict[str, dict[str, float]]] = []
         self._refined = False
         self._results: dict[int, dict[int, Restoration]] = {}
         self._left = [len(fit.seeds)] * len(plan.parts)
-        self._all: list[tuple[int, Restoration]] = []
+        self._all: list[Restoration] = []
         self._seconds = 0.0
         self.watching = Watching(
             lambda x: x, fit.config["num_steps"], callback, progress, len(plan.parts)
@@ -194,14 +181,13 @@ class _Running:
     def _preview(self, i: int, x: np.ndarray) -> Pixels:
         """The picture as given, with a part's average in it."""
         part, division = self._division.plan.parts[i], self._division
-        whole = np.array(self._division.before)
-        if part.reduced > 1:
-            return self._fit.with_alpha(whole)
-        here = division.pixels[part.place]
-        layout = dataclasses.replace(division.layout, shape=here.shape, channel_axis=-1)
-        pixels = composited(x, division.prepared(part), self._fit.how, here, layout)
-        division.layout.channels_last(whole)[part.place] = pixels
-        return self._fit.with_alpha(whole)
+        whole = np.array(division.before)
+        if part.reduced == 1:
+            here = division.pixels[part.place]
+            layout = dataclasses.replace(division.layout, shape=here.shape, channel_axis=-1)
+            pixels = composited(x, division.prepared(part), self._fit.how, here, layout)
+            division.layout.channels_last(whole)[part.place] = pixels
+        return with_alpha(whole, self._fit.alpha)
 
     def _done(self, i: int, result: Restoration) -> None:
         self._seconds += result.seconds
@@ -257,33 +243,30 @@ class _Running:
             {result.seed: result.chosen_step for result in in_order},
             sum(result.steps for result in in_order),
         )
-        self._all += [
-            (i, dataclasses.replace(result, x=_NONE, x_out=_NONE, x_avg=_NONE, held=None))
-            for result in in_order
-        ]
+        self._all += [result.without_images() for result in in_order]
+
+    def left_out(self) -> list[str]:
+        """How many parts have no result, in a line; none if all have one."""
+        total = len(self._division.plan.parts)
+        left = total - len(self.made)
+        return [f"{left} of {total} parts have no result: they stay as they were"] if left else []
 
     def info(self) -> FitInfo:
         """How it came about."""
         fit, parts = self._fit, [self.made[i] for i in sorted(self.made)]
-        results = [result for _, result in self._all]
+        results = self._all
         pixels = [made.part.height * made.part.width for made in parts]
         asked = any(result.stop_reason == "asked" for result in results)
         asked |= len(parts) < len(self._division.plan.parts) and not self.failures
         longest = max(results, key=lambda result: result.steps)
         spread = self.assembly.spread()
-        chosen = {
-            seed: int(np.median([r.chosen_step for r in results if r.seed == seed]))
-            for seed in fit.seeds
-            if any(r.seed == seed for r in results)
-        }
-        lines = parting.about(self._division)
-        if left := len(self._division.plan.parts) - len(parts):
-            lines.append(
-                f"{left} of {left + len(parts)} parts have no result and stay as they were"
-            )
+        chosen: dict[int, list[int]] = {seed: [] for seed in fit.seeds}
+        for result in results:
+            chosen[result.seed].append(result.chosen_step)
+        lines = (*parting.about(self._division), *self.left_out())
         return FitInfo(
             figures=figures_of_parts([made.figures for made in parts], pixels),
-            chosen_steps=chosen,
+            chosen_steps={seed: int(np.median(steps)) for seed, steps in chosen.items() if steps},
             uncertainty=None if spread is None else spread * self._division.layout.width,
             history=self.watching.history,
             steps=sum(result.steps for result in results),
@@ -296,6 +279,3 @@ class _Running:
             remarks=(*fit.remarks, *self._division.remarks, *lines, *fit.hints()),
             parts=tuple(parts),
         )
-
-
-_NONE = np.zeros((0, 0, 0), np.float32)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dip_jax.finish.composite import seamless
 from dip_jax.finish.denoising import deviations
-from dip_jax.finish.ensemble import Ending, ended
+from dip_jax.finish.ensemble import Ending, ended, is_refined
 from dip_jax.forward.observation import observe
 from dip_jax.lanes.jobs import Restoration
 from dip_jax.pictures.values import from_float
@@ -133,12 +133,8 @@ def made_of(
     """
     prepared = division.prepared(part)
     here = None if clean is None or part.reduced > 1 else clean[part.place]
-    refined = (
-        None
-        if division.whole is None
-        else how.refine and not (division.correlated and not how.seamless)
-    )
-    noise = _noise_of(division) if refined and part.reduced == 1 and not how.seamless else None
+    refined, noise = _of_whole(division, how)
+    noise = noise if part.reduced == 1 else None
     given = ended(results, prepared, how, here, refined=refined, noise=noise)
     image, spread = prepared.to_picture(given.image), given.spread
     if part.reduced > 1:
@@ -150,16 +146,20 @@ def made_of(
     return Made(image, spread, given.refined, given.figures)
 
 
-_NOISE: WeakKeyDictionary[Division, Float[np.ndarray, " c"]] = WeakKeyDictionary()
+_Found = tuple[bool | None, Float[np.ndarray, " c"] | None]
+_FOUND: WeakKeyDictionary[Division, _Found] = WeakKeyDictionary()
 
 
-def _noise_of(division: Division) -> Float[np.ndarray, " c"] | None:
-    """The deviations of the noise of a picture in tiles, measured in all of it, once."""
+def _of_whole(division: Division, how: Ending) -> _Found:
+    """Of a picture in tiles, whether they are refined, and its noise: found once, for all alike."""
     if division.whole is None:
-        return None
-    if division not in _NOISE:
-        _NOISE[division] = deviations(division.whole.observation)
-    return _NOISE[division]
+        return None, None
+    if division not in _FOUND:
+        observation = division.whole.observation
+        refined = is_refined(how, observation, division.whole.striped)
+        denoises = refined and not how.seamless
+        _FOUND[division] = refined, deviations(observation) if denoises else None
+    return _FOUND[division]
 
 
 def put_together(assembly: Assembly, division: Division, how: Ending) -> tuple[NDArray[Any], Mask]:

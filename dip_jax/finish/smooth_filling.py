@@ -114,7 +114,7 @@ def _surface(values: Image, unknown: Mask) -> Image:
     """The values, and where they are unknown the smoothest surface through the others."""
     from skimage.restoration import inpaint_biharmonic  # here, because it takes long to import
 
-    # Beyond its inputs' range it clips: a share of that is what it is given.
+    # It takes values from -1 to 1 alone, and gives none beyond those that it is given.
     low, high = float(values.min()), float(values.max())
     width = max(high - low, _LEAST)
     scaled = (values - (low + high) / 2) / (4 * width) + 0.5

@@ -15,6 +15,7 @@ from dip_jax.forward.observation import Observation
 from dip_jax.lanes.checkpoints import Checkpoints
 
 Row = dict[str, Any]
+NO_IMAGE = np.zeros((0, 0, 0), np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +88,10 @@ class Restoration:
     steps_per_second: float
     held: np.ndarray | None = None
     usable: bool = True
+
+    def without_images(self) -> "Restoration":
+        """The same with empty images, for where only the figures are asked for."""
+        return dataclasses.replace(self, x=NO_IMAGE, x_out=NO_IMAGE, x_avg=NO_IMAGE, held=None)
 
 
 @dataclasses.dataclass(frozen=True)

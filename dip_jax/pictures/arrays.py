@@ -60,6 +60,11 @@ class Layout:
         return np.ascontiguousarray(np.moveaxis(array, -1, self.channel_axis))
 
 
+def with_alpha(pixels: NDArray[Any], alpha: NDArray[Any] | None) -> NDArray[Any]:
+    """Pixels with an alpha `(h, w)` as their last channel; None leaves them as they are."""
+    return pixels if alpha is None else np.dstack([pixels, alpha])
+
+
 def read_array(
     image: ArrayLike, channel_axis: int | None, data_range: DataRange | None
 ) -> tuple[NDArray[Any], Layout]:

@@ -13,10 +13,8 @@ import numpy as np
 from jaxtyping import Bool
 from numpy.typing import NDArray
 
-from dip_jax.forward.observation import with_gaps
 from dip_jax.pictures.arrays import Layout
 from dip_jax.pictures.values import to_float
-from dip_jax.prepare.correlated_noise import sign_of_correlation
 from dip_jax.prepare.parts import Part, Plan, reduced
 from dip_jax.prepare.prepared import Adapting, Image, Prepared, prepare
 
@@ -89,14 +87,6 @@ class Division:
             unknown = np.ones((part.height, part.width), bool)
         return self.plan.filled_by(part, unknown)
 
-    @functools.cached_property
-    def correlated(self) -> bool:
-        """Whether the noise of a picture in tiles has a sign of correlation; one word for all."""
-        if self.whole is None:
-            return False
-        picture = with_gaps(self.whole.observation)
-        return bool(sign_of_correlation(picture, self.whole.striped))
-
     def prepared(self, part: Part) -> Prepared:
         """What is fitted of a part."""
         if self.whole is not None and part.reduced == 1:
@@ -108,13 +98,11 @@ class Division:
         return prepare(y, fill, self.layout, self.how)
 
     def clean(self, part: Part, clean: Image | None) -> Image | None:
-        """The clean picture in a part's place, on the scale on which that is fitted."""
-        if clean is None:
-            return None
+        """The clean picture in a part's place, of its size; on its own scale."""
+        if clean is None or part.reduced == 1:
+            return None if clean is None else clean[part.place]
         image = clean[part.place]
-        if part.reduced > 1:
-            image, _ = reduced(image, np.zeros((*image.shape[:2], 1), bool), part.reduced)
-        return self.prepared(part).of_clean(image)
+        return reduced(image, np.zeros((*image.shape[:2], 1), bool), part.reduced)[0]
 
     def _fill(self, part: Part) -> NDArray[np.bool_] | None:
         return None if self.fill is None else self.fill[part.place]

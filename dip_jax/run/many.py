@@ -157,9 +157,10 @@ def run_folder(
 
 def _finished(config: Config, picture: PictureRun) -> bool:
     """Whether an earlier session has finished a picture."""
-    if _is_large(config, picture):
-        job, _ = read(picture.config, picture.given)
-        return finished_summary(picture.folder, mark_of(job)) is not None
+    if parting.may_be_divided(config, picture.shape):
+        job, division = read(picture.config, picture.given)
+        if division is not None:
+            return finished_summary(picture.folder, mark_of(job)) is not None
     return picture.finished_summary() is not None
 
 

@@ -14,19 +14,16 @@ from dip_jax.errors import WORKDIR, InputError
 from dip_jax.files import write_atomically
 from dip_jax.finish.assembly import Made, made_of
 from dip_jax.finish.ensemble import Ending
-from dip_jax.lanes.jobs import Restoration, fingerprint
+from dip_jax.lanes.jobs import NO_IMAGE, Restoration, fingerprint
 from dip_jax.prepare.division import Division
 from dip_jax.report import records
 from dip_jax.run.inputs import Job
 from dip_jax.run.loaded import Loaded
 from dip_jax.run.picture_run import PictureRun
+from dip_jax.run.results import stop_reason_of
+from dip_jax.run.seed_files import figures_of, with_figures
 from dip_jax.run.seed_folder import Overall
 from dip_jax.settings.tasks import Config
-
-_OF_RESULTS = (
-    "seed steps chosen_step chosen_image stop_reason rollbacks oracle figures seconds "
-    "seconds_to_first_step steps_per_second"
-).split()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -85,7 +82,7 @@ class PartRun(PictureRun):
         if self._loaded is None:
             job, division = self._whole.job, self._whole.division
             prepared = division.prepared(self.part)
-            clean = division.clean(self.part, job.clean)
+            clean = prepared.of_clean(division.clean(self.part, job.clean))
             mark = fingerprint(prepared.observation, clean)
             self._loaded = Loaded(job, prepared, clean, mark)
         return self._loaded
@@ -98,17 +95,15 @@ class PartRun(PictureRun):
         there = [result for result in results if result is not None]
         whole = self._whole
         made = made_of(self.part, there, whole.division, whole.how, whole.job.clean)
-        interrupted = len(there) + len(failed) < len(results)
-        interrupted |= any(result.stop_reason == "asked" for result in there)
-        longest = max(there, key=lambda result: result.steps)
+        stop_reason = stop_reason_of(results, failed)
         summary = records.plain(
             {
                 "part": dataclasses.asdict(self.part),
                 "steps": sum(result.steps for result in there),
-                "stop_reason": "interrupted" if interrupted else longest.stop_reason,
+                "stop_reason": stop_reason,
                 "refined": made.refined,
                 "figures": made.figures,
-                "results": [{n: getattr(r, n) for n in _OF_RESULTS} for r in there],
+                "results": [figures_of(result) for result in there],
                 "failed": failed,
                 "fingerprint": self.load().mark,
             }
@@ -116,7 +111,7 @@ class PartRun(PictureRun):
         spread = np.zeros((0, 0), np.float32) if made.spread is None else made.spread
         write_atomically(self._path, lambda file: np.savez(file, image=made.image, spread=spread))
         records.write_json(self.folder / "summary.json", summary)  # last: all is there
-        if not interrupted:  # of many parts they would fill a disk
+        if stop_reason != "interrupted":  # of many parts they would fill a disk
             for folder in (self.folder, *self.folder.glob("seeds/*")):
                 shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         self.summary = summary
@@ -133,15 +128,15 @@ class PartRun(PictureRun):
         """
         if not (self.folder / "summary.json").exists():
             return False
-        mark = self.load().mark
+        mark, found = self.load().mark, self._on_disk()
         self.forget()
-        if self._on_disk().get("fingerprint") != mark:  # interrupted, and then of another picture
+        if found.get("fingerprint") != mark:  # interrupted, and then of another picture
             raise InputError(
                 f"{self.folder} holds a part of another picture or mask under the same name: "
                 "choose another work directory with ",
                 WORKDIR,
             )
-        if self._on_disk()["stop_reason"] == "interrupted" or self._on_disk()["failed"]:
+        if found["stop_reason"] == "interrupted" or found["failed"]:
             return False
         try:
             self.made()
@@ -191,13 +186,8 @@ class PartRun(PictureRun):
 
     def results_without_images(self) -> list[Restoration]:
         """Its results, from the disk; their images are empty."""
-        none = np.zeros((0, 0, 0), np.float32)
-        found = []
-        for one in self._on_disk()["results"]:
-            speed = one.pop("steps_per_second")
-            speed = float("nan") if speed is None else speed
-            found.append(Restoration(x=none, x_out=none, x_avg=none, steps_per_second=speed, **one))
-        return found
+        images = dict.fromkeys(("x", "x_out", "x_avg"), NO_IMAGE)
+        return [with_figures(one, **images) for one in self._on_disk()["results"]]
 
     def all_rows(self) -> list[dict[str, Any]]:
         """The logged rows of all seeds, from the disk, each with its part and its seed."""

@@ -27,7 +27,7 @@ from dip_jax.run.results import Outcome, write_outcome
 from dip_jax.run.seed_folder import Overall
 from dip_jax.run.session import restore_pictures
 from dip_jax.run.workdir import check_workdir, finished_summary, make_workdir
-from dip_jax.settings import build, estimates, parting
+from dip_jax.settings import build, parting
 from dip_jax.settings.tasks import Config
 
 _MOST_CROPS, _LARGEST_CROP = 3, 320  # pixels a side
@@ -94,20 +94,18 @@ def run_in_parts(
         progress.message(f"{folder} holds this run, finished ({reason}): nothing to do")
         return summary
     about = parting.about(division)
-    advice = parting.advice(own, division, config["seeds"])
-    if division.whole is not None:
-        advice += estimates.hints(config, division.whole.observation, division.whole.striped)
+    advice = [*parting.advice(own, division, config["seeds"]), *parting.hints(config, division)]
     for line in (*introduced(config, job), *division.remarks, *advice):
         progress.message(line)
     if processes.index == 0:
         make_workdir(folder, config)
     processes.meet("config.json", folder)
     overall = Overall(progress)
-    runs: list[PartRun] = []
     telling = _Telling(progress, len(division.plan.parts))
+    quiet = {**own, "preview_every": 0}
+    runs = []
     for i in range(len(division.plan.parts)):
         where = folder / "parts" / f"{i + 1:04d}"
-        quiet = {**own, "preview_every": 0}
         runs.append(PartRun(quiet, where, overall, should_stop, whole, i, telling.end))
 
     def states() -> list[bool]:
@@ -119,7 +117,7 @@ def run_in_parts(
         progress.message(f"going on with {folder}: {sum(done)} of {len(runs)} parts are done")
     todo = [run for run, is_done in zip(runs, done, strict=True) if not is_done]
     if todo:
-        restore_pictures(todo, {**own, "preview_every": 0}, overall, processes)
+        restore_pictures(todo, quiet, overall, processes)
 
     def write() -> dict[str, Any]:
         there = [run for run in runs if run.has_result()]

@@ -136,8 +136,6 @@ def write_outcome(
         command: as there.
     """
     there = [result for result in results if result is not None]
-    interrupted = bool(made.left) or len(there) + len(failed) < len(results)
-    interrupted |= any(result.stop_reason == "asked" for result in there)
     only = there[0] if len(results) == 1 and not made.parts else None
     pixels, data_range = made.pixels, like.data_range
     # Without loss, so that known pixels stay what they were; PNG holds these two types alone.
@@ -211,7 +209,7 @@ def write_outcome(
         "chosen_image": only.chosen_image if only else "mean",
         "criterion": name,
         "added_damage": added_damage(config),
-        "stop_reason": "interrupted" if interrupted else _common_reason(there),
+        "stop_reason": "interrupted" if made.left else stop_reason_of(results, failed),
         "rollbacks": sum(result.rollbacks for result in there),
         "filled_share": None if job.fill is None else float(job.fill.mean()),
         "refined": made.refined,
@@ -262,9 +260,18 @@ def _of_size(y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return y[rows][:, columns]
 
 
-def _common_reason(results: list[Restoration]) -> str:
-    """Why the run ended: the reason of all seeds, or of the one that went on the longest."""
-    return max(results, key=lambda result: result.steps).stop_reason
+def stop_reason_of(results: Sequence[Restoration | None], failed: Sequence[Any]) -> str:
+    """Why the fits ended: "interrupted", or the reason of the seed that went on the longest.
+
+    Args:
+        results: of every seed, None where there is none; at least one is there.
+        failed: the seeds that failed.
+    """
+    there = [result for result in results if result is not None]
+    asked = any(result.stop_reason == "asked" for result in there)
+    if asked or len(there) + len(failed) < len(results):
+        return "interrupted"
+    return max(there, key=lambda result: result.steps).stop_reason
 
 
 def _lane_summary(result: Restoration) -> dict[str, Any]:

@@ -19,14 +19,23 @@ _ARRAYS = (*_IMAGES, "held")  # earlier versions did not write which values were
 
 def write_result(path: Path, result: Restoration, mark: str) -> None:
     """The result of one seed, as a NumPy archive: the images, and the figures as JSON."""
-    figures = {
-        field.name: getattr(result, field.name)
-        for field in dataclasses.fields(result)
-        if field.name not in _ARRAYS
-    }
-    text = json.dumps(records.plain(figures | {"fingerprint": mark}))
+    text = json.dumps(figures_of(result) | {"fingerprint": mark})
     arrays = {n: getattr(result, n) for n in _ARRAYS if getattr(result, n) is not None}
     write_atomically(path, lambda file: np.savez(file, figures=np.array(text), **arrays))
+
+
+def figures_of(result: Restoration) -> dict[str, Any]:
+    """All of a result but its images, as JSON holds it."""
+    names = [one.name for one in dataclasses.fields(result) if one.name not in _ARRAYS]
+    return records.plain({name: getattr(result, name) for name in names})
+
+
+def with_figures(figures: dict[str, Any], **arrays: Any) -> Restoration:
+    """The inverse of `figures_of`, with the images, by their names."""
+    speed = figures["steps_per_second"]
+    return Restoration(
+        **{**figures, "steps_per_second": float("nan") if speed is None else speed}, **arrays
+    )
 
 
 def read_result(path: Path, mark: str) -> Restoration:
@@ -35,10 +44,7 @@ def read_result(path: Path, mark: str) -> Restoration:
             figures = json.loads(str(archive["figures"]))
             arrays = {name: archive[name] for name in _ARRAYS if name in archive or name in _IMAGES}
         found = figures.pop("fingerprint")
-        speed = figures.pop("steps_per_second")
-        result = Restoration(
-            **figures, **arrays, steps_per_second=float("nan") if speed is None else speed
-        )
+        result = with_figures(figures, **arrays)
     except (OSError, EOFError, BadZipFile) as error:
         raise InputError(
             f"{path} cannot be read ({error}): remove it to go on from that seed's checkpoint"

@@ -38,14 +38,9 @@ def restore_pictures(
     try:
         fit_lanes(
             jobs,
-            settings=build.fit_settings(config),
-            criterion=build.criterion(config),
-            num_steps=config["num_steps"],
-            log_every=config["log_every"],
+            **build.fitting(config),
             preview_every=config["preview_every"],
             checkpoint_every=config["checkpoint_every"],
-            at_once=config["lanes"]["at_once"],
-            form=config["lanes"]["form"],
             say=progress.message,
         )
         for picture in pictures:  # interrupted, or killed before its report

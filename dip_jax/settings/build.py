@@ -40,6 +40,22 @@ def fit_settings(config: Mapping[str, Any]) -> FitSettings:
     )
 
 
+def fitting(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What `lanes.loop.fit_lanes` is told of a configuration, by its names.
+
+    Raises:
+        InputError: if a value is out of its range.
+    """
+    return {
+        "settings": fit_settings(config),
+        "criterion": criterion(config),
+        "num_steps": config["num_steps"],
+        "log_every": config["log_every"],
+        "at_once": config["lanes"]["at_once"],
+        "form": config["lanes"]["form"],
+    }
+
+
 def architecture(config: Mapping[str, Any]) -> Architecture:
     """The architecture of the network that a configuration describes.
 

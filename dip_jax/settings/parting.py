@@ -43,31 +43,28 @@ def divided(
         return None
     pixels = layout.channels_last(before)
     h, w, _ = pixels.shape
-    to_fill: Bool[np.ndarray, "h w"] | None = None
     # Where known pixels are to come from the network too, all of the picture is fitted.
-    if task_of(config).fills and config["keep_known"]:
-        unknown: Bool[np.ndarray, "h w"] = np.asarray(unknown_values(pixels, fill).any(axis=2))
-        to_fill = unknown
-        if kind in ("auto", "damage"):
-            most = _worth_it(config, h * w) if kind == "auto" else np.inf
-            if plan := parts.around_damage(unknown, most):
-                if plan.parts:
-                    return Division(plan, before, layout, fill, adapting(config))
-    if kind == "tiles" or (kind != "damage" and h * w > _WHOLE):
-        whole = prepare(layout.image(before), fill, layout, adapting(config))
-        missing: Bool[np.ndarray, "h w"] = np.asarray(unknown_values(pixels, fill).any(axis=2))
-        plan = parts.tiles(
-            h,
-            w,
-            config["parts"]["side"],
-            missing if missing.any() else None,
-            only_unknown=to_fill is not None,
-        )
-        known = np.asarray(whole.observation.known)  # of what has no noise, nothing is
-        there = [p for p in plan.parts if p.reduced > 1 or known[p.place].any()]
-        plan = parts.Plan(plan.kind, tuple(there), plan.ramp, plan.wide)
-        return Division(plan, before, layout, fill, adapting(config), whole) if there else None
-    return None
+    only_unknown = task_of(config).fills and config["keep_known"]
+    around = only_unknown and kind in ("auto", "damage")
+    tiled = kind == "tiles" or (kind == "auto" and h * w > _WHOLE)
+    if not (around or tiled):
+        return None
+    unknown: Bool[np.ndarray, "h w"] = np.asarray(unknown_values(pixels, fill).any(axis=2))
+    how = adapting(config)
+    if around:
+        most = _worth_it(config, h * w) if kind == "auto" else np.inf
+        squares = parts.around_damage(unknown, most)
+        if squares is not None and squares.parts:
+            return Division(squares, before, layout, fill, how)
+    if not tiled:
+        return None
+    whole = prepare(layout.image(before), fill, layout, how)
+    missing = unknown if unknown.any() else None
+    plan = parts.tiles(h, w, config["parts"]["side"], missing, only_unknown=only_unknown)
+    known = np.asarray(whole.observation.known)  # of what has no noise, nothing is
+    there = tuple(p for p in plan.parts if p.reduced > 1 or known[p.place].any())
+    plan = dataclasses.replace(plan, parts=there)
+    return Division(plan, before, layout, fill, how, whole) if there else None
 
 
 def _worth_it(config: Config, pixels: int) -> float:
@@ -127,14 +124,23 @@ def shapes_of(division: Division) -> list[tuple[int, int, int]]:
     return [(*part.size, division.shape[2]) for part in division.plan.parts]
 
 
+def _largest(division: Division) -> tuple[int, int, int]:
+    return max(shapes_of(division), key=lambda shape: shape[0] * shape[1])
+
+
+def hints(config: Config, division: Division) -> list[str]:
+    """What other options may fit better, as `estimates.hints`; of tiles, by the whole picture."""
+    whole = division.whole
+    return [] if whole is None else estimates.hints(config, whole.observation, whole.striped)
+
+
 def check_memory(config: Config, division: Division) -> None:
     """Refuses a picture whose parts the memory is too small for.
 
     Raises:
         InputError: if it is.
     """
-    largest = max(shapes_of(division), key=lambda shape: shape[0] * shape[1])
-    estimates.check_memory_of_shape(config, largest, False)
+    estimates.check_memory_of_shape(config, _largest(division), False)
 
 
 def about(division: Division) -> list[str]:
@@ -175,5 +181,4 @@ def bytes_of(config: Config, division: Division) -> float:
     values = h * w * c
     held = 2 * division.pixels.dtype.itemsize * values + 4 * (values + h * w) + 2 * h * w
     held += 8 * values if division.whole is not None else 0
-    largest = max(shapes_of(division), key=lambda shape: shape[0] * shape[1])
-    return held + estimates.memory_of_shape(config, largest)
+    return held + estimates.memory_of_shape(config, _largest(division))
