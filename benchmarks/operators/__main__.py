@@ -19,7 +19,6 @@ Resumable: each finished picture is kept in a file of its own. It writes
 """
 
 import argparse
-import io
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,18 +33,28 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 from skimage import restoration
-from skimage.data import shepp_logan_phantom
-from skimage.transform import iradon, iradon_sart, resize
+from skimage.transform import iradon, iradon_sart
 
 import dip_jax
-from benchmarks.common.samples import add_pictures, chosen, opened
+from benchmarks.common.samples import add_pictures, chosen
 from benchmarks.common.tables import kept, measured_with, table, write_report
+from benchmarks.operators.measurements import (
+    ANGLES,
+    KERNEL,
+    QUALITY,
+    as_picture,
+    blurred,
+    clean_picture,
+    compressed,
+    phantom,
+    reduced,
+    sinogram,
+)
 from benchmarks.operators.rivals import Image_, agreeing, bilinear, malvar, total_variation
 from dip_jax import operators
 
 PICTURES = ("astronaut", "camera", "chelsea", "coffee", "rocket")
 SUITES = ("super_resolve", "deblur", "demosaic", "remove_jpeg", "tomography")
-SIGMA, NOISE, QUALITY, VIEWS = 1.6, 2 / 255, 10, 30
 _BORDER = 24  # pixels
 
 Rivals = dict[str, np.ndarray]
@@ -77,14 +86,8 @@ def best_of(make: Callable[[float], Image_], parameters: tuple[float, ...]) -> R
 def super_resolve(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
     """What was measured, by what, its rivals by name and parameter, and this project's call."""
     h, w, _ = clean.shape
-    small = Image.fromarray(np.rint(255 * clean).astype(np.uint8).squeeze())
-    small = small.resize((w // args.factor, h // args.factor), Image.Resampling.LANCZOS)
-    if args.sigma:
-        noise = args.sigma * np.random.default_rng(0).standard_normal(np.shape(small))
-        noisy = np.clip(np.asarray(small) + noise, 0, 255)
-        small = Image.fromarray(np.rint(noisy).astype(np.uint8))
-    y = np.asarray(small, np.float32).reshape(h // args.factor, w // args.factor, -1) / 255
-    operator = operators.downsample(args.factor)
+    y, operator = reduced(clean, args.factor, args.sigma)
+    small = as_picture(y)
 
     def enlarged(how: Image.Resampling) -> Image_:
         pixels = np.asarray(small.resize((w, h), how), np.float32)
@@ -104,10 +107,7 @@ def super_resolve(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
 
 def deblur(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
     """As `super_resolve`."""
-    kernel = operators.gaussian(SIGMA)
-    operator = operators.blur(kernel)
-    noise = NOISE * np.random.default_rng(0).standard_normal(clean.shape)
-    y = np.clip(np.asarray(operator(jnp.asarray(clean))) + noise, 0, 1).astype(np.float32)
+    y, operator = blurred(clean)
 
     def padded(function: Callable[[Image_], Image_]) -> Image_:
         """For rivals that take what is beyond the border for periodic or black."""
@@ -116,11 +116,11 @@ def deblur(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
 
     rivals = {
         "Wiener": best_of(
-            lambda b: padded(lambda c: restoration.wiener(c, kernel, b)),
+            lambda b: padded(lambda c: restoration.wiener(c, KERNEL, b)),
             (0.001, 0.003, 0.01, 0.03, 0.1),
         ),
         "Richardson-Lucy": best_of(
-            lambda n: padded(lambda c: restoration.richardson_lucy(c, kernel, int(n))),
+            lambda n: padded(lambda c: restoration.richardson_lucy(c, KERNEL, int(n))),
             (10, 20, 40, 80, 160),
         ),
         "total variation": best_of(
@@ -129,7 +129,7 @@ def deblur(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
         ),
     }
     options = {"preset": args.preset, "return_info": True}
-    return y, operator, rivals, lambda: dip_jax.deblur(y, kernel, **options)
+    return y, operator, rivals, lambda: dip_jax.deblur(y, KERNEL, **options)
 
 
 def demosaic(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
@@ -144,12 +144,7 @@ def demosaic(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
 
 def remove_jpeg(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
     """As `super_resolve`."""
-    file = io.BytesIO()
-    Image.fromarray(np.rint(255 * clean).astype(np.uint8).squeeze()).save(
-        file, "JPEG", quality=QUALITY
-    )
-    picture = Image.open(file)
-    y = np.asarray(picture, np.float32).reshape(clean.shape) / 255
+    y, operator = compressed(clean)
     rivals = {
         "as decoded": {"": y},
         "total variation": best_of(
@@ -165,29 +160,20 @@ def remove_jpeg(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
     }
     options = {"preset": args.preset, "return_info": True}
     # The decoded values, not those of a file: the result is not rounded.
-    return (
-        y,
-        operators.jpeg(QUALITY, "4:2:0"),
-        rivals,
-        lambda: dip_jax.remove_jpeg(y, QUALITY, **options),
-    )
+    return y, operator, rivals, lambda: dip_jax.remove_jpeg(y, QUALITY, **options)
 
 
 def tomography(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
     """As `super_resolve`."""
-    angles = np.linspace(0, 180, VIEWS, endpoint=False)
-    operator = operators.radon(angles)
-    sinogram = np.asarray(operator(jnp.asarray(clean)))
-    noise = 0.01 * sinogram.max() * np.random.default_rng(0).standard_normal(sinogram.shape)
-    y = (sinogram + noise).astype(np.float32)
+    y, operator = sinogram(clean)
 
     def back_projected(name: str) -> Image_:
-        return np.clip(iradon(y[..., 0], angles, filter_name=name), 0, 1)[..., None]
+        return np.clip(iradon(y[..., 0], ANGLES, filter_name=name), 0, 1)[..., None]
 
     def sart(times: float) -> Image_:
         x = None
         for _ in range(int(times)):
-            x = iradon_sart(y[..., 0].astype(float), angles, image=x)
+            x = iradon_sart(y[..., 0].astype(float), ANGLES, image=x)
         return np.clip(x, 0, 1)[..., None]
 
     filters = ("ramp", "shepp-logan", "cosine", "hamming", "hann")
@@ -205,7 +191,11 @@ def tomography(clean: Image_, args: argparse.Namespace) -> tuple[Any, ...]:
 
 def measured(suite: str, where: Path, args: argparse.Namespace) -> dict[str, Any]:
     """One picture: the PSNRs of all, and the seconds of this project."""
-    clean = phantom(args) if suite == "tomography" else picture(suite, where, args)
+    if suite == "tomography":
+        clean = phantom(args.side)
+    else:
+        colours = True if suite == "demosaic" else None
+        clean = clean_picture(where, None if suite == "super_resolve" else args.side, colours)
     y, operator, rivals, call = globals()[suite](clean, args)
 
     def judged(x: Image_) -> float:
@@ -241,24 +231,6 @@ def measured(suite: str, where: Path, args: argparse.Namespace) -> dict[str, Any
         pixels = np.rint(255 * np.clip(row, 0, 1)).astype(np.uint8)
         Image.fromarray(pixels).save(args.pictures_to / f"{suite}-{where.stem}.png")
     return found
-
-
-def picture(suite: str, where: Path, args: argparse.Namespace) -> Image_:
-    """A clean picture `(h, w, c)` in [0, 1]."""
-    image = opened(where)
-    image = image if image.mode == "L" and suite != "demosaic" else image.convert("RGB")
-    w, h = image.size
-    width, height = (w // 32 * 32, h // 32 * 32)
-    if suite != "super_resolve":
-        width = height = min(args.side, w, h)
-    left, top = (w - width) // 2, (h - height) // 2
-    image = image.crop((left, top, left + width, top + height))
-    return np.asarray(image, np.float32).reshape(height, width, -1) / 255
-
-
-def phantom(args: argparse.Namespace) -> Image_:
-    """Shepp and Logan's, of 128 pixels or so."""
-    return resize(shepp_logan_phantom(), (args.side, args.side)).astype(np.float32)[..., None]
 
 
 def report(found: dict[str, dict[str, dict[str, Any]]], args: argparse.Namespace) -> str:

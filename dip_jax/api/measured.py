@@ -25,7 +25,7 @@ from dip_jax.api.measured_fit import (
     range_of,
     shape_of,
 )
-from dip_jax.errors import InputError, field
+from dip_jax.errors import InputError, field, reason
 from dip_jax.forward.operators.downsampling import downsample
 from dip_jax.forward.operators.operator import Identity, Operator, as_operator
 from dip_jax.pictures.arrays import Layout
@@ -40,6 +40,11 @@ from dip_jax.report.progress import Progress
 Given = tuple[Pixels, FitInfo]
 
 _BEYOND = 0.5  # of an image's range: so far noise may take its pixels, where they were measured
+_BEYOND_COUNTS = 8  # deviations of the noise of white: so far beyond that counts may go
+_AS_MEASURED = (
+    "the operator is the identity with a prior or counts: the picture is not examined for stripes "
+    "and the like, and not refined by its patches, as it would be without"
+)
 
 
 class _Restoring(Fitting, total=False):
@@ -85,7 +90,12 @@ def restore(
     before it fits the noise. Then the network's image is made to agree with the measurements, as
     far as those that were held out of the fit say it should. With the option "refine" False the
     result is the network's image. For a JPEG it is the mean of the network's image and non-local
-    means. With the identity it is `denoise`, or `inpaint` if `known` is given.
+    means.
+
+    With the identity it is `denoise`, or `inpaint` if `known` is given. With a prior or counts the
+    identity is an operator like any other: the picture is not examined before (stripes, noise that
+    grows with brightness), not refined by its patches, and not divided if it is large, and known
+    pixels do not come back exactly.
 
     Args:
         measured: an array, or a pytree of arrays, as `operator` gives it; real or complex. Values
@@ -117,23 +127,27 @@ def restore(
     h, w, c = (*size, 1)[:3]
     if prior is not None and not callable(prior):
         raise InputError(f"prior is {prior!r}; expected a function of the image")
-    if operator is Identity or isinstance(operator, Identity):
-        return _of_pixels(measured, size, known, noise, prior, (low, high), return_info, options)
     if noise not in NOISES:
         raise InputError(f"noise is {noise!r}; expected {' or '.join(map(repr, NOISES))}")
+    counts = noise == "poisson"
+    remarks: tuple[str, ...] = ()
+    if operator is Identity or isinstance(operator, Identity):
+        _check_pixels(measured, (low, high), counts)
+        if prior is None and not counts:
+            return _of_pixels(measured, size, known, (low, high), return_info, options)
+        operator, remarks = Identity(), (_AS_MEASURED,)
 
     def observed() -> Prepared:
-        return Prepared(
-            observe_measured(
-                measured,
-                as_operator(operator, grey=len(size) == 2),
-                (h, w, c),
-                known=known,
-                counts=noise == "poisson",
-                prior=None if prior is None else as_operator(prior),
-                image_range=(low, high),
-            )
+        observation = observe_measured(
+            measured,
+            as_operator(operator, grey=len(size) == 2),
+            (h, w, c),
+            known=known,
+            counts=counts,
+            prior=None if prior is None else as_operator(prior),
+            image_range=(low, high),
         )
+        return Prepared(observation, remarks=remarks)
 
     layout = Layout(size, np.dtype(np.float32), None if len(size) == 2 else -1, (low, high))
     given = Measurements(observed, (h, w, c), np.zeros(size, np.float32), layout)
@@ -387,31 +401,16 @@ def _compression(image: Any, quality: Any, subsampling: str | None) -> dict[str,
     return {"quality": quality, "subsampling": subsampling}
 
 
-def _of_pixels(
-    measured: Any,
-    size: tuple[int, ...],
-    known: Any,
-    noise: str,
-    prior: Any,
-    data_range: tuple[float, float],
-    return_info: bool,
-    options: Mapping[str, Any],
-) -> Pixels | Given:
-    """What `restore` gives where the operator is the identity."""
-    if noise != "gaussian" or prior is not None:
-        raise InputError(
-            "the operator is the identity, which is denoise() and inpaint(): they find out how the "
-            "noise grows with brightness, and take no prior; expected noise='gaussian' and none"
-        )
-    y = np.asarray(measured, np.float32)
-    if y.shape != size:
-        raise InputError(f"what was measured has shape {y.shape}, and `shape` is {size}")
-    axis = None if y.ndim == 2 else -1
-    how: dict[str, Any] = dict(options) | {"channel_axis": axis, "return_info": return_info}
-    if data_range != (0.0, 1.0):
-        how["data_range"] = data_range
+def _check_pixels(measured: Any, data_range: tuple[float, float], counts: bool) -> None:
+    """Refuses what are no pixels of an image, or so far beyond its range as no noise takes them."""
+    try:
+        y = np.asarray(measured)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"what was measured is no array: {reason(error)}") from error
+    if y.dtype.kind not in "biuf":
+        raise InputError(f"what was measured has dtype {y.dtype}; expected real numbers")
     low, high = data_range
-    beyond = _BEYOND * (high - low)
+    beyond = _BEYOND * (high - low) + (_BEYOND_COUNTS * np.sqrt(max(high, 0)) if counts else 0)
     finite = y[np.isfinite(y)]
     if finite.size and (finite.min() < low - beyond or finite.max() > high + beyond):
         raise InputError(
@@ -419,7 +418,25 @@ def _of_pixels(
             f"image's {low:g} to {high:g}; expected values near to them: give ",
             field("data_range"),
         )
-    y = np.where(np.isfinite(y), np.clip(y, low, high), y)  # noise may go beyond the range
+
+
+def _of_pixels(
+    measured: Any,
+    size: tuple[int, ...],
+    known: Any,
+    data_range: tuple[float, float],
+    return_info: bool,
+    options: Mapping[str, Any],
+) -> Pixels | Given:
+    """What `restore` gives where the operator is the identity."""
+    y = np.asarray(measured, np.float32)
+    if y.shape != size:
+        raise InputError(f"what was measured has shape {y.shape}, and `shape` is {size}")
+    axis = None if y.ndim == 2 else -1
+    how: dict[str, Any] = dict(options) | {"channel_axis": axis, "return_info": return_info}
+    if data_range != (0.0, 1.0):
+        how["data_range"] = data_range
+    y = np.where(np.isfinite(y), np.clip(y, *data_range), y)  # noise may go beyond the range
     if known is None:
         return denoise(y, **how)
     return inpaint(y, np.asarray(known) != 0, mask_polarity="keep", **how)

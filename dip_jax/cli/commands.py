@@ -127,7 +127,7 @@ def _add_kernel(group: argparse._ArgumentGroup) -> None:
         type=number,
         default=0.0,
         metavar="PIXELS",
-        help="without --kernel: the standard deviation of a Gaussian blur",
+        help="in place of --kernel: the standard deviation of a Gaussian blur",
     )
     group.add_argument(
         "--boundary",

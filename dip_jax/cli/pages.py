@@ -24,7 +24,7 @@ from dip_jax.prepare.measuring import like
 from dip_jax.report.progress import Progress
 from dip_jax.run.inputs import Given, marked, notes
 from dip_jax.settings import build, fields, tasks
-from dip_jax.settings.operating import measuring_of
+from dip_jax.settings.operating import check_one_blur, measuring_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +97,8 @@ def check_options(arguments: argparse.Namespace, changes: Mapping[str, Any]) -> 
     seeds_of(arguments.seeds, arguments.seed)
     if arguments.data_range is not None:
         check_data_range(tuple(arguments.data_range))
+    if arguments.task == "deblur":  # the configuration cannot tell its default from what is given
+        check_one_blur(vars(arguments))
     of_options = changes_of(arguments.steps, arguments.criterion, changes)
     return build.fit_settings(fields.override(_defaults(arguments), of_options))
 

@@ -123,9 +123,10 @@ def _split(key: Array, observation: Observation, settings: FitSettings, size: tu
     y, known, forward = observation
     if settings.heldout_per_channel:
         known = jax.tree.map(lambda m, a: jnp.broadcast_to(m, a.shape), known, y)
+    how = (settings.heldout_share, settings.heldout_block, settings.heldout_kind)
     if isinstance(forward, Measured):
-        return y, *hold_out_measured(key, known, settings.heldout_share)
-    fit, held = hold_out(key, known, settings.heldout_share, settings.heldout_block)
+        return y, *hold_out_measured(key, known, *how)
+    fit, held = hold_out(key, known, *how)
     return pad(y, *size), pad(fit, *size, mode="zero"), pad(held, *size, mode="zero")
 
 

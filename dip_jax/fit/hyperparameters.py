@@ -23,11 +23,12 @@ class FitSettings:
         average_share: lower limit of the mean age of the averaged outputs, as a share s of the
             steps made, in [0, 0.5]: 0 leaves the length to `average`, 0.5 is the mean of all.
         heldout_share: share of the known values that are held out, in [0, 1).
-        heldout_block: side in pixels of the squares that are held out together.
+        heldout_block: side of what is held out together, in values.
         heldout_per_channel: whether each channel has its own held-out values.
         jump: rise of the data term over its recent average, in dB, that counts as falling apart.
         snapshot_every: steps between the states that a failed fit goes back to.
         max_failures: failures in a row that end the fit.
+        heldout_kind: what is held out together, one of `observation.KINDS`.
         precision: of the network's convolutions and of what is kept between them, one of
             `PRECISIONS`; "tf32" makes a difference on accelerators alone. float16 rounds as finely
             as TF32 and takes as long as bfloat16. Weights, norms and data term are float32 whatever
@@ -49,6 +50,7 @@ class FitSettings:
     jump: float
     snapshot_every: int
     max_failures: int
+    heldout_kind: str = "squares"
     schedule: str = "constant"
     peak: float = 1.0
     rise: float = 0.2

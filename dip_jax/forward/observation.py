@@ -16,6 +16,9 @@ from jaxtyping import Array, Float
 
 from dip_jax.forward.model import PICTURE, Forward, Measured
 
+KINDS = ("squares", "rows", "columns")
+"""What is held out of a fit together."""
+
 
 class Observation(NamedTuple):
     """A degraded image, or what was measured of one.
@@ -77,59 +80,74 @@ def pad(x: Float[Array, "h w c"], h: int, w: int, mode: str = "edge") -> Float[A
 
 
 def hold_out(
-    key: Array, known: Float[Array, "h w k"], share: float, block: int = 1
-) -> tuple[Float[Array, "h w k"], Float[Array, "h w k"]]:
+    key: Array, known: Float[Array, "*s"], share: float, block: int = 1, kind: str = "squares"
+) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
     """Splits the known values at random into those that are fitted and those that only judge.
 
     Args:
         key: the PRNG key.
-        known: 1 known, 0 unknown; with one channel whole pixels are held out, with c channels
-            each value for itself.
+        known: 1 known, 0 unknown, `(h, w, k)` or a measurement with any axes. With one channel
+            whole pixels are held out, with c channels each value for itself.
         share: the share of the known values to hold out, from 0 up to but not including 1.
-        block: the side in pixels of the squares that are held out together; 1 for single values.
+        block: the side of what is held out together; 1 for single values, rows or columns.
+        kind: one of `KINDS`: "squares" of the first two axes; or whole "rows", `block` of them side
+            by side, or "columns". With one axis they are all the same.
 
     Returns:
         `(fit, held)`, whose sum is `known`. With single values the count is `share` of the known
-        ones, rounded, and at least one if `share` is positive; with larger blocks it is so on
-        average.
+        ones, rounded, and at least one if `share` is positive; otherwise it is so on average.
     """
     if share == 0:
         return known, jnp.zeros_like(known)
-    h, w, k = known.shape
-    cells = (-(-h // block), -(-w // block), k)
-    score = jax.random.uniform(key, cells)
-    if block > 1:
-        score = jnp.repeat(jnp.repeat(score, block, axis=0), block, axis=1)[:h, :w]
+    score = _repeated(jax.random.uniform(key, _cells(known.shape, block, kind)), known.shape, block)
     score = jnp.where(known > 0, score, 2.0).ravel()
-    total = jnp.sum(known)
-    wanted = jnp.clip(jnp.round(share * total), 1, jnp.maximum(1, total - 1)).astype(jnp.int32)
+    count = jnp.sum((known > 0).astype(jnp.float32))
+    wanted = jnp.clip(jnp.round(share * count), 1, jnp.maximum(1, count - 1)).astype(jnp.int32)
     threshold = jnp.sort(score)[wanted - 1]
     held = (score <= threshold).reshape(known.shape) & (known > 0)
     return jnp.where(held, 0.0, known), held.astype(known.dtype)
 
 
-def hold_out_measured(key: Array, known: Any, share: float) -> tuple[Any, Any]:
+def _cells(shape: tuple[int, ...], block: int, kind: str) -> tuple[int, ...]:
+    """How many there are along every axis of what is held out together."""
+    cells = [-(-n // block) if axis < 2 else n for axis, n in enumerate(shape)]
+    if kind != "squares" and len(shape) > 1:
+        cells[1 if kind == "rows" else 0] = 1
+    return tuple(cells)
+
+
+def _repeated(score: Array, shape: tuple[int, ...], block: int) -> Array:
+    """The scores of cells, for every value of them."""
+    for axis, (cells, n) in enumerate(zip(score.shape, shape, strict=True)):
+        if cells != n:
+            repeated = jnp.repeat(score, n if cells == 1 else block, axis=axis)
+            score = jax.lax.slice_in_dim(repeated, 0, n, axis=axis)
+    return score
+
+
+def hold_out_measured(
+    key: Array, known: Any, share: float, block: int = 1, kind: str = "squares"
+) -> tuple[Any, Any]:
     """Splits the known measurements at random, as `hold_out` does the values of a picture.
 
     Args:
         key: the PRNG key.
         known: 1 known, 0 unknown; an array, or a tree of them, of each of which the share is taken.
-            Of one with a single known value nothing is.
+            Of one of which that would be all, such as a single known value, nothing is.
         share: the share of the known values to hold out, from 0 up to but not including 1.
+        block: as for `hold_out`.
+        kind: as there.
     """
     leaves, structure = jax.tree.flatten(known)
     keys = [key] if len(leaves) == 1 else list(jax.random.split(key, len(leaves)))
-    parts = [_hold_out_of(k, leaf, share) for k, leaf in zip(keys, leaves, strict=True)]
+    parts = [
+        _some_left(leaf, *hold_out(k, leaf, share, block, kind))
+        for k, leaf in zip(keys, leaves, strict=True)
+    ]
     fit, held = zip(*parts, strict=True)
     return jax.tree.unflatten(structure, fit), jax.tree.unflatten(structure, held)
 
 
-def _hold_out_of(key, known, share):
-    if share == 0:
-        return known, jnp.zeros_like(known)
-    score = jnp.where(known > 0, jax.random.uniform(key, known.shape), 2.0)
-    count = jnp.sum((known > 0).astype(jnp.float32))
-    wanted = jnp.clip(jnp.round(share * count), 1, jnp.maximum(1, count - 1)).astype(jnp.int32)
-    threshold = jnp.sort(score.ravel())[wanted - 1]
-    held = jnp.where((score <= threshold) & (count > 1), known, 0.0)
-    return known - held, held
+def _some_left(known: Array, fit: Array, held: Array) -> tuple[Array, Array]:
+    left = jnp.any(fit > 0)
+    return jnp.where(left, fit, known), jnp.where(left, held, 0.0)

@@ -144,6 +144,16 @@ def begun(
             field("heldout.block"),
             ", or use a mask that fills less",
         )
+    if settings.heldout_share and not float(total(lane.held, jnp.sum)):
+        raise InputError(
+            "no measurement can be held out: of every array one value is known, or all of them are "
+            "held out together; lower ",
+            field("heldout.block"),
+            ", or set ",
+            field("heldout.share"),
+            " to 0 with another ",
+            field("stop.criterion"),
+        )
     state = made.init(state_key, lane)
     seconds = 0.0
     if job.checkpoints is not None and job.checkpoints.latest_step() is not None:

@@ -33,6 +33,7 @@ def fit_settings(config: Mapping[str, Any]) -> FitSettings:
         average_share=config["average_share"],
         heldout_share=config["heldout"]["share"],
         heldout_block=config["heldout"]["block"],
+        heldout_kind=config["heldout"]["kind"],
         heldout_per_channel=config["heldout"]["per_channel"],
         precision=config["precision"],
         remat=config["remat"],

@@ -9,6 +9,7 @@ from dip_jax.errors import InputError, field
 from dip_jax.fit.criteria import CRITERIA
 from dip_jax.fit.hyperparameters import PRECISIONS
 from dip_jax.fit.learning_rate import SCHEDULES
+from dip_jax.forward import observation
 from dip_jax.lanes.slots import FORMS
 from dip_jax.networks.registry import KINDS
 from dip_jax.prepare import parts
@@ -84,6 +85,7 @@ RANGES = (
 CHOICES = {
     "degrade": DEGRADATIONS,
     "mask_polarity": ("fill", "keep"),
+    "heldout.kind": observation.KINDS,
     "input.kind": ("noise", "meshgrid"),
     "network.kind": tuple(KINDS),
     "schedule.kind": SCHEDULES,

@@ -61,7 +61,10 @@ MEANINGS = {
     "average_share": "Least mean age of the averaged outputs, as a share of the steps made. 0: "
     "`average` alone sets it. 0.5: the mean of all outputs.",
     "heldout.share": "Share of the known values that are held out of the fit.",
-    "heldout.block": "Side in pixels of the squares that are held out together.",
+    "heldout.kind": "What is held out together: `squares` of pixels or measurements, or whole "
+    "`rows` or `columns` (of a sinogram, its views).",
+    "heldout.block": "Side of the squares that are held out together, or how many rows or columns "
+    "side by side. 1: single ones.",
     "heldout.per_channel": "Whether each channel has its own held-out values.",
     "stop.criterion": "When the fit stops, and which step is taken.",
     "stop.patience": "Steps without a new best held-out PSNR after which the fit stops. 0: it "
@@ -90,7 +93,8 @@ MEANINGS = {
     "operator.factor": "By how much the picture is enlarged: a whole number from 2 on.",
     "operator.kernel": "In `super_resolve`, the filter by which the picture was made smaller. In "
     "`deblur`, the file of the point spread function; empty: a Gaussian of `operator.sigma`.",
-    "operator.sigma": "Standard deviation of the Gaussian blur, in pixels.",
+    "operator.sigma": "Standard deviation of the Gaussian blur, in pixels. Not together with a "
+    "kernel.",
     "operator.boundary": "What lies beyond the border of a blurred picture, by SciPy's names.",
     "operator.pattern": "The Bayer pattern: the colours of the first two pixels of the first row, "
     "then of the second.",

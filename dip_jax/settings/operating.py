@@ -1,13 +1,14 @@
 """The operator that a picture was measured by, according to its configuration."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from dip_jax.errors import InputError, field, setting
+from dip_jax.errors import InputError, field, quoted, setting
 from dip_jax.forward.operators.jpeg import tables_of
 from dip_jax.pictures import reading
 from dip_jax.pictures.arrays import Layout
@@ -15,7 +16,7 @@ from dip_jax.pictures.damage import compressed, gaussian_noise
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.values import from_float, to_float
 from dip_jax.prepare.measuring import Measuring, measuring
-from dip_jax.settings.tasks import Config
+from dip_jax.settings.tasks import Config, defaults
 
 Image = Float[np.ndarray, "h w c"]
 
@@ -125,6 +126,8 @@ def image_shape(config: Config, shape: tuple[int, int, int]) -> tuple[int, int, 
 def _fields(config: Config, picture: Picture, for_experiment: bool = False) -> dict[str, Any]:
     fields = dict(config["operator"])
     if "kernel" in fields and config["task"] == "deblur":
+        if fields["sigma"] != defaults("deblur")["operator"]["sigma"]:
+            check_one_blur(fields)
         fields["kernel"] = _kernel(fields["kernel"]) if fields["kernel"] else None
         if fields["kernel"] is None and not (np.isfinite(fields["sigma"]) and fields["sigma"] > 0):
             raise InputError(
@@ -137,6 +140,25 @@ def _fields(config: Config, picture: Picture, for_experiment: bool = False) -> d
     if "quality" in fields:
         fields |= _compression(fields, picture, for_experiment)
     return fields
+
+
+def check_one_blur(fields: Mapping[str, Any]) -> None:
+    """Refuses a kernel together with the width of a Gaussian.
+
+    Args:
+        fields: "kernel", a file or "", and "sigma" in pixels, 0 for none.
+
+    Raises:
+        InputError: if there are both.
+    """
+    if fields["kernel"] and fields["sigma"]:
+        raise InputError(
+            field("operator.kernel"),
+            f" is {quoted(fields['kernel'])} and ",
+            field("operator.sigma"),
+            f" is {fields['sigma']:g}; expected one of them: the kernel's file, or the width of a "
+            "Gaussian",
+        )
 
 
 def _kernel(path: str) -> np.ndarray:

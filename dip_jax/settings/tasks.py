@@ -63,7 +63,7 @@ _BASE: dict[str, Any] = {
     "schedule": {"kind": "one_cycle", "peak": 3.0, "rise": 0.2},
     "average": 0.99,
     "average_share": 0.0,
-    "heldout": {"share": 0.05, "block": 1, "per_channel": False},
+    "heldout": {"share": 0.05, "kind": "squares", "block": 1, "per_channel": False},
     "stop": {
         "criterion": "heldout",
         "patience": 100,

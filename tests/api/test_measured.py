@@ -249,6 +249,58 @@ def test_the_identity_is_denoising_and_inpainting(picture):
     np.testing.assert_array_equal(same, dip_jax.inpaint(y, ~known, **how))
 
 
+def test_the_identity_takes_a_prior(picture):
+    """As any operator does: then it is fitted as what was measured, and says so."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal(picture.shape)
+    y = np.clip(picture / 255 + noise, 0, 1).astype(np.float32)
+    how = {"shape": y.shape, "num_steps": 100, "options": TINY | {"refine": False}}
+    how |= {"criterion": "none", "return_info": True}
+    found = {}
+    for weight in (1e-6, 1.0):
+        prior = operators.total_variation(weight)
+        found[weight], info = dip_jax.restore(y, operators.identity(), prior=prior, **how)
+        assert "not refined by its patches" in info.remarks[0]
+    edges = {weight: np.abs(np.diff(x, axis=0)).mean() for weight, x in found.items()}
+    assert edges[1.0] < 0.7 * edges[1e-6]
+    same, _ = dip_jax.restore(y, operators.identity, prior=prior, **how)
+    np.testing.assert_array_equal(same, found[1.0])
+    known = np.ones(y.shape[:2], bool)
+    known[10:15, 10:20] = False
+    spoilt = np.where(known[..., None], y, 0)
+    for given in (y, spoilt):
+        found, _ = dip_jax.restore(given, operators.identity(), prior=prior, known=known, **how)
+        assert 0.1 < found[11:14, 11:19].mean() < 0.9
+    assert np.array_equal(
+        found, dip_jax.restore(y, operators.identity(), prior=prior, known=known, **how)[0]
+    )
+
+
+@pytest.mark.slow
+def test_counts_of_an_image_itself_are_restored_better_than_they_came():
+    x = 30 * resize(shepp_logan_phantom(), (64, 64)).astype(np.float32) + 2
+    counts = np.random.default_rng(0).poisson(x)
+    how = {"shape": x.shape, "data_range": (0, 32), "num_steps": 300, "options": TINY}
+    after = dip_jax.restore(counts, operators.identity(), noise="poisson", **how)
+    assert after.shape == x.shape and 0 <= after.min() and after.max() <= 32
+    assert np.mean((after - x) ** 2) < 0.75 * np.mean((counts - x) ** 2)
+
+
+def test_what_is_held_out_together_can_be_told(picture):
+    x = picture[..., 0] / np.float32(255)
+    operator = operators.fourier(np.ones((40, 36), bool))
+    for kind, axis in (("rows", 1), ("columns", 0)):
+        options = TINY | {"heldout.kind": kind, "heldout.share": 0.2}
+        how = {"shape": x.shape, "num_steps": 5, "options": options, "return_info": True}
+        _, info = dip_jax.restore(operator(x[..., None]), operator, **how)
+        held = np.asarray(info.results[0].held)[..., 0]
+        assert (held.all(axis=axis) | ~held.any(axis=axis)).all()
+        assert 0.1 < held.mean() < 0.3
+    how["options"] = TINY | {"heldout.block": 8, "heldout.share": 0.2}
+    _, info = dip_jax.restore(operator(x[..., None]), operator, **how)
+    held = np.asarray(info.results[0].held)[:40, :32, 0].reshape(5, 8, 4, 8)
+    assert (held.all(axis=(1, 3)) | ~held.any(axis=(1, 3))).all() and held.any()
+
+
 def test_a_callback_sees_pictures_like_the_result_and_can_end(picture):
     steps = []
 
@@ -294,8 +346,21 @@ BLUR = operators.blur(np.ones((3, 3)))
         (lambda x: dip_jax.restore(x * np.nan, BLUR, shape=x.shape), "0 of the measurements"),
         (lambda x: dip_jax.restore(x, BLUR, shape=x.shape, options={"seamless": True}), "leave it"),
         (
-            lambda x: dip_jax.restore(x, operators.identity(), shape=x.shape, noise="poisson"),
-            "expected noise='gaussian'",
+            lambda x: dip_jax.restore(
+                255 * x, operators.identity(), shape=x.shape, noise="poisson"
+            ),
+            "far beyond",
+        ),
+        (lambda x: dip_jax.restore({"a": x}, operators.identity(), shape=x.shape), "has dtype"),
+        (lambda x: dip_jax.restore(x + 0j, operators.identity(), shape=x.shape), "has dtype comp"),
+        (lambda x: dip_jax.restore(x, operators.identity(), shape=x.shape, noise="x"), "noise is"),
+        (
+            lambda x: dip_jax.restore((1.0, 2.0), lambda x: (x.sum(), x.max()), shape=x.shape),
+            "no measurement can be held out",
+        ),
+        (
+            lambda x: dip_jax.restore(x, BLUR, shape=x.shape, options={"heldout.kind": "lines"}),
+            "expected one of 'squares', 'rows', 'columns'",
         ),
         (lambda x: dip_jax.super_resolve(x, 1), "factor is 1"),
         (lambda x: dip_jax.super_resolve(x[:8, :8], 2), "smaller than the 32 x 32"),

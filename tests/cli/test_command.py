@@ -458,6 +458,10 @@ def test_the_commands_of_what_was_measured(folder, capsys):
     assert "deviation of 1.5 pixels" in capsys.readouterr().err
     assert here("deblur", "photo.png", "--steps", "4", "-o", "c.png") == 2
     assert "--kernel" in capsys.readouterr().err
+    assert here("deblur", "photo.png", "--kernel", "psf.png", "--sigma", "1.6") == 2
+    said = capsys.readouterr().err
+    assert "--kernel is 'psf.png' and --sigma is 1.6; expected one of them" in said
+    assert said.count("\n") == 1
     Image.fromarray(pixels[..., 0]).save("raw.png")
     assert here("demosaic", "raw.png", "--pattern", "GRBG", "--steps", "4") == 0
     found = reading.read("raw_demosaiced.png").pixels

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax.forward.observation import hold_out, observe, pad
+from dip_jax.forward.observation import hold_out, hold_out_measured, observe, pad
 
 
 def known_with_hole(h=40, w=30, channels=1):
@@ -37,6 +37,32 @@ def test_blocks_are_squares_of_known_pixels():
     whole = np.asarray(known[..., 0]).reshape(8, 8, 8, 8).swapaxes(1, 2).reshape(64, 64)
     for cell, there in zip(cells, whole, strict=True):
         assert not cell.any() or (cell == there).all()
+
+
+@pytest.mark.parametrize(("kind", "axis"), [("rows", 1), ("columns", 0)])
+@pytest.mark.parametrize("block", [1, 3])
+def test_rows_and_columns_are_held_out_whole(kind, axis, block):
+    known = known_with_hole(60, 30)
+    fit, held = hold_out(jax.random.key(0), known, 0.2, block, kind)
+    np.testing.assert_array_equal(fit + held, known)
+    assert 0.1 < held.sum() / known.sum() < 0.4
+    lines = held.sum(axis=axis)[:, 0]
+    whole = np.where(lines > 0, known.sum(axis=axis)[:, 0], 0)
+    np.testing.assert_array_equal(lines, whole)
+    side_by_side = np.asarray(lines > 0).reshape(-1, block)
+    assert (side_by_side == side_by_side[:, :1]).all()
+
+
+def test_of_every_array_some_measurements_are_left():
+    known = {"row": jnp.ones(7), "grid": jnp.ones((4, 6)), "image": jnp.ones((8, 8, 1))}
+    fit, held = hold_out_measured(jax.random.key(0), known, 0.2, 4)
+    for name, all_of_it in known.items():
+        np.testing.assert_array_equal(fit[name] + held[name], all_of_it)
+        assert fit[name].any() and held[name].any()
+    fit, held = hold_out_measured(jax.random.key(0), known, 0.2, 8)
+    assert not any(array.any() for array in held.values())
+    fit, held = hold_out_measured(jax.random.key(0), known, 0.2, kind="columns")
+    assert (held["grid"] == held["grid"][:1]).all() and held["row"].sum() == 1
 
 
 def test_nothing_is_held_out_at_share_zero():

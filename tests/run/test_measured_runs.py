@@ -18,6 +18,7 @@ from dip_jax.pictures import reading
 from dip_jax.report.progress import PlainProgress
 from dip_jax.run.many import run_folder
 from dip_jax.run.one import run
+from dip_jax.run.workdir import check_workdir
 from dip_jax.settings import fields, tasks
 
 TINY = {
@@ -177,6 +178,11 @@ def test_the_fingerprint_is_of_the_operator_too(own):
     assert saved["operator"] == {"factor": 2, "kernel": "lanczos2"}
     with pytest.raises(InputError, match=r"operator\.kernel"):
         go(fields.override(config, {"operator.kernel": "area"}), own / "run")
+    del saved["heldout"]["kind"]  # which earlier versions did not have
+    (own / "run" / "config.json").write_text(json.dumps(saved))
+    assert check_workdir(own / "run", config)
+    with pytest.raises(InputError, match=r"heldout\.kind was None, is 'rows'"):
+        check_workdir(own / "run", fields.override(config, {"heldout.kind": "rows"}))
 
 
 @pytest.mark.parametrize(
@@ -187,6 +193,7 @@ def test_the_fingerprint_is_of_the_operator_too(own):
         ("super_resolve", {"mask": "mask.png", "image": "photo.png"}, "super_resolve takes none"),
         ("super_resolve", {"degrade": "noise"}, "expected measured or none"),
         ("deblur", {"operator.sigma": 0.0}, "sigma is 0.0; expected"),
+        ("deblur", {"operator.kernel": "psf.png", "operator.sigma": 2.0}, "expected one of them"),
         ("deblur", {"operator.boundary": "valid"}, "boundary is 'valid'"),
         ("deblur", {"operator.kernel": "none.tif"}, "none.tif"),
         ("tomography", {"operator.degrees": 0.0}, "degrees is 0.0"),
