@@ -32,6 +32,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers have it from the proc
     atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 import jax
+from browsing import browser  # noqa: F401 (a fixture)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")

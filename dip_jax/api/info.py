@@ -27,6 +27,8 @@ class FitStep:
             `psnr_observed_avg`.
         part: the part of the picture that is being fitted, counted from 0.
         parts: how many parts there are; 1 if the picture is fitted as a whole.
+        place: of the part in the picture, the slices of its rows and of its columns; None if the
+            picture is fitted as a whole.
     """
 
     seed: int
@@ -36,6 +38,7 @@ class FitStep:
     _preview: Callable[[], Pixels] = dataclasses.field(repr=False)
     part: int = 0
     parts: int = 1
+    place: tuple[slice, slice] | None = None
 
     @functools.cached_property
     def preview(self) -> Pixels:

@@ -176,7 +176,8 @@ class _Running:
         )
 
     def _log(self, i: int, log: Log) -> bool:
-        return self.watching.see(log, functools.partial(self._preview, i), i)
+        place = self._division.plan.parts[i].place
+        return self.watching.see(log, functools.partial(self._preview, i), i, place)
 
     def _preview(self, i: int, x: np.ndarray) -> Pixels:
         """The picture as given, with a part's average in it."""

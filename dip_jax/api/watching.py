@@ -48,13 +48,20 @@ class Watching:
         """A lane makes no more steps, which the bar counts as made."""
         self._steps[part, seed] = self._num_steps
 
-    def see(self, log: Log, pixels: Callable[[np.ndarray], Pixels], part: int = 0) -> bool:
+    def see(
+        self,
+        log: Log,
+        pixels: Callable[[np.ndarray], Pixels],
+        part: int = 0,
+        place: tuple[slice, slice] | None = None,
+    ) -> bool:
         """Takes in a logged step; whether all are to end.
 
         Args:
             log: of the step.
             pixels: makes of its moving average what the callback is shown.
             part: that it is of, from 0.
+            place: of that part in the picture; None where it is fitted as a whole.
         """
         lane = part, log.seed
         where = {"part": part} if self._parts else {}
@@ -76,6 +83,7 @@ class Watching:
             our_jax.as_needed()(lambda: pixels(log.x_avg())),
             part,
             max(self._parts, 1),
+            place,
         )
         with our_jax.as_outside():
             answer = self._callback(step)

@@ -47,10 +47,20 @@ _EXAMPLES = """examples:
   dip-jax super-resolve small.png --factor 4 -o large.png
   dip-jax deblur photo.png --kernel psf.tif -o sharp.png
 
-'dip-jax TASK --help' explains the options. 'dip-jax run TASK' runs an experiment with a sample,
-presets and a work directory; 'dip-jax run --help' explains it.
+'dip-jax TASK --help' explains the options. 'dip-jax studio' opens a page in the browser, to paint
+what is broken and watch it heal. 'dip-jax run TASK' runs an experiment with a sample, presets and a
+work directory; 'dip-jax run --help' explains it.
 
 """
+
+
+class Misused(SystemExit):
+    """Words that are no command; it ends the process, and says why to who catches it."""
+
+    def __init__(self, message: str) -> None:
+        """Takes what is wrong, which has been told."""
+        super().__init__(2)
+        self.message = message
 
 
 class _Parser(argparse.ArgumentParser):
@@ -73,7 +83,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         tell_error(f"dip-jax: {message} (see '{self.prog} --help')")
-        raise SystemExit(2)
+        raise Misused(message)
 
 
 def _check_task(parser: _Parser, words: Sequence[str]) -> None:
@@ -87,7 +97,7 @@ def _check_task(parser: _Parser, words: Sequence[str]) -> None:
     if word.startswith("-"):
         parser.error(f"TASK ({tasks}) comes first, before {word}")
     near = [name for name, (task, *_) in COMMANDS.items() if word in (task, *task.split("_"))]
-    known = [*COMMANDS, "run"]  # which is `__main__`'s
+    known = [*COMMANDS, "run", "studio"]  # which are `__main__`'s
     near += difflib.get_close_matches(word.lower().replace("_", "-"), known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     if not near and (os.path.exists(word) or os.path.splitext(word)[1]):
@@ -115,7 +125,7 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
     return [name for action in parser._actions for name in action.option_strings]
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> "_Parser":
     """The options of the command."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = _Parser(

@@ -1,7 +1,7 @@
 """Every option of every door, from the one place that defines it.
 
-`{command}` is the command `dip-jax`, out of its parser; `{configuration}` the fields of a
-configuration, out of `dip_jax.settings`.
+`{command}` is the command `dip-jax`, out of its parser, and `{studio}` that of `dip-jax studio`;
+`{configuration}` the fields of a configuration, out of `dip_jax.settings`.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from sphinx.util.docutils import SphinxDirective
 from dip_jax.cli.command import make_parser
 from dip_jax.cli.configured import help_text
 from dip_jax.settings import fields, meanings, tasks
+from dip_jax.studio.command import make_parser as make_studio_parser
 
 
 def _of(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
@@ -114,6 +115,11 @@ def run() -> list[str]:
     return ["```text", *help_text([]).splitlines(), "```"]
 
 
+def studio() -> list[str]:
+    """The options of `dip-jax studio`, in Markdown."""
+    return _listed(_of(make_studio_parser()))
+
+
 class _Generated(SphinxDirective):
     has_content = False
     make: Any
@@ -124,7 +130,7 @@ class _Generated(SphinxDirective):
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    for make in (command, configuration, run):
+    for make in (command, configuration, run, studio):
         directive = type(make.__name__, (_Generated,), {"make": staticmethod(make)})
         app.add_directive(f"{make.__name__}-options", directive)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

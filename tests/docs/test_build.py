@@ -11,6 +11,7 @@ from checkout import ROOT
 
 from dip_jax.cli.command import make_parser
 from dip_jax.settings import fields, tasks
+from dip_jax.studio.command import make_parser as make_studio_parser
 
 LOADS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 
@@ -59,7 +60,7 @@ def test_pages_load_nothing_from_elsewhere(built):
 @pytest.mark.slow
 def test_every_option_and_every_field_is_there(built):
     command = (built / "reference" / "command.html").read_text(encoding="utf-8")
-    for parser in make_parser().commands.values():
+    for parser in (*make_parser().commands.values(), make_studio_parser()):
         for action in parser._actions:
             for name in action.option_strings:
                 assert name in ("-h", "--help") or name in command, name

@@ -1,0 +1,294 @@
+"""The server: what the page asks, and what it is answered."""
+
+import json
+import shutil
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from dip_jax.errors import InputError
+from dip_jax.studio.asked import asked, offered
+from dip_jax.studio.desk import Desk, Sheet, name_of
+from dip_jax.studio.guard import Guard
+from dip_jax.studio.work import Bench, Busy, Work
+
+_MOST_BYTES = 600 * 2**20  # of an upload: 100 megapixels of 16 bits in colour
+_MOST_BYTES_OF_FORM = 2**16
+_PAGE = {
+    "": ("studio.html", "text/html; charset=utf-8"),
+    "studio.css": ("studio.css", "text/css; charset=utf-8"),
+    "icon.svg": ("icon.svg", "image/svg+xml"),
+    **{
+        name: (name, "text/javascript; charset=utf-8")
+        for name in ("studio.js", "editor.js", "forms.js", "results.js", "server.js")
+    },
+}
+
+
+class Studio:
+    """The application, with the desk and the bench that it is for."""
+
+    def __init__(self, host: str = "127.0.0.1", most_bytes: int = _MOST_BYTES) -> None:
+        """The desk is empty.
+
+        Args:
+            host: that the server listens at.
+            most_bytes: of an upload.
+        """
+        self.desk = Desk()
+        self.bench = Bench(self.desk)
+        self._most_bytes = most_bytes
+        routes = [
+            Route("/api/tasks", self._tasks),
+            Route("/api/state", self._state),
+            Route("/api/pictures", self._upload, methods=["POST"]),
+            Route("/api/pictures/{id}", self._told),
+            Route("/api/pictures/{id}/view", self._view),
+            Route("/api/pictures/{id}/mask", self._mask),
+            Route("/api/pictures/{id}/mask", self._paint, methods=["PUT"]),
+            Route("/api/pictures/{id}/mask-file", self._mask_file, methods=["POST"]),
+            Route("/api/pictures/{id}/marks", self._marks),
+            Route("/api/pictures/{id}/files/{option}", self._option_file, methods=["POST"]),
+            Route("/api/pictures/{id}/estimate", self._estimate, methods=["POST"]),
+            Route("/api/pictures/{id}/start", self._start, methods=["POST"]),
+            Route("/api/works/{number:int}", self._work),
+            Route("/api/works/{number:int}/stop", self._stop, methods=["POST"]),
+            Route("/api/works/{number:int}/preview", self._preview),
+            Route("/api/works/{number:int}/result", self._result),
+            Route("/api/works/{number:int}/mask", self._mask_of_result),
+            Route("/api/works/{number:int}/{view}", self._view_of_result),
+            Route("/{name:path}", _page),
+        ]
+        handlers: dict[Any, Callable[..., Any]] = {
+            InputError: _cannot_be_used,
+            Busy: _is_busy,
+            HTTPException: _is_not_there,
+            OSError: _cannot_be_written,
+        }
+        self.app: ASGIApp = Guard(Starlette(routes=routes, exception_handlers=handlers), host)
+
+    # Pictures.
+
+    def _tasks(self, request: Request) -> Response:
+        return JSONResponse(list(offered().values()))
+
+    async def _upload(self, request: Request) -> Response:
+        name = name_of(request.query_params.get("name", ""))
+        folder = self.desk.new_folder()
+        await self._received(request, folder / name)
+        sheet = await run_in_threadpool(self.desk.add, folder, name, self.bench.uses)
+        return JSONResponse(sheet.told())
+
+    async def _received(self, request: Request, path: Path) -> None:
+        """Writes what is uploaded into a file, alone in its folder.
+
+        Raises:
+            InputError: if it is too large.
+        """
+        size, done = 0, False
+        try:
+            with path.open("wb") as file:
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size > self._most_bytes:
+                        raise InputError(
+                            f"{path.name} has more than {self._most_bytes / 2**20:.0f} MiB; "
+                            "expected a smaller file: reduce or crop the picture, or give it to "
+                            "the command, dip-jax"
+                        )
+                    file.write(chunk)
+            done = True
+        finally:
+            if not done:
+                shutil.rmtree(path.parent, ignore_errors=True)
+
+    def _sheet(self, request: Request) -> Sheet:
+        try:
+            return self.desk.sheet(request.path_params["id"])
+        except KeyError:
+            raise HTTPException(
+                404, "this picture is not on the desk any more: open it again"
+            ) from None
+
+    def _told(self, request: Request) -> Response:
+        return JSONResponse(self._sheet(request).told())
+
+    def _view(self, request: Request) -> Response:
+        return _file(self._sheet(request).view())
+
+    def _mask(self, request: Request) -> Response:
+        sheet = self._sheet(request)
+        if sheet.mask is None:
+            raise HTTPException(404, "nothing is marked")
+        if request.query_params.get("as") == "layer":
+            return Response(sheet.layer(), media_type="image/png")
+        return FileResponse(sheet.mask, headers=_as_download(sheet.mask_name))
+
+    async def _paint(self, request: Request) -> Response:
+        sheet, layer = self._sheet(request), bytearray()
+        async for chunk in request.stream():
+            layer += chunk
+            if len(layer) > self._most_bytes:
+                raise InputError("the mask is too large")
+        marked = await run_in_threadpool(sheet.paint, bytes(layer))
+        return JSONResponse({"marked": marked})
+
+    async def _mask_file(self, request: Request) -> Response:
+        sheet = self._sheet(request)
+        polarity = request.query_params.get("polarity", "fill")
+        folder = self.desk.new_folder()
+        path = folder / name_of(request.query_params.get("name", ""))
+        await self._received(request, path)
+
+        def read() -> tuple[bytes, tuple[str, ...]]:
+            try:
+                with self.desk.plainly():
+                    return sheet.marks_in(path, polarity)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+        layer, remarks = await run_in_threadpool(read)
+        return Response(
+            layer, media_type="image/png", headers={"x-remarks": quote(json.dumps(remarks))}
+        )
+
+    def _marks(self, request: Request) -> Response:
+        try:
+            sensitivity = float(request.query_params.get("sensitivity", "0.5"))
+        except ValueError:
+            raise InputError("the sensitivity is no number; expected one from 0 to 1") from None
+        return Response(self._sheet(request).suggested(sensitivity), media_type="image/png")
+
+    async def _option_file(self, request: Request) -> Response:
+        sheet, option = self._sheet(request), request.path_params["option"]
+        known = {o["name"] for t in offered().values() for o in t["options"] if o["kind"] == "file"}
+        if option not in known:
+            raise HTTPException(404, "there is no such option")
+        name = name_of(request.query_params.get("name", ""))
+        folder = self.desk.new_folder()
+        await self._received(request, folder / name)
+        sheet.files[option] = name, folder / name
+        return JSONResponse({"name": name})
+
+    # Works.
+
+    async def _estimate(self, request: Request) -> Response:
+        sheet, form = self._sheet(request), await _form(request)
+        return JSONResponse(
+            await run_in_threadpool(lambda: self.bench.estimate(sheet, asked(form)))
+        )
+
+    async def _start(self, request: Request) -> Response:
+        sheet, form = self._sheet(request), await _form(request)
+        work = await run_in_threadpool(lambda: self.bench.start(sheet, asked(form)))
+        return JSONResponse(work.told())
+
+    def _state(self, request: Request) -> Response:
+        now = self.bench.now
+        return JSONResponse(
+            {
+                "now": None if now is None else now.told(),
+                "works": [
+                    {"number": w.number, "picture": w.sheet.id, "state": w.state}
+                    for w in self.bench.works
+                ],
+            }
+        )
+
+    def _number(self, request: Request) -> Work:
+        try:
+            return self.bench.work(request.path_params["number"])
+        except KeyError:
+            raise HTTPException(404, "there is no such result any more") from None
+
+    def _work(self, request: Request) -> Response:
+        return JSONResponse(self._number(request).told())
+
+    def _stop(self, request: Request) -> Response:
+        work = self._number(request)
+        work.stop()
+        return JSONResponse(work.told())
+
+    def _preview(self, request: Request) -> Response:
+        close_up = "close-up" in request.query_params
+        return _file(self._number(request).preview(close_up))
+
+    def _result(self, request: Request) -> Response:
+        work = self._number(request)
+        if work.result is None:
+            raise HTTPException(404, "there is no result yet")
+        work.downloaded = True
+        return FileResponse(work.result, headers=_as_download(work.result.name))
+
+    def _mask_of_result(self, request: Request) -> Response:
+        work = self._number(request)
+        if work.mask is None:
+            raise HTTPException(404, "nothing was marked")
+        return FileResponse(work.mask, headers=_as_download(work.sheet.mask_name))
+
+    def _view_of_result(self, request: Request) -> Response:
+        try:
+            return _file(self._number(request).view(request.path_params["view"]))
+        except KeyError:
+            raise HTTPException(404, "there is no such picture") from None
+
+
+async def _form(request: Request) -> Any:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BYTES_OF_FORM:
+            raise InputError("the form is too long")
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise InputError("the form is no JSON; expected what the page sends") from None
+
+
+def _page(request: Request) -> Response:
+    name, media_type = _PAGE.get(request.path_params["name"], ("", ""))
+    if not name:
+        raise HTTPException(404, "there is no such page")
+    content = resources.files("dip_jax.studio").joinpath("page", name).read_bytes()
+    return Response(content, media_type=media_type)
+
+
+def _file(content: tuple[bytes, str]) -> Response:
+    return Response(content[0], media_type=content[1])
+
+
+def _as_download(name: str) -> dict[str, str]:
+    plain = name.encode("ascii", "replace").decode().replace('"', "'").replace("?", "_")
+    return {
+        "content-disposition": f"attachment; filename=\"{plain}\"; filename*=utf-8''{quote(name)}"
+    }
+
+
+def _cannot_be_used(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": " ".join(str(error).split())}, 422)
+
+
+def _is_busy(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 409)
+
+
+def _cannot_be_written(request: Request, error: Exception) -> Response:
+    why = getattr(error, "strerror", None) or type(error).__name__
+    return JSONResponse(
+        {"error": f"this machine cannot hold it ({why}): make room, and again"}, 507
+    )
+
+
+def _is_not_there(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code)

@@ -1,0 +1,241 @@
+"""The pictures on the desk: what was uploaded, in a folder of its own until the server stops."""
+
+import dataclasses
+import io
+import re
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dip_jax.errors import InputError
+from dip_jax.pictures.masks import read_mask
+from dip_jax.pictures.picture import Picture
+from dip_jax.pictures.reading import count_pages, read
+from dip_jax.prepare.blemishes import suggest
+from dip_jax.studio import views
+
+_MOST = 4  # pictures at a time; the oldest makes room
+
+
+@dataclasses.dataclass(eq=False)
+class Sheet:
+    """A picture on the desk.
+
+    Attributes:
+        id: that the page knows it by; nobody can guess it.
+        name: of its file, as it was uploaded, without a folder.
+        folder: where it lies.
+        picture: as its file has it.
+        reduced: how many of its pixels on a side are one on the page.
+        mask: the file of what was painted on it; None for nothing.
+        files: those of options, by the names of the command's arguments: the name that it had, and
+            where it lies.
+    """
+
+    id: str
+    name: str
+    folder: Path
+    picture: Picture
+    reduced: int
+    mask: Path | None = None
+    files: dict[str, tuple[str, Path]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.name
+
+    @property
+    def mask_name(self) -> str:
+        """What the mask's file is called for a person."""
+        return f"{Path(self.name).stem}_mask.png"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        h, w = self.picture.pixels.shape[:2]
+        return h, w
+
+    def told(self) -> dict[str, Any]:
+        """What the page tells of it."""
+        h, w = self.size
+        pixels = self.picture.pixels
+        return {
+            "id": self.id,
+            "name": self.name,
+            "width": w,
+            "height": h,
+            "view": [-(-w // self.reduced), -(-h // self.reduced)],
+            "reduced": self.reduced,
+            "channels": 1 if pixels.ndim == 2 else pixels.shape[2],
+            "depth": _depth(pixels.dtype),
+            "format": self.picture.file_format,
+            "alpha": self.picture.alpha is not None,
+            "marked": self.mask is not None,
+            "notes": [f"{self.name} {note}" for note in self.picture.notes],
+        }
+
+    def view(self) -> tuple[bytes, str]:
+        """The picture as the page shows it, and its media type."""
+        view = views.view_of(self.picture.pixels, self.picture, self.reduced)
+        return views.encoded(view, self.picture.icc_profile)
+
+    def paint(self, layer: bytes) -> bool:
+        """Takes what was painted on the page; whether anything is marked.
+
+        Args:
+            layer: a PNG of the size of the view, opaque where it marks.
+
+        Raises:
+            InputError: if it is none.
+        """
+        try:
+            with Image.open(io.BytesIO(layer), formats=["PNG"]) as image:
+                marked = views.marks_of(image)
+        except Exception:  # whatever the broken byte led the decoder to
+            raise InputError("the mask is no PNG; expected what the page paints") from None
+        h, w = self.size
+        if marked.shape != (-(-h // self.reduced), -(-w // self.reduced)):
+            raise InputError(
+                f"the mask is {marked.shape[1]} x {marked.shape[0]} pixels; expected "
+                f"{-(-w // self.reduced)} x {-(-h // self.reduced)} as the picture on the page"
+            )
+        if not marked.any():
+            self.mask = None
+            return False
+        marked = views.enlarged_marks(marked, self.reduced, h, w)
+        path = self.folder / f"mask-{secrets.token_hex(4)}.png"
+        Image.fromarray(marked).save(path)
+        self.mask = path
+        return True
+
+    def marks_in(self, path: Path, polarity: str) -> tuple[bytes, tuple[str, ...]]:
+        """What a mask's file marks, as a layer for the page, and how it was taken.
+
+        Raises:
+            InputError: if it is no mask for the picture.
+        """
+        mask = read_mask(path, self.size, polarity)
+        return views.painted(views.reduced_marks(mask.fill, self.reduced)), mask.remarks
+
+    def layer(self) -> bytes:
+        """What is marked, as a layer for the page."""
+        assert self.mask is not None
+        marked = np.asarray(Image.open(self.mask)).astype(bool)
+        return views.painted(views.reduced_marks(marked, self.reduced))
+
+    def suggested(self, sensitivity: float) -> bytes:
+        """Scratches and dust that suggest themselves, as a layer for the page."""
+        image = self.picture.layout.image(self.picture.pixels)
+        marked = suggest(np.asarray(image, np.float32), sensitivity)
+        return views.painted(views.reduced_marks(marked, self.reduced))
+
+
+def _depth(dtype: np.dtype[Any]) -> str:
+    return f"{8 * dtype.itemsize} bits" + (", floating point" if dtype.kind == "f" else "")
+
+
+class Desk:
+    """The sheets, and the folder that they lie in."""
+
+    def __init__(self) -> None:
+        """The desk is empty."""
+        self.folder = Path(tempfile.mkdtemp(prefix="dip-jax-studio-"))
+        self._sheets: dict[str, Sheet] = {}
+        self._lock = threading.Lock()
+
+    def new_folder(self) -> Path:
+        """One for an upload."""
+        folder = self.folder / secrets.token_hex(8)
+        folder.mkdir()
+        return folder
+
+    def add(self, folder: Path, name: str, in_use: Callable[[Sheet], bool]) -> Sheet:
+        """Takes an uploaded picture.
+
+        Args:
+            folder: that it lies in.
+            name: of its file there.
+            in_use: whether a sheet may not make room for it.
+
+        Raises:
+            InputError: if it is none that can be used; it is deleted then.
+        """
+        try:
+            with self.plainly():
+                pages = count_pages(folder / name)
+                if pages > 1:
+                    raise InputError(
+                        f"{name} has {pages} pages, and the studio takes one picture: give the "
+                        "page as a file of its own, or all to the command, dip-jax"
+                    )
+                picture = read(folder / name, any_values=True)
+                h, w = picture.pixels.shape[:2]
+                sheet = Sheet(secrets.token_hex(8), name, folder, picture, views.reduction(h, w))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        with self._lock:
+            for old in list(self._sheets.values()):
+                if len(self._sheets) < _MOST:
+                    break
+                if not in_use(old):
+                    del self._sheets[old.id]
+                    shutil.rmtree(old.folder, ignore_errors=True)
+            self._sheets[sheet.id] = sheet
+        return sheet
+
+    def plainly(self) -> "_Plainly":
+        """Within it, errors tell no folder of this machine."""
+        return _Plainly(self.folder)
+
+    def sheet(self, id: str) -> Sheet:
+        """The sheet of an id.
+
+        Raises:
+            KeyError: if there is none, or not any more.
+        """
+        return self._sheets[id]
+
+    def close(self) -> None:
+        """All is put away."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class _Plainly:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, InputError):
+            raise InputError(plain(str(error), self._folder)) from None
+
+
+def plain(text: str, folder: Path) -> str:
+    """A text in which files of a folder have their names alone."""
+    return re.sub(re.escape(str(folder)) + r"[\\/]+(?:[0-9a-f]{16}[\\/]+)?", "", text)
+
+
+def name_of(given: str) -> str:
+    """The name of a file as a browser tells it, made one that can be written here.
+
+    Args:
+        given: any text.
+    """
+    name = PureWindowsPath(PurePosixPath(given).name).name
+    name = "".join(c for c in name if c.isprintable() and c not in '<>:"/\\|?*').strip(" .")
+    stem, suffix = Path(name).stem, Path(name).suffix
+    if not stem or len(suffix) > 10:
+        return "picture" + (suffix if len(suffix) <= 10 else "")
+    while len(f"{stem}{suffix}".encode(errors="replace")) > 150:
+        stem = stem[:-1]
+    return f"{stem}{suffix}".encode("utf-8", "replace").decode()
