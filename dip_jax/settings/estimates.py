@@ -79,12 +79,13 @@ def seconds_of(config: Config, shape: tuple[int, ...]) -> tuple[float, float] | 
 def _refining(config: Config) -> float:
     """Multiply-adds for each pixel that take as long as its refinement; 0 where it is not known.
 
-    Where it is not tried on held-out pixels first, as of parts around damage, the next fit goes on
-    beside it.
+    Where what is filled is not tried on held-out pixels first, as of parts around damage, the next
+    fit goes on beside it.
     """
-    if not config["refine"] or not config["refine_judged"]:
+    refinement = tasks.task_of(config).refinement
+    if not config["refine"] or (refinement == "filling" and not config["refine_judged"]):
         return 0.0
-    return _REFINING.get(tasks.task_of(config).refinement, 0.0)
+    return _REFINING.get(refinement, 0.0)
 
 
 def time_of_all(
