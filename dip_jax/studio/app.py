@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,11 +19,12 @@ from starlette.types import ASGIApp
 
 from dip_jax.errors import InputError
 from dip_jax.studio.asked import asked, offered
+from dip_jax.studio.bench import Bench, Busy
 from dip_jax.studio.desk import Desk, Sheet, name_of
 from dip_jax.studio.guard import Guard
-from dip_jax.studio.work import Bench, Busy, Work
+from dip_jax.studio.work import Work
 
-_MOST_BYTES = 600 * 2**20  # of an upload: 100 megapixels of 16 bits in colour
+_MOST_BYTES = 600 * 2**20  # of an upload: as many pixels as are read, of 16 bits in colour
 _MOST_BYTES_OF_FORM = 2**16
 _PAGE = {
     "": ("studio.html", "text/html; charset=utf-8"),
@@ -59,6 +61,7 @@ class Studio:
             Route("/api/pictures/{id}/mask-file", self._mask_file, methods=["POST"]),
             Route("/api/pictures/{id}/marks", self._marks),
             Route("/api/pictures/{id}/files/{option}", self._option_file, methods=["POST"]),
+            Route("/api/pictures/{id}/files/{option}", self._no_option_file, methods=["DELETE"]),
             Route("/api/pictures/{id}/estimate", self._estimate, methods=["POST"]),
             Route("/api/pictures/{id}/start", self._start, methods=["POST"]),
             Route("/api/works/{number:int}", self._work),
@@ -124,7 +127,8 @@ class Studio:
         return JSONResponse(self._sheet(request).told())
 
     def _view(self, request: Request) -> Response:
-        return _file(self._sheet(request).view())
+        with self.desk.plainly():
+            return _file(self._sheet(request).view(_range_of(request)))
 
     def _mask(self, request: Request) -> Response:
         sheet = self._sheet(request)
@@ -167,7 +171,9 @@ class Studio:
             sensitivity = float(request.query_params.get("sensitivity", "0.5"))
         except ValueError:
             raise InputError("the sensitivity is no number; expected one from 0 to 1") from None
-        return Response(self._sheet(request).suggested(sensitivity), media_type="image/png")
+        with self.desk.plainly():
+            layer = self._sheet(request).suggested(sensitivity, _range_of(request))
+        return Response(layer, media_type="image/png")
 
     async def _option_file(self, request: Request) -> Response:
         sheet, option = self._sheet(request), request.path_params["option"]
@@ -177,8 +183,22 @@ class Studio:
         name = name_of(request.query_params.get("name", ""))
         folder = self.desk.new_folder()
         await self._received(request, folder / name)
-        sheet.files[option] = name, folder / name
-        return JSONResponse({"name": name})
+
+        def give() -> None:
+            try:
+                with self.desk.plainly():
+                    sheet.give(option, name, folder / name)
+            except InputError:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+
+        await run_in_threadpool(give)
+        return JSONResponse(sheet.told())
+
+    def _no_option_file(self, request: Request) -> Response:
+        sheet = self._sheet(request)
+        sheet.take_back(request.path_params["option"])
+        return JSONResponse(sheet.told())
 
     # Works.
 
@@ -190,8 +210,15 @@ class Studio:
 
     async def _start(self, request: Request) -> Response:
         sheet, form = self._sheet(request), await _form(request)
-        work = await run_in_threadpool(lambda: self.bench.start(sheet, asked(form)))
-        return JSONResponse(work.told())
+
+        def start() -> Work:
+            like = form.get("like") if isinstance(form, dict) else None
+            before = None if like is None else self._of_number(like)
+            if before is not None and before.sheet is not sheet:
+                raise InputError("that result is of another picture; expected one of this")
+            return self.bench.start(sheet, asked(form), before)
+
+        return JSONResponse((await run_in_threadpool(start)).told())
 
     def _state(self, request: Request) -> Response:
         now = self.bench.now
@@ -199,15 +226,23 @@ class Studio:
             {
                 "now": None if now is None else now.told(),
                 "works": [
-                    {"number": w.number, "picture": w.sheet.id, "state": w.state}
+                    {
+                        "number": w.number,
+                        "picture": w.sheet.id,
+                        "name": w.sheet.name,
+                        "state": w.state,
+                    }
                     for w in self.bench.works
                 ],
             }
         )
 
     def _number(self, request: Request) -> Work:
+        return self._of_number(request.path_params["number"])
+
+    def _of_number(self, number: int) -> Work:
         try:
-            return self.bench.work(request.path_params["number"])
+            return self.bench.work(number)
         except KeyError:
             raise HTTPException(404, "there is no such result any more") from None
 
@@ -225,16 +260,21 @@ class Studio:
 
     def _result(self, request: Request) -> Response:
         work = self._number(request)
-        if work.result is None:
+        path = work.file(lossless="lossless" in request.query_params)
+        if path is None:
             raise HTTPException(404, "there is no result yet")
-        work.downloaded = True
-        return FileResponse(work.result, headers=_as_download(work.result.name))
+
+        def downloaded() -> None:  # all of it
+            work.downloaded = True
+
+        task = BackgroundTask(downloaded) if request.method == "GET" else None
+        return FileResponse(path, headers=_as_download(path.name), background=task)
 
     def _mask_of_result(self, request: Request) -> Response:
         work = self._number(request)
-        if work.mask is None:
+        if work.files.mask is None:
             raise HTTPException(404, "nothing was marked")
-        return FileResponse(work.mask, headers=_as_download(work.sheet.mask_name))
+        return FileResponse(work.files.mask, headers=_as_download(work.sheet.mask_name))
 
     def _view_of_result(self, request: Request) -> Response:
         try:
@@ -251,8 +291,19 @@ async def _form(request: Request) -> Any:
             raise InputError("the form is too long")
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError("the form is no JSON; expected what the page sends") from None
+
+
+def _range_of(request: Request) -> tuple[float, float] | None:
+    """The values of black and white that the page asks with."""
+    low, high = (request.query_params.get(name) for name in ("low", "high"))
+    if low is None or high is None:
+        return None
+    try:
+        return float(low), float(high)
+    except ValueError:
+        raise InputError("the values of black and white are no numbers; expected two") from None
 
 
 def _page(request: Request) -> Response:

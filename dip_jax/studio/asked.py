@@ -9,34 +9,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dip_jax.cli import command
 from dip_jax.cli.commands import COMMANDS, OPTIONS
 from dip_jax.errors import InputError
+from dip_jax.pictures.picture import Picture
 from dip_jax.settings import fields, tasks
+from dip_jax.studio.words import LABELS
 
 # Of the command's options, those that a page may set; files are its own matter.
 _OF_EVERY_TASK = ("seeds", "seed", "steps", "criterion", "draft", "set", "data_range", "keep_known")
 _FIRST = ("seeds", "draft")  # the others are shown on demand
 _HAVE_FIELDS = ("operator", "image", "mask", "clean")  # of the configuration, and some are paths
-_LABELS = {
-    "seeds": "Seeds",
-    "seed": "First seed",
-    "steps": "Largest number of steps",
-    "criterion": "When to stop",
-    "draft": "A quick look",
-    "set": "Other fields of the configuration",
-    "data_range": "Values of black and white",
-    "keep_known": "Take all pixels from the network",
-    "factor": "Enlarge each side by",
-    "kernel": "Kernel",
-    "sigma": "Width of the blur, in pixels",
-    "boundary": "Beyond the border",
-    "pattern": "Pattern",
-    "quality": "Quality of the JPEG",
-    "subsampling": "Chroma subsampling",
-    "degrees": "Angle of all views, in degrees",
-    "white": "Largest density",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +92,7 @@ def _option(action: argparse.Action, first: bool) -> Option:
         action.dest,
         action.option_strings[0],
         kind,
-        _LABELS.get(action.dest, action.dest),
+        LABELS.get(action.dest, action.dest),
         _for_the_page((action.help or "").replace("%%", "%")),
         default,
         tuple(action.choices or ()),
@@ -142,12 +127,12 @@ class Asked:
             mask: the mask's file; None for none.
             files: the file of each option that is one.
         """
-        words = [self.command, image]
-        words += ["--mask", mask] if mask is not None else []
+        words = [self.command, _plain(image)]
+        words += ["--mask", _plain(mask)] if mask is not None else []
         for option in offered()[self.command]["options"]:
             name = option["name"]
             if option["kind"] == "file" and name in files:
-                words += [option["flag"], files[name]]
+                words += [option["flag"], _plain(files[name])]
             elif name in self.given:
                 words += _words_of(option, self.given[name])
         return words
@@ -167,10 +152,16 @@ class Asked:
 
     def as_command(self, image: str, mask: str | None, files: Mapping[str, str]) -> str:
         """The command, to be copied into a shell."""
-        return shlex.join(["dip-jax", *self.words(_plain(image), mask and _plain(mask), files)])
+        return shlex.join(["dip-jax", *self.words(image, mask, files)])
 
     def as_python(
-        self, image: str, mask: str | None, files: Mapping[str, str], output: str, with_pillow: bool
+        self,
+        image: str,
+        mask: str | None,
+        files: Mapping[str, str],
+        output: str,
+        picture: Picture,
+        grey_kernel: bool = True,
     ) -> str:
         """Lines of Python, to be copied into a file; "" where no function does it in one call.
 
@@ -179,40 +170,52 @@ class Asked:
             mask: as in `words`.
             files: as in `words`.
             output: the result's file.
-            with_pillow: whether Pillow reads all of the picture's bits.
+            picture: as its file has it.
+            grey_kernel: whether the kernel's file has no channels.
         """
         if self.command == "tomography":
             return ""
-        arguments = self.arguments(image, mask, files)
-        fills = offered()[self.command]["fills"]
-        read = "Image.open({!r})" if with_pillow else "imagecodecs.imread({!r})"
-        lines = ["import dip_jax", "from PIL import Image" if with_pillow else "import imagecodecs"]
-        lines += [] if with_pillow or not mask else ["from PIL import Image"]
-        lines += ["", f"photo = {read.format(image)}"]
-        call = ["photo"]
-        if fills and mask:
+        arguments, given = self.arguments(image, mask, files), dict(self.given)
+        module, read, write = _library(picture, output, self.command == "demosaic")
+        modules, lines, call = [module], [f"photo = {read.format(image)}"], ["photo"]
+        if mask is not None:
+            modules.append("from PIL import Image")
             lines.append(f"mask = Image.open({mask!r})")
             call.append("mask")
-        given = dict(self.given)
         if "kernel" in files:
-            lines.append(f"kernel = imagecodecs.imread({files['kernel']!r})")
-            lines[1:1] = [] if "import imagecodecs" in lines else ["import imagecodecs"]
+            modules.append("import imagecodecs")
+            channel = "" if grey_kernel else "[..., 0]"
+            lines.append(f"kernel = imagecodecs.imread({files['kernel']!r}){channel}")
             call.append("kernel")
         elif self.command == "deblur":
-            call.append(f"dip_jax.operators.gaussian({arguments.sigma!r})")
+            modules.append("from dip_jax import operators")
+            call.append(f"operators.gaussian({arguments.sigma!r})")
         for name in ("factor", "kernel", "boundary", "pattern", "quality", "subsampling"):
             if name in given and name not in files:
                 call.append(f"{name}={getattr(arguments, name)!r}")
         call += _keywords(arguments, given)
         lines.append(f"restored = dip_jax.{self.command.replace('-', '_')}({', '.join(call)})")
-        if with_pillow:
-            suffix = Path(output).suffix.lower()
-            how = ", quality=95, subsampling=0" if suffix in (".jpg", ".jpeg") else ""
-            how = ", lossless=True" if suffix == ".webp" else how
-            lines.append(f"Image.fromarray(restored).save({output!r}{how})")
-        else:
-            lines.append(f"imagecodecs.imwrite({output!r}, restored)")
-        return "\n".join(lines) + "\n"
+        lines.append(write.format(output))
+        return "\n".join(["import dip_jax", *dict.fromkeys(modules), "", *lines, ""])
+
+
+def _library(picture: Picture, output: str, finds_colours: bool) -> tuple[str, str, str]:
+    """What reads all bits of a picture, and writes its result: the import, and the two calls."""
+    suffix = Path(output).suffix.lower()
+    if suffix in (".tif", ".tiff"):
+        colours = picture.pixels.ndim == 3 or finds_colours
+        kind = "rgb" if colours else "minisblack"
+        write = f"tifffile.imwrite({{!r}}, restored, photometric={kind!r})"
+        return "import tifffile", "tifffile.imread({!r})", write
+    if picture.pixels.dtype != np.uint8:
+        return (
+            "import imagecodecs",
+            "imagecodecs.imread({!r})",
+            "imagecodecs.imwrite({!r}, restored)",
+        )
+    how = {".jpg": ", quality=95, subsampling=0", ".webp": ", lossless=True"}
+    write = f"Image.fromarray(restored).save({{!r}}{how.get(suffix.replace('jpeg', 'jpg'), '')})"
+    return "from PIL import Image", "Image.open({!r})", write
 
 
 def _keywords(arguments: argparse.Namespace, given: Mapping[str, Any]) -> list[str]:
@@ -248,15 +251,19 @@ def asked(form: Any) -> Asked:
     options = form.get("options", {})
     known = {option["name"]: option for option in offered()[name]["options"]}
     if not isinstance(options, dict) or set(options) - set(known):
+        strange = options if isinstance(options, dict) else [options]
         raise InputError(
-            f"{name} has no option {', '.join(sorted(set(map(str, options)) - set(known)))}; "
+            f"{name} has no option {', '.join(sorted(set(map(str, strange)) - set(known)))}; "
             f"expected some of {', '.join(known)}"
         )
     given = {}
     for key, value in options.items():
-        if known[key]["kind"] == "file" or value in (None, "", False, [], known[key]["default"]):
+        option = known[key]
+        if value is None or value is False or value in ("", []) or option["kind"] == "file":
             continue
-        given[key] = _checked(known[key], value)
+        if value is not True and value == option["default"]:
+            continue
+        given[key] = _checked(option, value)
     return Asked(name, given)
 
 
@@ -279,7 +286,7 @@ def _checked(option: Mapping[str, Any], value: Any) -> Any:
         return words
     elif kind in ("whole", "number", "choice") and isinstance(value, int | float | str):
         return value
-    raise InputError(f"{option['flag']} is {value!r}; {option['help']}")
+    raise InputError(f"“{option['label']}” is {value!r}; {option['help']}")
 
 
 def _words_of(option: Mapping[str, Any], value: Any) -> list[str]:
@@ -287,7 +294,7 @@ def _words_of(option: Mapping[str, Any], value: Any) -> list[str]:
     if option["kind"] == "check":
         return [flag]
     if option["kind"] == "range":
-        return [flag, *(f"{v:.12g}" for v in value)]
+        return [flag, *(np.format_float_positional(v, trim="-") for v in value)]
     if option["kind"] == "text":
         return [word for one in value for word in (flag, one)]
     word = str(value)

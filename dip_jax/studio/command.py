@@ -2,9 +2,10 @@
 
 import argparse
 import importlib.util
-import shutil
+import os
 import socket
 import sys
+import tempfile
 import threading
 import time
 import webbrowser
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from dip_jax.cli import startup
-from dip_jax.cli.signals import Stopping
+from dip_jax.cli.signals import INTERRUPTED, Stopping
+from dip_jax.errors import reason
+from dip_jax.files import write_bytes
 from dip_jax.report.streams import let_go, tell, tell_error
 
 _NEEDS = ("starlette", "uvicorn")
@@ -72,8 +75,14 @@ def main(argv: Sequence[str]) -> int:
     if arguments.port is not None and not 0 <= arguments.port < 2**16:
         return _refuse(f"--port {arguments.port} is none; expected a number from 0 to 65535")
     save = Path(arguments.save)
-    if not save.is_dir():
-        return _refuse(f"--save {arguments.save!r} is no folder; expected one that exists")
+    try:
+        with tempfile.TemporaryFile(dir=save):
+            pass  # there is permission
+    except OSError as error:
+        return _refuse(
+            f"nothing can be saved in --save {arguments.save!r} ({reason(error)}); expected a "
+            "folder that exists, with permission"
+        )
     try:
         listening = _listen(arguments.host, arguments.port)
     except (OSError, UnicodeError) as error:
@@ -138,23 +147,26 @@ def _serve(arguments: argparse.Namespace, listening: socket.socket, save: Path) 
             while thread.is_alive() and not stopping():
                 time.sleep(0.1)
             studio.bench.close()
+            saved = _saved(studio, save)  # what is finished needs no waiting
             server.should_exit = True
             while (now := studio.bench.now) is not None and not now.wait(0.2):
                 pass
+            saved &= _saved(studio, save)
             thread.join(10)
-            for path in _saved(studio, save):
-                tell(f"saved: {path}")
         except KeyboardInterrupt:
-            tell_error("ended at once; nothing was saved")
-            return 130
-        finally:
+            tell_error("ended at once; a fit that went on is lost")
             studio.desk.close()
+            os._exit(INTERRUPTED)  # a program that is being compiled cannot be ended otherwise
+    if not saved:
+        tell_error(f"dip-jax studio: what could not be saved is kept in {studio.desk.folder}")
+        return 1
+    studio.desk.close()
     return 0
 
 
-def _saved(studio: Any, folder: Path) -> list[Path]:
-    """Writes the results that nobody has downloaded; none replaces a file."""
-    found = []
+def _saved(studio: Any, folder: Path) -> bool:
+    """Writes the results that nobody has downloaded, none over a file; whether all were written."""
+    done = True
     for work in studio.bench.unsaved():
         source, n = work.result, 1
         path = folder / source.name
@@ -162,12 +174,14 @@ def _saved(studio: Any, folder: Path) -> list[Path]:
             n += 1
             path = folder / f"{source.stem}-{n}{source.suffix}"
         try:
-            shutil.copyfile(source, path)
+            write_bytes(path, source.read_bytes())
         except OSError as error:
-            tell_error(f"dip-jax studio: {path} cannot be written ({error})")
+            tell_error(f"dip-jax studio: {path} cannot be written ({reason(error)})")
+            done = False
             continue
-        found.append(path)
-    return found
+        work.downloaded = True
+        tell(f"saved: {path}")
+    return done
 
 
 def _refuse(text: str) -> int:

@@ -7,21 +7,38 @@ import secrets
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from dip_jax.errors import InputError
+from dip_jax.errors import InputError, speaking
 from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import count_pages, read
+from dip_jax.pictures.values import DataRange, check_data_range
 from dip_jax.prepare.blemishes import suggest
 from dip_jax.studio import views
+from dip_jax.studio.words import PAGE
 
-_MOST = 4  # pictures at a time; the oldest makes room
+_MOST = 4  # pictures at a time; the one that was left longest makes room
+
+
+class OptionFile(NamedTuple):
+    """The file of an option.
+
+    Attributes:
+        name: that it had.
+        path: where it lies.
+        grey: whether it has no channels.
+    """
+
+    name: str
+    path: Path
+    grey: bool
 
 
 @dataclasses.dataclass(eq=False)
@@ -32,20 +49,33 @@ class Sheet:
         id: that the page knows it by; nobody can guess it.
         name: of its file, as it was uploaded, without a folder.
         folder: where it lies.
-        picture: as its file has it.
         reduced: how many of its pixels on a side are one on the page.
         mask: the file of what was painted on it; None for nothing.
-        files: those of options, by the names of the command's arguments: the name that it had, and
-            where it lies.
+        files: those of options, by the names of the command's arguments.
+        kept: files that a fit has used.
+        used: when the page has last asked for it, in seconds.
     """
 
     id: str
     name: str
     folder: Path
-    picture: Picture
-    reduced: int
+    reduced: int = 1
     mask: Path | None = None
-    files: dict[str, tuple[str, Path]] = dataclasses.field(default_factory=dict)
+    files: dict[str, OptionFile] = dataclasses.field(default_factory=dict)
+    kept: set[Path] = dataclasses.field(default_factory=set)
+    used: float = 0.0
+    _picture: Picture | None = None
+
+    @property
+    def picture(self) -> Picture:
+        """As its file has it, which is read anew where it was let go."""
+        if self._picture is None:
+            self._picture = read(self.path, any_values=True)
+        return self._picture
+
+    def let_go(self) -> None:
+        """Holds the pixels no longer."""
+        self._picture = None
 
     @property
     def path(self) -> Path:
@@ -61,6 +91,21 @@ class Sheet:
         """Rows and columns."""
         h, w = self.picture.pixels.shape[:2]
         return h, w
+
+    def in_range(self, data_range: DataRange | None) -> Picture:
+        """The picture with values of black and white that it fits into.
+
+        Args:
+            data_range: as a person gives it; None where nothing is given.
+
+        Raises:
+            InputError: if it is none.
+        """
+        if data_range is not None:
+            check_data_range(data_range)
+        else:
+            data_range = views.range_of(self.picture)
+        return dataclasses.replace(self.picture, data_range=data_range)
 
     def told(self) -> dict[str, Any]:
         """What the page tells of it."""
@@ -78,13 +123,31 @@ class Sheet:
             "format": self.picture.file_format,
             "alpha": self.picture.alpha is not None,
             "marked": self.mask is not None,
+            "files": {name: file.name for name, file in self.files.items()},
             "notes": [f"{self.name} {note}" for note in self.picture.notes],
         }
 
-    def view(self) -> tuple[bytes, str]:
+    def view(self, data_range: DataRange | None = None) -> tuple[bytes, str]:
         """The picture as the page shows it, and its media type."""
-        view = views.view_of(self.picture.pixels, self.picture, self.reduced)
-        return views.encoded(view, self.picture.icc_profile)
+        picture = self.in_range(data_range)
+        view = views.view_of(picture.pixels, picture, self.reduced)
+        return views.encoded(view, picture.icc_profile)
+
+    def give(self, option: str, name: str, path: Path) -> None:
+        """Takes the file of an option.
+
+        Raises:
+            InputError: if it is no picture.
+        """
+        grey = read(path, any_values=True).pixels.ndim == 2
+        self.take_back(option)
+        self.files[option] = OptionFile(name, path, grey)
+
+    def take_back(self, option: str) -> None:
+        """The file of an option is not wanted any more."""
+        old = self.files.pop(option, None)
+        if old is not None and old.path not in self.kept:
+            shutil.rmtree(old.path.parent, ignore_errors=True)
 
     def paint(self, layer: bytes) -> bool:
         """Takes what was painted on the page; whether anything is marked.
@@ -106,8 +169,10 @@ class Sheet:
                 f"the mask is {marked.shape[1]} x {marked.shape[0]} pixels; expected "
                 f"{-(-w // self.reduced)} x {-(-h // self.reduced)} as the picture on the page"
             )
+        if self.mask is not None and self.mask not in self.kept:
+            self.mask.unlink(missing_ok=True)
+        self.mask = None
         if not marked.any():
-            self.mask = None
             return False
         marked = views.enlarged_marks(marked, self.reduced, h, w)
         path = self.folder / f"mask-{secrets.token_hex(4)}.png"
@@ -127,13 +192,22 @@ class Sheet:
     def layer(self) -> bytes:
         """What is marked, as a layer for the page."""
         assert self.mask is not None
-        marked = np.asarray(Image.open(self.mask)).astype(bool)
+        with Image.open(self.mask) as image:
+            marked = np.asarray(image).astype(bool)
         return views.painted(views.reduced_marks(marked, self.reduced))
 
-    def suggested(self, sensitivity: float) -> bytes:
-        """Scratches and dust that suggest themselves, as a layer for the page."""
-        image = self.picture.layout.image(self.picture.pixels)
-        marked = suggest(np.asarray(image, np.float32), sensitivity)
+    def suggested(self, sensitivity: float, data_range: DataRange | None = None) -> bytes:
+        """Scratches and dust that suggest themselves, as a layer for the page.
+
+        Raises:
+            InputError: if the sensitivity or the range is none.
+        """
+        picture = self.in_range(data_range)
+        low, high = picture.data_range or (0, 1)
+        image = picture.pixels.astype(np.float32)
+        image = (image - np.float32(low)) / np.float32(high - low)
+        image = np.where(np.isfinite(image), np.clip(image, 0, 1), np.nan)
+        marked = suggest(image[..., None] if image.ndim == 2 else image, sensitivity)
         return views.painted(views.reduced_marks(marked, self.reduced))
 
 
@@ -175,24 +249,22 @@ class Desk:
                         f"{name} has {pages} pages, and the studio takes one picture: give the "
                         "page as a file of its own, or all to the command, dip-jax"
                     )
-                picture = read(folder / name, any_values=True)
-                h, w = picture.pixels.shape[:2]
-                sheet = Sheet(secrets.token_hex(8), name, folder, picture, views.reduction(h, w))
+                sheet = Sheet(secrets.token_hex(8), name, folder, used=time.monotonic())
+                sheet.reduced = views.reduction(*sheet.size)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         with self._lock:
-            for old in list(self._sheets.values()):
-                if len(self._sheets) < _MOST:
-                    break
-                if not in_use(old):
+            for old in sorted(self._sheets.values(), key=lambda one: one.used):
+                old.let_go()
+                if len(self._sheets) >= _MOST and not in_use(old):
                     del self._sheets[old.id]
                     shutil.rmtree(old.folder, ignore_errors=True)
             self._sheets[sheet.id] = sheet
         return sheet
 
     def plainly(self) -> "_Plainly":
-        """Within it, errors tell no folder of this machine."""
+        """Within it, errors are in the words of the page, and tell no folder of this machine."""
         return _Plainly(self.folder)
 
     def sheet(self, id: str) -> Sheet:
@@ -201,7 +273,9 @@ class Desk:
         Raises:
             KeyError: if there is none, or not any more.
         """
-        return self._sheets[id]
+        sheet = self._sheets[id]
+        sheet.used = time.monotonic()
+        return sheet
 
     def close(self) -> None:
         """All is put away."""
@@ -211,13 +285,16 @@ class Desk:
 class _Plainly:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._words = speaking(PAGE)
 
     def __enter__(self) -> None:
-        pass
+        self._words.__enter__()
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        text = str(error)  # in the words of the page
+        self._words.__exit__(None, None, None)
         if isinstance(error, InputError):
-            raise InputError(plain(str(error), self._folder)) from None
+            raise type(error)(plain(text, self._folder)) from None
 
 
 def plain(text: str, folder: Path) -> str:

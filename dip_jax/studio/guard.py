@@ -47,7 +47,7 @@ class Guard:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        why = self._refused(scope["method"], headers)
+        why = self._refused(scope["method"], headers, scope["path"])
         if why:
             await _refuse(send, why)
             return
@@ -67,10 +67,13 @@ class Guard:
 
         await self._app(scope, receive, with_headers)
 
-    def _refused(self, method: str, headers: dict[str, str]) -> str:
+    def _refused(self, method: str, headers: dict[str, str], path: str = "/") -> str:
         host = headers.get("host", "")
         if not self._is_here(_name_of(host)):
             return f"{host!r} is not this machine; open the address that the studio has told"
+        site = headers.get("sec-fetch-site", "none")
+        if site not in ("same-origin", "none") and path != "/":  # a link may lead to the page
+            return "the request comes from another page; open the studio itself"
         if method in ("GET", "HEAD"):
             return ""
         if headers.get("origin", "") != f"http://{host}":

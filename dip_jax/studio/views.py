@@ -32,7 +32,7 @@ def view_of(pixels: NDArray[Any], like: Picture, reduced: int = 1) -> View:
     Returns:
         RGB, or RGBA where the picture is transparent somewhere; `(h, w, 3)` or `(h, w, 4)`.
     """
-    low, high = like.data_range or _range_of(like.pixels.dtype, like.pixels)
+    low, high = range_of(like)
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     colours = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1]
     h, w = (-(-n // reduced) for n in colours.shape[:2])
@@ -51,14 +51,18 @@ def view_of(pixels: NDArray[Any], like: Picture, reduced: int = 1) -> View:
     return np.concatenate([view, np.rint(255 * opacity).astype(np.uint8)], axis=2)
 
 
-def _range_of(dtype: np.dtype[Any], pixels: NDArray[Any]) -> tuple[float, float]:
-    if dtype in (np.uint8, np.uint16):
-        return 0.0, float(np.iinfo(dtype).max)
-    finite = pixels[np.isfinite(pixels)] if dtype.kind == "f" else pixels
+def range_of(picture: Picture) -> tuple[float, float]:
+    """The values of black and white of a picture; all that it has, where nothing tells."""
+    if picture.data_range is not None:
+        return picture.data_range
+    pixels = picture.pixels
+    if pixels.dtype in (np.uint8, np.uint16):
+        return 0.0, float(np.iinfo(pixels.dtype).max)
+    finite = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    if dtype.kind == "f" and low >= 0 and high <= 1:
+    if pixels.dtype.kind == "f" and low >= 0 and high <= 1:
         return 0.0, 1.0
-    return low, max(high, low + 1e-9)  # no range is given yet: all of it is seen
+    return low, max(high, low + 1e-9)
 
 
 def _mean_of_blocks(x: Float[np.ndarray, "h w c"], size: int) -> Float[np.ndarray, "i j c"]:

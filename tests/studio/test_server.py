@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import time
+import warnings
 from importlib import resources
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from serving import SIZE, SMALL, Person, layer, serving, waves
 
 from dip_jax.cli import command
 from dip_jax.cli.many_files import restore_files
+from dip_jax.pictures.picture import Picture
 from dip_jax.studio import command as studio_command
 from dip_jax.studio.asked import asked, offered
 from dip_jax.studio.desk import name_of
@@ -98,7 +100,8 @@ def test_it_offers_what_the_package_offers_and_shows_python_for_it(person):
         arguments = form.arguments("p.png", "m.png" if task["fills"] else None, {})
         assert {key: getattr(arguments, key) for key in options} == options
         assert (arguments.seed, arguments.draft) == (3, True)
-        lines = form.as_python("p.png", "m.png" if task["fills"] else None, {}, "o.png", True)
+        mask = "m.png" if task["fills"] else None
+        lines = form.as_python("p.png", mask, {}, "o.png", Picture(waves()))
         assert ("rng=3" in lines and compile(lines, name, "exec")) or name == "tomography"
         assert "--" not in task["description"] + "".join(o["help"] for o in task["options"])
 
@@ -191,12 +194,86 @@ def test_a_kernel_is_a_file_of_an_option(person):
     kernel = io.BytesIO()
     Image.fromarray(np.full((3, 3), 200, np.uint8)).save(kernel, "PNG")
     answer = person.told(f"/api/pictures/{id}/files/kernel?name=k.png", "POST", kernel.getvalue())
-    assert answer == {"name": "k.png"}
+    assert answer["files"] == {"kernel": "k.png"}
     small = SMALL.replace(" parts.kind=whole", "")
     work = person.start(id, "deblur", set=small)
     work = person.wait(work)
     assert "--kernel k.png" in work["result"]["command"]
     assert "kernel = imagecodecs.imread('k.png')" in work["result"]["python"]
+    status, error = person.refusal(f"/api/pictures/{id}/files/kernel?name=k.png", "POST", b"none")
+    assert status == 422 and "'k.png' is not a picture" in error
+    answer = person.told(f"/api/pictures/{id}/files/kernel", "DELETE")
+    assert answer["files"] == {}
+    work = person.wait(person.start(id, "deblur", set=small, sigma=1.5))
+    assert "--sigma 1.5" in work["result"]["command"]
+
+
+@pytest.mark.parametrize("task", ["denoise", "deblur", "super-resolve"])
+def test_what_is_painted_is_nothing_to_other_tasks(person, photo, task, tmp_path, monkeypatch):
+    set_here = SMALL if task == "denoise" else SMALL.replace(" parts.kind=whole", "")
+    own = {"deblur": {"sigma": 1.5}, "super-resolve": {"factor": 2}}.get(task, {})
+    work = person.wait(person.start(photo, task, set=set_here, **own))
+    assert "mask" not in work["result"]["command"] and work["result"]["mask"] is None
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(waves()).save("photo.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what waves are seen to be
+        exec(compile(work["result"]["python"], "shown", "exec"), {})
+    with Image.open(work["result"]["file"]) as by_python:
+        expected = np.asarray(Image.open(io.BytesIO(download(person, work)[0])))
+        assert np.array_equal(np.asarray(by_python), expected)
+
+
+def test_a_name_that_looks_like_an_option_is_shown_as_one_that_can_be_pasted(person):
+    id = person.open_pixels(waves(), "-o it's.png")["id"]
+    person.told(f"/api/pictures/{id}/mask", "PUT", layer(MARKED))
+    work = person.wait(person.start(id, "inpaint"))
+    words = shlex.split(work["result"]["command"])
+    arguments = command.make_parser().parse_args(words[1:])
+    assert (arguments.image, arguments.mask) == ("./-o it's.png", "./-o it's_mask.png")
+    compile(work["result"]["python"], "shown", "exec")
+
+
+def test_of_a_jpeg_there_is_a_result_that_loses_nothing(person):
+    buffer = io.BytesIO()
+    Image.fromarray(waves()).save(buffer, "JPEG", quality=60)
+    picture = person.open(buffer.getvalue(), "photo.jpg")
+    person.told(f"/api/pictures/{picture['id']}/mask", "PUT", layer(MARKED))
+    work = person.wait(person.start(picture["id"], "inpaint"))
+    assert work["result"]["file"] == "photo_inpainted.jpg"
+    assert any("JPEG loses something" in line for line in work["lines"])
+    data = person.ask(f"/api/works/{work['number']}/result?lossless")[1]
+    restored = np.asarray(Image.open(io.BytesIO(data)))
+    before = np.asarray(Image.open(buffer))
+    assert np.array_equal(restored[~MARKED], before[~MARKED])
+    assert not np.array_equal(restored[MARKED], before[MARKED])
+
+
+def test_once_more_is_with_the_mask_of_then(person, photo):
+    first = person.wait(person.start(photo, "inpaint"))
+    mask = person.ask(f"/api/works/{first['number']}/mask")[1]
+    person.told(f"/api/pictures/{photo}/mask", "PUT", layer(np.roll(MARKED, 15, axis=0)))
+    form = {"command": "inpaint", "options": {"steps": 4, "set": SMALL, "seed": 1}}
+    form["like"] = first["number"]
+    again = person.wait(person.told(f"/api/pictures/{photo}/start", "POST", form))
+    assert person.ask(f"/api/works/{again['number']}/mask")[1] == mask
+    restored = np.asarray(Image.open(io.BytesIO(download(person, again)[0])))
+    assert np.array_equal(restored[~MARKED], waves()[~MARKED])
+    assert not np.array_equal(restored, download(person, first))
+
+
+def test_a_picture_is_seen_with_the_black_and_white_that_it_has(person):
+    pixels = (waves(np.float64)[..., 0] * 4095).astype(np.uint16)
+    id = person.open_pixels(pixels)["id"]
+
+    def mean(query):
+        data = person.ask(f"/api/pictures/{id}/view{query}")[1]
+        return np.asarray(Image.open(io.BytesIO(data))).mean()
+
+    assert mean("") < 10 and 120 < mean("?low=0&high=4095") < 140
+    form = {"command": "denoise", "options": {"set": SMALL, "data_range": [0, 100]}}
+    status, error = person.refusal(f"/api/pictures/{id}/estimate", "POST", form)
+    assert status == 422 and "“Values of black and white”" in error and "--" not in error
 
 
 # What it refuses
@@ -246,11 +323,14 @@ def test_several_pages_and_too_many_bytes_are_refused(person):
         ({"command": "inpaint", "options": {"set": "mask=/etc/passwd"}}, "mask"),
         ({"command": "inpaint", "options": {"set": "image=/etc/passwd"}}, "image"),
         ({"command": "inpaint", "options": {"set": "seeds"}}, "seeds"),
-        ({"command": "deblur", "options": {"kernel": "/etc/passwd", "sigma": 0}}, "kernel"),
+        ({"command": "deblur", "options": {"kernel": "/etc/passwd", "sigma": 0}}, "“Kernel”"),
         ({"command": "deblur", "options": {"set": "operator.kernel=/etc/passwd"}}, "names no file"),
-        ({"command": "inpaint", "options": {"seeds": {"a": 1}}}, "--seeds is"),
-        ({"command": "inpaint", "options": {"data_range": [1, "x"]}}, "--data-range is"),
+        ({"command": "inpaint", "options": {"seeds": {"a": 1}}}, "“Seeds” is"),
+        ({"command": "inpaint", "options": {"data_range": [1, "x"]}}, "black and white” is"),
         ([], "the task is None"),
+        ({"command": "inpaint", "options": None}, "no option None"),
+        ({"command": "inpaint", "options": {"steps": 0}}, "0"),
+        ({"command": "inpaint", "options": {"steps": 4.5}}, "no whole number"),
     ],
 )
 def test_a_form_asks_for_nothing_but_what_is_offered(person, photo, form, words):
@@ -284,6 +364,8 @@ def test_only_this_machine_and_its_own_page_are_answered(person):
     for host in (f"evil.example:{port}", f"127.0.0.1.evil.example:{port}", f"10.0.0.1:{port}", ""):
         status, body, _ = person.ask("/api/state", Host=host)
         assert status == 403 and b"is not this machine" in body
+    assert person.ask("/api/state", Sec_Fetch_Site="cross-site")[0] == 403
+    assert person.ask("/", Sec_Fetch_Site="cross-site")[0] == 200  # a link may lead here
     for origin in ("http://evil.example", f"http://localhost:{port + 1}", "null", ""):
         status, body, _ = person.ask("/api/pictures?name=a.png", "POST", b"x", Origin=origin)
         assert status == 403 and b"another page" in body
@@ -335,7 +417,7 @@ def test_what_it_needs_and_cannot_use_is_told_in_a_line(monkeypatch, capsys, tmp
         assert studio_command.main([]) == 2
     assert "pip install 'dip_jax[studio]'" in capsys.readouterr().err
     for words, expected in (
-        (["--save", str(tmp_path / "none")], "is no folder"),
+        (["--save", str(tmp_path / "none")], "nothing can be saved in --save"),
         (["--port", "99999"], "--port 99999"),
         (["--host", "192.0.2.1"], "nothing can listen at 192.0.2.1"),
     ):
@@ -371,7 +453,7 @@ def test_stopping_the_server_saves_what_was_not_downloaded(tmp_path):
 
 
 def test_a_form_that_is_no_json_or_too_long_is_refused(person, photo):
-    for body in (b"{", json.dumps({"a": "x" * 2**17}).encode()):
+    for body in (b"{", b"[" * 60000, json.dumps({"a": "x" * 2**17}).encode()):
         status, error = person.refusal(f"/api/pictures/{photo}/start", "POST", body)
         assert status == 422 and error.startswith("the form is")
     status, error = person.refusal(f"/api/pictures/{photo}/mask", "PUT", b"no PNG")

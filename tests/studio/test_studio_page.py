@@ -29,7 +29,10 @@ class Page:
     def __init__(self, browser: Any, person: Person, width: int = 1280, height: int = 900) -> None:
         self.browser, self.person = browser, person
         self.size(width, height)
+        browser.get(person.address)
+        browser.execute_script("sessionStorage.clear()")  # a new tab
         browser.get_log("performance")
+        browser.get_log("browser")
         browser.get(person.address)
         self.until("document.querySelectorAll('#tasks input').length > 5")
 
@@ -149,7 +152,7 @@ def test_a_mask_is_painted_and_the_picture_heals(browser, person, photo, tmp_pat
         assert time.monotonic() < deadline
         time.sleep(0.05)
     work = person.studio.bench.works[-1]
-    with Image.open(path) as image, Image.open(work.mask) as mask:
+    with Image.open(path) as image, Image.open(work.files.mask) as mask:
         restored, marked = np.asarray(image), np.asarray(mask) > 0
     before = waves(size=SIZE)
     assert np.array_equal(restored[~marked], before[~marked])
@@ -157,6 +160,21 @@ def test_a_mask_is_painted_and_the_picture_heals(browser, person, photo, tmp_pat
     assert marked[48, 30:90].all()
     assert all(url.startswith((person.address, "blob:", "data:")) for url in page.asked())
     assert [e for e in browser.get_log("browser") if "favicon" not in e["message"]] == []
+
+
+def test_a_result_is_found_again_when_its_tab_was_closed(browser, person, photo):
+    page = Page(browser, person)
+    page.open(photo)
+    page.drag((0.2, 0.5), (0.8, 0.5))
+    page.fill_in(steps=3, set=SMALL)
+    page.click("start")
+    page.until("document.querySelector('#running').checkVisibility()")
+    other = Page(browser, person)
+    other.until("/was restored/.test(document.getElementById('elsewhere').textContent)")
+    other.js("document.querySelector('#elsewhere button').click()")
+    other.until("document.getElementById('download').checkVisibility()")
+    other.click("paint-again")
+    assert other.marked()[48, 30:90].all()
 
 
 def test_before_and_after_are_compared_and_it_is_done_again(browser, person, photo):
@@ -176,6 +194,27 @@ def test_before_and_after_are_compared_and_it_is_done_again(browser, person, pho
     assert "--seed 2" in page.text("as-command")
     page.click("paint-again")
     assert page.seen("tools") and page.marked().any()
+    assert page.js("document.getElementById('option-seeds').value") == "2"
+
+
+def test_what_was_rubbed_out_of_a_suggestion_stays_out(browser, person, tmp_path):
+    pixels = np.full((128, 160, 3), 90, np.uint8)
+    pixels[30:33, 20:140] = pixels[90:93, 20:140] = 240
+    path = tmp_path / "lines.png"
+    Image.fromarray(pixels).save(path)
+    page = Page(browser, person)
+    page.open(path)
+    page.click("suggest")
+    page.until("/%/.test(document.getElementById('marked').textContent)")
+    assert page.marked()[31, 30:130].all() and page.marked()[91, 30:130].all()
+    page.js("document.querySelector('input[name=tool][value=eraser]').click()")
+    page.drag((0.1, 0.25), (0.9, 0.25))
+    assert not page.marked()[31, 30:130].any()
+    script = "const e = document.getElementById('sensitivity'); e.value = 0.6; "
+    browser.execute_script(script + "e.dispatchEvent(new Event('input'))")
+    page.until("document.getElementById('suggest').disabled")
+    page.until("!document.getElementById('suggest').disabled")
+    assert not page.marked()[31, 30:130].any() and page.marked()[91, 30:130].all()
 
 
 def test_a_reload_in_the_middle_loses_nothing(browser, person, photo):
@@ -297,7 +336,7 @@ def test_a_picture_of_12_megapixels(browser, person, tmp_path):
     page.click("start")
     page.until("document.getElementById('download').checkVisibility()")
     work = person.studio.bench.works[-1]
-    with Image.open(work.mask) as mask:
+    with Image.open(work.files.mask) as mask:
         marked = np.asarray(mask) > 0
     assert marked.shape == (3000, 4000) and 0 < marked.mean() < 0.01
     assert "4000 × 3000 pixels" in page.text("facts")

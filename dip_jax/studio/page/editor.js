@@ -1,7 +1,8 @@
 // The stage: the picture, what is painted on it, zoom, and before beside after.
 
+const RGBA = [255, 64, 48, 255];
 const COLOUR = "rgb(255, 64, 48)";
-const MOST_UNDO = 60;
+const MOST_UNDO = 256 * 2 ** 20; // bytes
 const $ = (id) => document.getElementById(id);
 
 export class Editor {
@@ -41,6 +42,15 @@ export class Editor {
     this.stage.setAttribute("role", "application");
     this.stage.setAttribute("aria-label", "The picture. Arrows move the brush, Enter paints, plus and minus zoom.");
     this.cursor = [width / 2, height / 2];
+    this.suggestion = null;
+    this.stroke = null;
+    this.fit();
+  }
+
+  resize(width, height) { // for a result of another shape
+    [this.width, this.height] = [width, height];
+    $("sheet").style.width = `${width}px`;
+    $("sheet").style.height = `${height}px`;
     this.fit();
   }
 
@@ -148,14 +158,28 @@ export class Editor {
     if (box) this.keep(box);
   }
 
-  keep(box) { // what has changed within a box can be undone
+  cancel() { // a stroke that was none
+    const box = this.stroke && this.stroke.box;
+    this.stroke = null;
+    if (!box) return;
+    const [x, y, w, h] = this.inside(box);
+    if (w > 0 && h > 0) this.pen.putImageData(this.beforePen.getImageData(x, y, w, h), x, y);
+  }
+
+  inside(box) {
     const x = Math.max(0, Math.floor(box[0]) - 2), y = Math.max(0, Math.floor(box[1]) - 2);
-    const w = Math.min(this.width, Math.ceil(box[2]) + 2) - x, h = Math.min(this.height, Math.ceil(box[3]) + 2) - y;
+    return [x, y, Math.min(this.width, Math.ceil(box[2]) + 2) - x, Math.min(this.height, Math.ceil(box[3]) + 2) - y];
+  }
+
+  keep(box, suggestion = this.suggestion) { // what has changed within a box can be undone
+    const [x, y, w, h] = this.inside(box);
     if (w <= 0 || h <= 0) return;
-    const step = { x, y, old: this.beforePen.getImageData(x, y, w, h), now: this.pen.getImageData(x, y, w, h) };
+    const step = { suggestions: [this.suggestion, suggestion], x, y, old: this.beforePen.getImageData(x, y, w, h), now: this.pen.getImageData(x, y, w, h) };
     this.beforePen.putImageData(step.now, x, y);
+    this.suggestion = suggestion;
     this.done.push(step);
-    if (this.done.length > MOST_UNDO) this.done.shift();
+    let bytes = this.done.reduce((sum, one) => sum + 2 * one.old.data.length, 0);
+    while (bytes > MOST_UNDO && this.done.length > 1) bytes -= 2 * this.done.shift().old.data.length;
     this.undone = [];
     this.onChange();
   }
@@ -164,6 +188,7 @@ export class Editor {
     const step = this.done.pop();
     if (!step) return;
     for (const pen of [this.pen, this.beforePen]) pen.putImageData(step.old, step.x, step.y);
+    [this.suggestion] = step.suggestions;
     this.undone.push(step);
     this.onChange();
   }
@@ -172,6 +197,7 @@ export class Editor {
     const step = this.undone.pop();
     if (!step) return;
     for (const pen of [this.pen, this.beforePen]) pen.putImageData(step.now, step.x, step.y);
+    [, this.suggestion] = step.suggestions;
     this.done.push(step);
     this.onChange();
   }
@@ -181,33 +207,53 @@ export class Editor {
     this.keep([0, 0, this.width, this.height]);
   }
 
-  async add(layer, replaces) { // marks that come from elsewhere
+  async read(layer) { // marks that come from elsewhere, as pixels
     const bitmap = await createImageBitmap(layer);
-    const tinted = document.createElement("canvas");
-    [tinted.width, tinted.height] = [this.width, this.height];
-    const pen = tinted.getContext("2d");
-    pen.drawImage(bitmap, 0, 0, this.width, this.height);
-    pen.globalCompositeOperation = "source-in";
-    pen.fillStyle = COLOUR;
-    pen.fillRect(0, 0, this.width, this.height);
-    if (replaces) { // the last marks of the same kind
-      const step = this.done.at(-1);
-      if (step && step.kind === replaces) {
-        for (const one of [this.pen, this.beforePen]) one.putImageData(step.old, step.x, step.y);
-        this.done.pop();
-      }
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [this.canvas.width, this.canvas.height];
+    const pen = canvas.getContext("2d", { willReadFrequently: true });
+    pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    return pen.getImageData(0, 0, canvas.width, canvas.height);
+  }
+
+  change(decide) { // every pixel of the mask: on, off, or as it is (null)
+    const { width, height } = this.canvas;
+    const pixels = this.pen.getImageData(0, 0, width, height), data = pixels.data;
+    let [left, top, right, bottom] = [width, height, -1, -1];
+    for (let i = 3, n = 0; i < data.length; i += 4, n += 1) {
+      const on = decide(i);
+      if (on === null || on === (data[i] > 127)) continue;
+      [data[i - 3], data[i - 2], data[i - 1], data[i]] = on ? RGBA : [0, 0, 0, 0];
+      const x = n % width, y = (n - x) / width;
+      if (x < left) left = x;
+      if (x > right) right = x;
+      if (y < top) top = y;
+      if (y > bottom) bottom = y;
     }
-    this.pen.globalCompositeOperation = "source-over";
-    this.pen.drawImage(tinted, 0, 0);
-    this.keep([0, 0, this.width, this.height]);
-    if (replaces) this.done.at(-1).kind = replaces;
+    this.pen.putImageData(pixels, 0, 0);
+    return [left, top, right + 1, bottom + 1];
+  }
+
+  async add(layer) {
+    const marks = (await this.read(layer)).data;
+    this.keep(this.change((i) => (marks[i] > 127 ? true : null)));
+  }
+
+  async suggest(layer) { // in place of the last suggestion; what was rubbed out of both stays so
+    const marks = (await this.read(layer)).data, last = this.suggestion;
+    const box = this.change((i) => {
+      const [is, was] = [marks[i] > 127, last !== null && last[i] > 127];
+      return is === was ? null : is;
+    });
+    if (box[2] > 0) this.keep(box, marks);
   }
 
   share() { // of the picture that is marked
-    const data = this.pen.getImageData(0, 0, this.width, this.height).data;
+    const { width, height } = this.canvas;
+    const data = this.pen.getImageData(0, 0, width, height).data;
     let count = 0;
     for (let i = 3; i < data.length; i += 4) count += data[i] > 127;
-    return count / (this.width * this.height);
+    return count / (width * height);
   }
 
   layer() {
@@ -280,12 +326,7 @@ export class Editor {
     } catch { /* a pointer that has gone already */ }
     this.pointers.set(event.pointerId, event);
     if (this.pointers.size === 2) { // two fingers move and zoom: what one has begun is taken back
-      if (this.stroke) {
-        this.end();
-        this.undo();
-        this.undone.pop();
-        this.onChange();
-      }
+      this.cancel();
       return;
     }
     const paints = this.stage.classList.contains("paints") && event.button !== 1;
@@ -352,7 +393,7 @@ export class Editor {
   keyAnywhere(event) {
     if (this.mode === "empty" || event.target.closest("input:not([type=radio]):not([type=checkbox]):not([type=range]), select, textarea")) return;
     const key = event.key.toLowerCase();
-    if ((event.ctrlKey || event.metaKey) && key === "z" && this.mode === "paint") {
+    if ((event.ctrlKey || event.metaKey) && key === "z" && !this.canvas.hidden) {
       event.preventDefault();
       if (event.shiftKey) this.redo();
       else this.undo();

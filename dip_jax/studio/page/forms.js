@@ -13,9 +13,9 @@ export function element(name, attributes = {}, ...children) {
 }
 
 export class Options {
-  constructor(onChange, onFile) {
-    this.onChange = onChange;
-    this.onFile = onFile;
+  constructor(onChange, onFile, onNoFile) {
+    Object.assign(this, { onChange, onFile, onNoFile });
+    this.files = {}; // the names of those that were given
     this.kept = {}; // what a person has set, by name, over all tasks
   }
 
@@ -48,6 +48,11 @@ export class Options {
       } else if (option.kind === "file") {
         inputs = [element("input", { ...described, type: "file", accept: "image/*,.tif,.tiff" })];
         inputs[0].addEventListener("change", () => inputs[0].files[0] && this.onFile(option.name, inputs[0].files[0]));
+        if (this.files[option.name]) {
+          const remove = element("button", { type: "button" }, "Remove");
+          remove.addEventListener("click", () => this.onNoFile(option.name));
+          inputs.push(element("p", { class: "small" }, `${this.files[option.name]} `, remove));
+        }
       } else {
         const number = option.kind !== "text";
         inputs = [element("input", { ...described, type: number ? "number" : "text", placeholder: option.default === null || option.default === 0 ? "" : String(option.default) })];
@@ -74,11 +79,14 @@ export class Options {
     return inputs[0].value;
   }
 
-  set(name, value) {
-    this.kept[name] = value;
-    const field = this.fields[name];
-    if (field && field.option.kind !== "check") field.inputs[0].value = value ?? "";
-    else if (field) field.inputs[0].checked = value;
+  given(files) { // which files of options there are
+    this.files = files;
+    if (this.task) this.show(this.task);
+  }
+
+  clear() {
+    this.kept = {};
+    this.given({});
   }
 
   asked() {

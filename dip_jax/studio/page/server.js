@@ -27,20 +27,23 @@ export const tasks = () => told("/api/tasks");
 export const state = () => told("/api/state");
 export const picture = (id) => told(`/api/pictures/${id}`);
 export const openPicture = async (file) => (await upload("/api/pictures", file)).json();
-export const viewOf = (id) => `/api/pictures/${id}/view`;
+const ranged = (range) => (range ? `low=${range[0]}&high=${range[1]}` : "");
+export const viewOf = (id, range = null) => `/api/pictures/${id}/view?${ranged(range)}`;
 export const maskOf = (id) => `/api/pictures/${id}/mask`;
 export const paint = (id, layer) => told(`/api/pictures/${id}/mask`, { method: "PUT", body: layer });
-export const marks = async (id, sensitivity) =>
-  (await ask(`/api/pictures/${id}/marks?sensitivity=${sensitivity}`)).blob();
+export const layerOf = async (id) => (await ask(`${maskOf(id)}?as=layer`)).blob();
+export const marks = async (id, sensitivity, range) =>
+  (await ask(`/api/pictures/${id}/marks?sensitivity=${sensitivity}&${ranged(range)}`)).blob();
 export const optionFile = async (id, option, file) =>
   (await upload(`/api/pictures/${id}/files/${option}`, file)).json();
+export const noOptionFile = (id, option) => told(`/api/pictures/${id}/files/${option}`, { method: "DELETE" });
 export const estimate = (id, asked) => told(`/api/pictures/${id}/estimate`, form(asked));
 export const start = (id, asked) => told(`/api/pictures/${id}/start`, form(asked));
 export const work = (number) => told(`/api/works/${number}`);
 export const stop = (number) => told(`/api/works/${number}/stop`, { method: "POST" });
 export const previewOf = (number, n, closeUp = false) =>
   `/api/works/${number}/preview?n=${n}${closeUp ? "&close-up" : ""}`;
-export const resultOf = (number) => `/api/works/${number}/result`;
+export const resultOf = (number, lossless = false) => `/api/works/${number}/result${lossless ? "?lossless" : ""}`;
 export const maskOfResult = (number) => `/api/works/${number}/mask`;
 export const viewOfResult = (number, name) => `/api/works/${number}/${name}`;
 

@@ -8,11 +8,20 @@ import * as server from "./server.js";
 const $ = (id) => document.getElementById(id);
 const NEEDS_MASK = "Paint over what is to be filled, then restore.";
 
-const studio = { tasks: [], picture: null, task: null, watched: null, shown: null, works: [], painted: false };
+// What the page knows: `file` is the picture as it was given, `watched` the number of the fit that is
+// shown, `shown` the result that is; `sent` whether the server has what is painted.
+const studio = { tasks: [], picture: null, file: null, task: null, watched: null, shown: null, works: [], sent: true, busy: false };
 const editor = new Editor(() => changed());
-const options = new Options(() => soon(), async (name, file) => {
-  await tried(async () => { await server.optionFile(studio.picture.id, name, file); soon(); });
-});
+const options = new Options(
+  () => ranged(),
+  (name, file) => tried(async () => filesAre(await server.optionFile(studio.picture.id, name, file))),
+  (name) => tried(async () => filesAre(await server.noOptionFile(studio.picture.id, name))),
+);
+
+function filesAre(picture) {
+  options.given(picture.files);
+  soon();
+}
 
 // ---- problems
 
@@ -36,31 +45,58 @@ async function tried(what) {
 
 async function open(file) {
   if (!file) return;
-  if (studio.watched) return problem("A picture is being restored: wait for it, or stop it, and then open another.");
+  if (studio.watched || studio.busy) {
+    problem("A picture is being restored: wait for it, or stop it, and then open another.");
+    return;
+  }
+  studio.busy = true;
   await tried(async () => {
     $("reading").textContent = `Reading ${file.name || "the picture"} …`;
     $("reading").hidden = false;
     try {
-      await take(await server.openPicture(file));
+      const picture = await server.openPicture(file);
+      studio.file = file;
       studio.works = [];
+      options.clear();
+      await take(picture);
     } finally {
       $("reading").hidden = true;
       $("file").value = "";
     }
   });
+  studio.busy = false;
 }
 
 async function take(picture) {
+  const layer = picture.marked ? await server.layerOf(picture.id) : null;
   studio.picture = picture;
   sessionStorage.setItem("picture", picture.id);
   const [w, h] = picture.view;
-  editor.open(server.viewOf(picture.id), w, h);
+  editor.open(server.viewOf(picture.id, range()), w, h);
+  options.given(picture.files);
+  if (layer) await editor.add(layer);
+  [studio.sent, studio.marked] = [true, picture.marked];
   $("about").textContent = `${picture.name}: ${picture.width} × ${picture.height} pixels, ${picture.channels === 1 ? "grey" : "colour"}, ${picture.depth}, ${picture.format}`;
   results.lines($("notes"), picture.notes);
   $("open").textContent = "Open another picture";
   editor.setSize(Math.max(4, Math.round(Math.max(w, h) / 40)));
   $("sensitivity-of").hidden = true;
   toPaint();
+}
+
+// The server was started anew, or the picture has made room for others: the page gives it again.
+async function again(what) {
+  try {
+    return await what();
+  } catch (error) {
+    if (error.status !== 404 || !studio.file) throw error;
+    studio.picture = await server.openPicture(studio.file);
+    sessionStorage.setItem("picture", studio.picture.id);
+    studio.works = [];
+    studio.sent = false;
+    await sendMask();
+    return what();
+  }
 }
 
 function toPaint() {
@@ -70,7 +106,8 @@ function toPaint() {
   $("running").hidden = true;
   $("done").hidden = true;
   $("close-up").hidden = true;
-  $("picture").src = server.viewOf(studio.picture.id);
+  $("picture").hidden = false;
+  if (editor.width !== studio.picture.view[0] || editor.height !== studio.picture.view[1]) editor.resize(...studio.picture.view);
   editor.show("paint", studio.task.fills);
   soon();
 }
@@ -86,8 +123,17 @@ function choose(name) {
   soon();
 }
 
+const range = () => options.kept.data_range || null;
+let lastRange = null;
+function ranged() { // the picture is shown with the values of black and white that are given
+  const now = JSON.stringify(range());
+  if (studio.picture && now !== lastRange) $("picture").src = server.viewOf(studio.picture.id, range());
+  lastRange = now;
+  soon();
+}
+
 function changed() { // what is painted
-  studio.painted = false;
+  studio.sent = false;
   $("undo").disabled = !editor.done.length;
   $("redo").disabled = !editor.undone.length;
   const share = editor.share();
@@ -97,11 +143,17 @@ function changed() { // what is painted
 }
 
 async function sendMask() {
-  if (!studio.task.fills || studio.painted) return;
-  const { marked } = await server.paint(studio.picture.id, await editor.layer());
-  studio.painted = true;
-  studio.marked = marked;
+  if (studio.sent) return;
+  studio.sent = true;
+  try {
+    studio.marked = (await server.paint(studio.picture.id, await editor.layer())).marked;
+  } catch (error) {
+    studio.sent = false;
+    throw error;
+  }
 }
+
+const unmarked = () => studio.task.fills && !studio.marked && !studio.picture.alpha;
 
 let timer = 0, asks = 0;
 function soon() {
@@ -110,15 +162,15 @@ function soon() {
 }
 
 async function estimate() {
-  if (!studio.picture || editor.mode !== "paint" || editor.stroke) return;
+  if (!studio.picture || editor.mode !== "paint" || editor.stroke || studio.busy) return;
   const mine = ++asks, list = $("estimate");
   try {
-    await sendMask();
-    if (studio.task.fills && !studio.marked && !studio.picture.alpha) {
+    await again(sendMask);
+    if (unmarked()) {
       results.lines(list, [NEEDS_MASK]);
       return;
     }
-    const { lines } = await server.estimate(studio.picture.id, options.asked());
+    const { lines } = await again(() => server.estimate(studio.picture.id, options.asked()));
     if (mine !== asks) return;
     results.lines(list, lines, lines.findIndex((line) => line.includes("of memory")));
   } catch (error) {
@@ -131,15 +183,23 @@ async function estimate() {
 // ---- a fit
 
 async function start(asked = null) {
+  if (studio.busy || studio.watched) return;
   clearTimeout(timer);
   asks += 1; // what was being estimated is not wanted any more
+  studio.busy = true;
   $("start").disabled = true;
   await tried(async () => {
-    await sendMask();
-    if (!asked && studio.task.fills && !studio.marked && !studio.picture.alpha) throw new Error(NEEDS_MASK);
-    watch(await server.start(studio.picture.id, asked || options.asked()));
+    if (!asked) {
+      await again(sendMask);
+      if (unmarked()) throw new Error(NEEDS_MASK);
+    }
+    const work = asked ? await server.start(studio.picture.id, asked) : await again(() => server.start(studio.picture.id, options.asked()));
+    watch(work);
+    $("stop").focus();
+    $("said").textContent = `${work.picture.name} is being restored.`;
   });
   $("start").disabled = false;
+  studio.busy = false;
 }
 
 function watch(work) {
@@ -152,9 +212,22 @@ function watch(work) {
   $("running").hidden = false;
   $("stop").disabled = false;
   $("phase").textContent = "";
-  $("after").src = server.viewOf(work.picture.id);
+  $("after").src = $("picture").src;
   editor.show("watch", false);
+  ofItsShape(work);
   follow(work);
+}
+
+function ofItsShape(work) { // a slice has another shape than its sinogram: there is no before and after
+  const [w, h] = work.shape, [bw, bh] = [work.picture.width, work.picture.height];
+  const alike = Math.abs(w * bh - h * bw) <= Math.max(w, h, bw, bh);
+  $("picture").hidden = !alike;
+  if (!alike) {
+    editor.resize(w, h);
+    $("split").hidden = $("divider").hidden = true;
+    editor.stage.style.setProperty("--split", "0%");
+    $("after").hidden = !work.preview && work.state === "fitting";
+  } else if (editor.width !== studio.picture.view[0] || editor.height !== studio.picture.view[1]) editor.resize(...studio.picture.view);
 }
 
 function follow(work) {
@@ -168,15 +241,16 @@ function follow(work) {
   document.title = work.total ? `${Math.round((100 * work.made) / work.total)}% · dip_jax studio` : "dip_jax studio";
   if (work.preview !== studio.preview) {
     studio.preview = work.preview;
-    swap($("after"), server.previewOf(work.number, work.preview));
+    $("after").hidden = false;
+    swap($("after"), server.previewOf(work.number, work.preview), work.number);
     $("close-up").hidden = !work.close_up;
-    if (work.close_up) swap($("part"), server.previewOf(work.number, work.preview, true));
+    if (work.close_up) swap($("part"), server.previewOf(work.number, work.preview, true), work.number);
   }
 }
 
-function swap(image, url) { // without a flash of nothing
+function swap(image, url, number) { // without a flash of nothing
   const next = new Image();
-  next.onload = () => { image.src = url; };
+  next.onload = () => { if (studio.watched === number) image.src = url; };
   next.src = url;
 }
 
@@ -188,10 +262,13 @@ function ended(work) {
   $("asking").disabled = false;
   if (work.state === "done") {
     if (!studio.works.includes(work.number)) studio.works.push(work.number);
-    return show(work);
+    show(work);
+    $("t-done").focus();
+    $("said").textContent = `${work.picture.name} is restored. ${work.result.why}`;
+    return;
   }
   toPaint();
-  return problem(work.error);
+  problem(work.error);
 }
 
 // ---- a result
@@ -200,18 +277,28 @@ function show(work) {
   studio.shown = work;
   const { result } = work;
   $("asking").hidden = true;
+  $("asking").disabled = true;
   $("running").hidden = true;
   $("done").hidden = false;
   $("after").src = server.viewOfResult(work.number, "after");
   editor.show("compare", false);
+  ofItsShape(work);
   $("show-uncertainty").hidden = result.uncertainty === null;
   $("uncertain").checked = false;
-  if (result.uncertainty !== null) $("uncertainty").src = server.viewOfResult(work.number, "uncertainty");
+  if (result.uncertainty !== null) {
+    $("uncertainty").src = server.viewOfResult(work.number, "uncertainty");
+    $("uncertainty-told").textContent = `Uncertainty: ±${Number(result.uncertainty.toPrecision(2))} where it is strongest`;
+  }
   $("why").textContent = result.why;
   $("facts").textContent = results.facts(work);
   $("download").href = server.resultOf(work.number);
   $("download").download = result.file;
   $("download").textContent = `Download ${result.file}`;
+  $("lossless-of").hidden = !result.lossless;
+  if (result.lossless) {
+    $("lossless").href = server.resultOf(work.number, true);
+    $("lossless").download = $("lossless").textContent = result.lossless;
+  }
   results.curve($("curve-of-result"), work);
   results.command(work, server.maskOfResult(work.number));
   results.lines($("messages-of-result"), work.lines);
@@ -222,13 +309,11 @@ function show(work) {
   }) : []));
 }
 
-function again(changes) {
-  const { command, options: given } = studio.shown;
+function oneMore(changes) { // of the same mask, whatever has been painted since
+  const { number, command, options: given } = studio.shown;
   const text = (value) => (Array.isArray(value) && typeof value[0] === "string" ? value.join(" ") : value);
   const asked = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, text(value)]));
-  const more = changes(asked);
-  for (const [name, value] of Object.entries(more)) options.set(name, value);
-  start({ command, options: { ...asked, ...more } });
+  start({ command, options: { ...asked, ...changes(asked) }, like: number });
 }
 
 // ---- all together
@@ -236,22 +321,48 @@ function again(changes) {
 async function tick() {
   try {
     if (studio.watched) {
-      const work = await server.work(studio.watched);
+      let work;
+      try {
+        work = await server.work(studio.watched);
+      } catch (error) {
+        if (error.status !== 404) throw error;
+        toPaint();
+        throw new Error("The studio was started anew, and the fit is gone: restore the picture again.");
+      }
       if (work.state === "fitting") follow(work);
       else ended(work);
     } else {
-      const { now } = await server.state();
-      $("elsewhere").hidden = !now;
-      if (now) $("elsewhere").firstElementChild.textContent = `${now.picture.name} is being restored, and one picture is at a time.`;
-      studio.elsewhere = now;
+      const { now, works } = await server.state();
+      const left = studio.picture ? null : works.filter((work) => work.state === "done").at(-1);
+      const other = now || left;
+      $("elsewhere").hidden = !other || studio.busy;
+      if (now) elsewhere(`${now.picture.name} is being restored, and one picture is at a time.`, "Watch it");
+      else if (left) elsewhere(`${left.name} was restored.`, "Show it");
+      studio.elsewhere = other && other.number;
     }
     if (studio.lost) problem("");
     studio.lost = false;
   } catch (error) {
-    studio.lost = true;
+    studio.lost = !error.status && !studio.watched;
     problem(error.message);
   }
   setTimeout(tick, 1000);
+}
+
+function elsewhere(text, button) {
+  $("elsewhere").firstElementChild.textContent = text;
+  $("elsewhere").lastElementChild.textContent = button;
+}
+
+async function turnTo(number) { // another fit, and its picture
+  const work = await server.work(number);
+  const { works } = await server.state();
+  studio.works = works.filter((one) => one.picture === work.picture.id && one.state === "done").map((one) => one.number);
+  studio.file = null;
+  choose(work.command);
+  await take(await server.picture(work.picture.id));
+  if (work.state === "fitting") watch(work);
+  else if (work.state === "done") show(work);
 }
 
 async function come() { // and come back after a reload
@@ -263,28 +374,18 @@ async function come() { // and come back after a reload
   }));
   choose("inpaint");
   const id = sessionStorage.getItem("picture");
-  const { now, works } = await server.state();
   if (!id) return;
   let picture;
   try {
     picture = await server.picture(id);
-  } catch {
+  } catch (error) {
+    if (error.status !== 404) throw error;
     sessionStorage.removeItem("picture");
     return;
   }
-  const mine = works.filter((work) => work.picture === id);
-  studio.works = mine.filter((work) => work.state === "done").map((work) => work.number);
-  const last = now && now.picture.id === id ? now : mine.length ? await server.work(mine.at(-1).number) : null;
-  if (last) choose(last.command);
-  await take(picture);
-  if (picture.marked) {
-    await editor.add(await (await fetch(`${server.maskOf(id)}?as=layer`)).blob());
-    if (!last && studio.tasks) choose(studio.task.name);
-  }
-  if (!last) return;
-  for (const [name, value] of Object.entries(last.options)) options.set(name, Array.isArray(value) && typeof value[0] === "string" ? value.join(" ") : value);
-  if (last.state === "fitting") watch(last);
-  else if (last.state === "done") show(last);
+  const mine = (await server.state()).works.filter((work) => work.picture === id && ["fitting", "done"].includes(work.state));
+  if (mine.length) await turnTo(mine.at(-1).number);
+  else await take(picture);
 }
 
 $("file").addEventListener("change", () => open($("file").files[0]));
@@ -306,43 +407,40 @@ for (const name of ["dragleave", "drop"]) document.addEventListener(name, (event
 document.addEventListener("drop", (event) => open(event.dataTransfer.files[0]));
 $("panel").addEventListener("submit", (event) => {
   event.preventDefault();
-  start();
+  if (!$("asking").disabled) start();
 });
 $("stop").addEventListener("click", () => tried(async () => follow(await server.stop(studio.watched))));
-$("elsewhere").querySelector("button").addEventListener("click", () => tried(async () => {
-  const work = studio.elsewhere;
-  if (!work) return;
-  studio.works = [];
-  choose(work.command);
-  await take(work.picture);
-  watch(work);
-}));
-$("suggest").addEventListener("click", suggest);
-let again_ = 0;
-$("sensitivity").addEventListener("input", () => {
-  clearTimeout(again_);
-  again_ = setTimeout(suggest, 300);
-});
+$("elsewhere").querySelector("button").addEventListener("click", () => tried(() => turnTo(studio.elsewhere)));
+
+let searches = 0, searching = 0;
 async function suggest() {
+  const mine = ++searches;
   $("suggest").disabled = true;
   $("marked").textContent = "Looking for scratches …";
   await tried(async () => {
-    await editor.add(await server.marks(studio.picture.id, $("sensitivity").value), "suggested");
+    const layer = await again(() => server.marks(studio.picture.id, $("sensitivity").value, range()));
+    if (mine === searches) await editor.suggest(layer);
     $("sensitivity-of").hidden = false;
   });
+  if (mine !== searches) return;
   $("suggest").disabled = false;
   changed();
 }
+$("suggest").addEventListener("click", suggest);
+$("sensitivity").addEventListener("input", () => {
+  clearTimeout(searching);
+  searching = setTimeout(suggest, 300);
+});
 $("mask-file").addEventListener("change", () => tried(async () => {
   const file = $("mask-file").files[0];
   if (!file) return;
+  const { layer, remarks } = await again(() => server.maskFile(studio.picture.id, file, $("mask-keeps").checked ? "keep" : "fill"));
   $("mask-file").value = "";
-  const { layer, remarks } = await server.maskFile(studio.picture.id, file, $("mask-keeps").checked ? "keep" : "fill");
   await editor.add(layer);
   if (remarks.length) $("marked").textContent += ` (${remarks.join("; ")})`;
-}));
+}).finally(() => { $("mask-file").value = ""; }));
 $("uncertain").addEventListener("change", () => { $("uncertainty").hidden = !$("uncertain").checked; });
-$("longer").addEventListener("click", () => again((given) => {
+$("longer").addEventListener("click", () => oneMore((given) => {
   if (given.draft) return { draft: false };
   const { num_steps: steps, patience, parted } = studio.shown;
   const sets = (given.set || "").split(/\s+/).filter((word) => word && !/^(stop\.patience|parts\.steps)=/.test(word));
@@ -350,8 +448,8 @@ $("longer").addEventListener("click", () => again((given) => {
   if (parted) sets.push(`parts.steps=${2 * steps}`);
   return { steps: Math.max(2 * steps, given.steps || 0), set: sets.join(" ") };
 }));
-$("another").addEventListener("click", () => again((given) => ({ seed: (given.seed || 0) + (given.seeds || 1) })));
-$("mean").addEventListener("click", () => again(() => ({ seeds: 4 })));
+$("another").addEventListener("click", () => oneMore((given) => ({ seed: (given.seed || 0) + (given.seeds || 1) })));
+$("mean").addEventListener("click", () => oneMore(() => ({ seeds: 4 })));
 $("paint-again").addEventListener("click", () => toPaint());
 for (const button of document.querySelectorAll(".copy")) {
   button.addEventListener("click", async () => {
@@ -366,8 +464,5 @@ for (const button of document.querySelectorAll(".copy")) {
     setTimeout(() => { button.textContent = "Copy"; }, 2000);
   });
 }
-window.addEventListener("beforeunload", (event) => {
-  if (editor.mode === "paint" && editor.done.length && !studio.painted) event.preventDefault();
-});
 
 tried(come).then(tick);
