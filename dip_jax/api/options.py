@@ -53,8 +53,10 @@ def seeds_of(seeds: int | Sequence[int], rng: int | np.random.Generator | None) 
         InputError: if they are none, or stand for none.
     """
     if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
-        if seeds < 1:
-            raise InputError(field("seeds"), f" is {seeds}; expected 1 or more")
+        if not 1 <= seeds <= limits.MOST_SEEDS:
+            raise InputError(
+                field("seeds"), f" is {seeds}; expected a number from 1 to {limits.MOST_SEEDS}"
+            )
         last = limits.LAST_SEED - int(seeds) + 1
         if isinstance(rng, np.random.Generator):
             first = int(rng.integers(last, endpoint=True))

@@ -15,6 +15,7 @@ from dip_jax.networks.registry import KINDS
 from dip_jax.prepare import parts
 
 LAST_SEED = 2**32 - 1
+MOST_SEEDS = 2**16
 DEGRADATIONS = ("noise", "text", "holes", "missing", "measured", "none")
 
 
@@ -75,7 +76,7 @@ RANGES = (
     _Range("damage.share", 0, 1, open_low=True, open_high=True),
     _Range("damage.seed", 0, LAST_SEED),
     _Range("seed", 0, LAST_SEED),
-    _Range("seeds", 1),
+    _Range("seeds", 1, MOST_SEEDS),
     _Range("lanes.at_once", 0),
     _Range("parts.steps", 1),
     _Range("parts.side", parts.LEAST_TILE),

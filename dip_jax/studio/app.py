@@ -1,19 +1,19 @@
 """The server: what the page asks, and what it is answered."""
 
 import json
+import mimetypes
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -26,6 +26,7 @@ from dip_jax.studio.work import Work
 
 _MOST_BYTES = 600 * 2**20  # of an upload: as many pixels as are read, of 16 bits in colour
 _MOST_BYTES_OF_FORM = 2**16
+_CHUNK = 2**18  # bytes
 _PAGE = {
     "": ("studio.html", "text/html; charset=utf-8"),
     "studio.css": ("studio.css", "text/css; charset=utf-8"),
@@ -264,11 +265,16 @@ class Studio:
         if path is None:
             raise HTTPException(404, "there is no result yet")
 
-        def downloaded() -> None:  # all of it
-            work.downloaded = True
+        def chunks() -> Iterator[bytes]:
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    yield chunk
+            work.downloaded = True  # all of it was taken
 
-        task = BackgroundTask(downloaded) if request.method == "GET" else None
-        return FileResponse(path, headers=_as_download(path.name), background=task)
+        headers = _as_download(path.name) | {"content-length": str(path.stat().st_size)}
+        if request.method == "HEAD":
+            return Response(headers=headers)
+        return StreamingResponse(chunks(), headers=headers, media_type=_media_type(path))
 
     def _mask_of_result(self, request: Request) -> Response:
         work = self._number(request)
@@ -316,6 +322,10 @@ def _page(request: Request) -> Response:
 
 def _file(content: tuple[bytes, str]) -> Response:
     return Response(content[0], media_type=content[1])
+
+
+def _media_type(path: Path) -> str:
+    return mimetypes.guess_type(path.name)[0] or "application/octet-stream"
 
 
 def _as_download(name: str) -> dict[str, str]:

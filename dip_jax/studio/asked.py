@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import functools
+import math
 import re
 import shlex
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from dip_jax.studio.words import LABELS
 
 # Of the command's options, those that a page may set; files are its own matter.
 _OF_EVERY_TASK = ("seeds", "seed", "steps", "criterion", "draft", "set", "data_range", "keep_known")
-_FIRST = ("seeds", "draft")  # the others are shown on demand
+_FIRST = ("seeds",)  # the others are shown on demand, and "draft" beside the button
 _HAVE_FIELDS = ("operator", "image", "mask", "clean")  # of the configuration, and some are paths
 
 
@@ -250,11 +251,11 @@ def asked(form: Any) -> Asked:
         raise InputError(f"the task is {name!r}; expected one of {', '.join(offered())}")
     options = form.get("options", {})
     known = {option["name"]: option for option in offered()[name]["options"]}
-    if not isinstance(options, dict) or set(options) - set(known):
-        strange = options if isinstance(options, dict) else [options]
+    if not isinstance(options, dict):
+        raise InputError(f"the options are {options!r}; expected their names and values")
+    if strange := sorted(set(options) - set(known)):
         raise InputError(
-            f"{name} has no option {', '.join(sorted(set(map(str, strange)) - set(known)))}; "
-            f"expected some of {', '.join(known)}"
+            f"{name} has no option {', '.join(strange)}; expected some of {', '.join(known)}"
         )
     given = {}
     for key, value in options.items():
@@ -268,25 +269,40 @@ def asked(form: Any) -> Asked:
 
 
 def _checked(option: Mapping[str, Any], value: Any) -> Any:
-    """A value of a kind that becomes a word; the command says what is wrong with the word."""
-    kind = option["kind"]
-    if kind == "check" and value is True:
-        return True
-    if kind == "range" and isinstance(value, list) and len(value) == 2:
-        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):
-            return value
-    elif kind == "text" and isinstance(value, str):
-        words = value.split()
-        for word in words:
-            if word.startswith(_HAVE_FIELDS):
-                raise InputError(
-                    f"{word!r} has a field of its own, or is a file, and a page names no file of "
-                    "this machine: leave it out"
-                )
-        return words
-    elif kind in ("whole", "number", "choice") and isinstance(value, int | float | str):
-        return value
-    raise InputError(f"“{option['label']}” is {value!r}; {option['help']}")
+    """A value of the kind that the option has.
+
+    Raises:
+        InputError: if it is another.
+    """
+    kind, label = option["kind"], option["label"]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number &= number and math.isfinite(value)
+    if kind == "check":
+        expected, fits = "true or false", value is True
+    elif kind == "whole":
+        expected, fits = "a whole number", number and value == int(value)
+        value = int(value) if fits else value
+    elif kind == "number":
+        expected, fits = "a number", number
+    elif kind == "range":
+        expected = "two numbers"
+        fits = isinstance(value, list) and len(value) == 2
+        fits &= fits and all(type(v) in (int, float) for v in value)
+    elif kind == "choice":
+        expected, fits = f"one of {', '.join(option['choices'])}", value in option["choices"]
+    else:
+        expected = "NAME=VALUE, such as learning_rate=0.005"
+        value = value.split() if isinstance(value, str) else value
+        fits = isinstance(value, list) and all("=" in str(word) for word in value)
+    if not fits:
+        raise InputError(f"“{label}” is {value!r}; expected {expected}")
+    for word in value if kind == "text" else ():
+        if word.startswith(_HAVE_FIELDS):
+            raise InputError(
+                f"{word!r} has a field of its own, or is a file, and a page names no file of "
+                "this machine: leave it out"
+            )
+    return value
 
 
 def _words_of(option: Mapping[str, Any], value: Any) -> list[str]:

@@ -77,6 +77,8 @@ class Bench:
             with self._readying, self.desk.plainly():
                 files = files_of(sheet, asked) if like is None else like.files
                 ready = make_ready(sheet, asked, files)
+            if self._closed:
+                raise Busy("the studio is being closed")
             sheet.kept |= {file.path for file in files.options.values()}
             sheet.kept |= set() if files.mask is None else {files.mask}
             number = self.works[-1].number + 1 if self.works else 1

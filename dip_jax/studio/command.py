@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -11,7 +12,7 @@ import time
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from dip_jax.cli import startup
 from dip_jax.cli.signals import INTERRUPTED, Stopping
@@ -24,20 +25,31 @@ _PORT = 8760
 _DESCRIPTION = """Opens a page in the browser: drop a picture on it, paint what is broken, watch it
 heal, and stop when it is good. Everything stays on this machine. One picture is restored at a time.
 
-Ctrl-C stops the server. Results that were not downloaded are then written to the folder of --save,
-the best so far of a fit that goes on among them."""
+Ctrl-C stops the server. Results that were not downloaded are then written to the folder of --save;
+also the best so far of a fit that is still running."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        tell_error(f"dip-jax studio: {message} (see 'dip-jax studio --help')")
+        raise SystemExit(2)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="dip-jax studio",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--port", type=int, metavar="N", help=f"of the server. Default: {_PORT}, or any free one"
+        "--port",
+        type=int,
+        metavar="N",
+        help=f"the server's port. Default: {_PORT}, or any free one",
     )
     parser.add_argument(
         "--host",
@@ -69,8 +81,8 @@ def main(argv: Sequence[str]) -> int:
     missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
     if missing:
         return _refuse(
-            f"the studio needs {' and '.join(missing)}: say pip install 'dip_jax[studio]', or in a "
-            "checkout pip install -e '.[studio]'"
+            f"the studio needs {' and '.join(missing)}: in a checkout say pip install -e "
+            "'.[studio]', elsewhere pip install 'dip_jax[studio]'"
         )
     if arguments.port is not None and not 0 <= arguments.port < 2**16:
         return _refuse(f"--port {arguments.port} is none; expected a number from 0 to 65535")
@@ -130,7 +142,7 @@ def _serve(arguments: argparse.Namespace, listening: socket.socket, save: Path) 
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{port}/"
-    words = "stopping: the fit ends at its next logged step, and what was not downloaded is saved"
+    words = "stopping: a fit that goes on ends soon, and what was not downloaded is saved"
     with Stopping(words, "ended at once; nothing was saved") as stopping:
         thread.start()
         while thread.is_alive() and not (server.started or stopping()):
@@ -154,14 +166,22 @@ def _serve(arguments: argparse.Namespace, listening: socket.socket, save: Path) 
             saved &= _saved(studio, save)
             thread.join(10)
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             tell_error("ended at once; a fit that went on is lost")
-            studio.desk.close()
+            if _saved(studio, save):
+                studio.desk.close()
+            else:
+                _tell_what_is_kept(studio)
             os._exit(INTERRUPTED)  # a program that is being compiled cannot be ended otherwise
     if not saved:
-        tell_error(f"dip-jax studio: what could not be saved is kept in {studio.desk.folder}")
+        _tell_what_is_kept(studio)
         return 1
     studio.desk.close()
     return 0
+
+
+def _tell_what_is_kept(studio: Any) -> None:
+    tell_error(f"dip-jax studio: what could not be saved is kept in {studio.desk.folder}")
 
 
 def _saved(studio: Any, folder: Path) -> bool:

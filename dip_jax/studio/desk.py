@@ -25,6 +25,8 @@ from dip_jax.studio import views
 from dip_jax.studio.words import PAGE
 
 _MOST = 4  # pictures at a time; the one that was left longest makes room
+_LEAST = 8  # pixels on a side: four times as many are the least that is fitted
+_KEPT_MASKS = 4  # that are not used any more
 
 
 class OptionFile(NamedTuple):
@@ -65,6 +67,7 @@ class Sheet:
     kept: set[Path] = dataclasses.field(default_factory=set)
     used: float = 0.0
     _picture: Picture | None = None
+    _masks: list[Path] = dataclasses.field(default_factory=list)
 
     @property
     def picture(self) -> Picture:
@@ -139,7 +142,8 @@ class Sheet:
         Raises:
             InputError: if it is no picture.
         """
-        grey = read(path, any_values=True).pixels.ndim == 2
+        picture = read(path, any_values=True)
+        grey = picture.pixels.ndim == 2 and picture.alpha is None
         self.take_back(option)
         self.files[option] = OptionFile(name, path, grey)
 
@@ -169,8 +173,12 @@ class Sheet:
                 f"the mask is {marked.shape[1]} x {marked.shape[0]} pixels; expected "
                 f"{-(-w // self.reduced)} x {-(-h // self.reduced)} as the picture on the page"
             )
-        if self.mask is not None and self.mask not in self.kept:
-            self.mask.unlink(missing_ok=True)
+        if self.mask is not None:
+            self._masks.append(self.mask)  # which may just be read
+        for old in self._masks[:-_KEPT_MASKS]:
+            if old not in self.kept:
+                old.unlink(missing_ok=True)
+        self._masks = self._masks[-_KEPT_MASKS:]
         self.mask = None
         if not marked.any():
             return False
@@ -250,7 +258,13 @@ class Desk:
                         "page as a file of its own, or all to the command, dip-jax"
                     )
                 sheet = Sheet(secrets.token_hex(8), name, folder, used=time.monotonic())
-                sheet.reduced = views.reduction(*sheet.size)
+                h, w = sheet.size
+                if min(h, w) < _LEAST:
+                    raise InputError(
+                        f"{name} is {w} x {h} pixels; expected {_LEAST} or more on each side: open "
+                        "a larger one"
+                    )
+                sheet.reduced = views.reduction(h, w)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -29,8 +29,8 @@ class Page:
     def __init__(self, browser: Any, person: Person, width: int = 1280, height: int = 900) -> None:
         self.browser, self.person = browser, person
         self.size(width, height)
-        browser.get(person.address)
-        browser.execute_script("sessionStorage.clear()")  # a new tab
+        browser.get(f"{person.address}/studio.css")
+        browser.execute_script("sessionStorage.clear()")  # as in a new tab
         browser.get_log("performance")
         browser.get_log("browser")
         browser.get(person.address)
@@ -212,7 +212,7 @@ def test_what_was_rubbed_out_of_a_suggestion_stays_out(browser, person, tmp_path
     assert not page.marked()[31, 30:130].any()
     script = "const e = document.getElementById('sensitivity'); e.value = 0.6; "
     browser.execute_script(script + "e.dispatchEvent(new Event('input'))")
-    page.until("document.getElementById('suggest').disabled")
+    page.until("performance.getEntriesByType('resource').some(e => /=0.6/.test(e.name))")
     page.until("!document.getElementById('suggest').disabled")
     assert not page.marked()[31, 30:130].any() and page.marked()[91, 30:130].all()
 

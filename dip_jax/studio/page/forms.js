@@ -23,7 +23,7 @@ export class Options {
     this.task = task;
     this.fields = {};
     for (const [id, first] of [["first-options", true], ["more-options", false]]) {
-      const some = task.options.filter((option) => option.first === first && (option.name !== "keep_known" || task.fills));
+      const some = task.options.filter((option) => option.first === first && option.name !== "draft" && (option.name !== "keep_known" || task.fills));
       $(id).replaceChildren(...some.map((option) => this.field(option)));
     }
   }
@@ -47,7 +47,10 @@ export class Options {
         inputs.forEach((input, i) => { input.value = kept?.[i] ?? ""; });
       } else if (option.kind === "file") {
         inputs = [element("input", { ...described, type: "file", accept: "image/*,.tif,.tiff" })];
-        inputs[0].addEventListener("change", () => inputs[0].files[0] && this.onFile(option.name, inputs[0].files[0]));
+        inputs[0].addEventListener("change", async () => {
+          if (inputs[0].files[0]) await this.onFile(option.name, inputs[0].files[0]);
+          inputs[0].value = "";
+        });
         if (this.files[option.name]) {
           const remove = element("button", { type: "button" }, "Remove");
           remove.addEventListener("click", () => this.onNoFile(option.name));
@@ -72,9 +75,13 @@ export class Options {
   }
 
   read(option, inputs) {
+    if (inputs.some((input) => input.validity?.badInput)) return undefined;
     const number = (input) => (input.value === "" ? null : Number(input.value));
     if (option.kind === "check") return inputs[0].checked;
-    if (option.kind === "range") return inputs.some((input) => input.value === "") ? null : inputs.map(number);
+    if (option.kind === "range") {
+      const given = inputs.filter((input) => input.value !== "").length;
+      return given === 1 ? undefined : given ? inputs.map(number) : null;
+    }
     if (option.kind === "whole" || option.kind === "number") return number(inputs[0]);
     return inputs[0].value;
   }
@@ -86,13 +93,16 @@ export class Options {
 
   clear() {
     this.kept = {};
+    $("option-draft").checked = false;
     this.given({});
   }
 
   asked() {
-    const options = {};
+    const options = { draft: $("option-draft").checked };
     for (const [name, { option, inputs }] of Object.entries(this.fields)) {
-      if (option.kind !== "file") options[name] = this.read(option, inputs);
+      if (option.kind === "file") continue;
+      options[name] = this.read(option, inputs);
+      if (options[name] === undefined) throw new Error(`“${option.label}” is ${option.kind === "range" ? "no pair of numbers; give both, or none" : "no number"}.`);
     }
     return { command: this.task.name, options };
   }

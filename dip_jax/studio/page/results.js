@@ -64,7 +64,8 @@ export function told(work) {
     const seeds = work.options.seeds || 1;
     if (seeds > 1) parts.push(`seed ${work.seed}`);
   } else parts.push("Compiling; the first time this takes a minute");
-  if (work.step && work.left !== null) parts.push(`at most ${clock(work.left)} left`);
+  if (work.total && work.made >= work.total) parts.push("finishing the result");
+  else if (work.step && work.left !== null) parts.push(`at most ${clock(work.left)} left`);
   return parts.join(" · ");
 }
 

@@ -5,7 +5,7 @@ async function ask(path, options = {}) {
   try {
     answer = await fetch(path, { cache: "no-store", ...options });
   } catch {
-    throw new Error("The studio does not answer: was it stopped? Start it again with dip-jax studio.");
+    throw Object.assign(new Error("The studio does not answer: was it stopped? Start it again with dip-jax studio."), { lost: true });
   }
   if (answer.ok) return answer;
   const text = await answer.text();

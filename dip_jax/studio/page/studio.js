@@ -26,6 +26,7 @@ function filesAre(picture) {
 // ---- problems
 
 function problem(text) {
+  if ($("problem").textContent === text) return;
   $("problem").textContent = text;
   $("problem").hidden = !text;
   if (text) $("problem").scrollIntoView({ block: "nearest" });
@@ -75,6 +76,7 @@ async function take(picture) {
   editor.open(server.viewOf(picture.id, range()), w, h);
   options.given(picture.files);
   if (layer) await editor.add(layer);
+  changed();
   [studio.sent, studio.marked] = [true, picture.marked];
   $("about").textContent = `${picture.name}: ${picture.width} × ${picture.height} pixels, ${picture.channels === 1 ? "grey" : "colour"}, ${picture.depth}, ${picture.format}`;
   results.lines($("notes"), picture.notes);
@@ -85,22 +87,32 @@ async function take(picture) {
 }
 
 // The server was started anew, or the picture has made room for others: the page gives it again.
+let reopening = null;
 async function again(what) {
   try {
     return await what();
   } catch (error) {
     if (error.status !== 404 || !studio.file) throw error;
-    studio.picture = await server.openPicture(studio.file);
-    sessionStorage.setItem("picture", studio.picture.id);
-    studio.works = [];
-    studio.sent = false;
-    await sendMask();
+    reopening ||= reopen().finally(() => { reopening = null; });
+    await reopening;
     return what();
   }
 }
 
+async function reopen() {
+  studio.picture = await server.openPicture(studio.file);
+  sessionStorage.setItem("picture", studio.picture.id);
+  options.given(studio.picture.files);
+  studio.works = [];
+  studio.sent = false;
+  await sendMask();
+}
+
 function toPaint() {
   [studio.shown, studio.watched] = [null, null];
+  problem("");
+  shownIn(range());
+  $("show-results").hidden = !studio.works.length;
   $("asking").disabled = false;
   $("asking").hidden = false;
   $("running").hidden = true;
@@ -109,6 +121,7 @@ function toPaint() {
   $("picture").hidden = false;
   if (editor.width !== studio.picture.view[0] || editor.height !== studio.picture.view[1]) editor.resize(...studio.picture.view);
   editor.show("paint", studio.task.fills);
+  if (document.activeElement === document.body) $("stage").focus({ preventScroll: true });
   soon();
 }
 
@@ -124,11 +137,13 @@ function choose(name) {
 }
 
 const range = () => options.kept.data_range || null;
-let lastRange = null;
-function ranged() { // the picture is shown with the values of black and white that are given
-  const now = JSON.stringify(range());
-  if (studio.picture && now !== lastRange) $("picture").src = server.viewOf(studio.picture.id, range());
-  lastRange = now;
+function shownIn(values) { // the picture, with these values of black and white
+  const url = server.viewOf(studio.picture.id, values);
+  if (!$("picture").src.endsWith(url)) $("picture").src = url;
+}
+
+function ranged() {
+  if (studio.picture && editor.mode === "paint") shownIn(range());
   soon();
 }
 
@@ -142,11 +157,18 @@ function changed() { // what is painted
   soon();
 }
 
-async function sendMask() {
-  if (studio.sent) return;
+let sending = null;
+async function sendMask() { // until the server has what is seen
+  while (sending) await sending.catch(() => {});
+  while (!studio.sent) await (sending = sent().finally(() => { sending = null; }));
+}
+
+async function sent() {
+  const { id } = studio.picture;
   studio.sent = true;
   try {
-    studio.marked = (await server.paint(studio.picture.id, await editor.layer())).marked;
+    const { marked } = await server.paint(id, await editor.layer());
+    if (studio.picture.id === id) studio.marked = marked;
   } catch (error) {
     studio.sent = false;
     throw error;
@@ -172,7 +194,8 @@ async function estimate() {
     }
     const { lines } = await again(() => server.estimate(studio.picture.id, options.asked()));
     if (mine !== asks) return;
-    results.lines(list, lines, lines.findIndex((line) => line.includes("of memory")));
+    const first = lines.filter((line) => line.includes("of memory"));
+    results.lines(list, [...first, ...lines.filter((line) => !first.includes(line))], first.length - 1);
   } catch (error) {
     if (mine !== asks) return;
     results.lines(list, [error.message]);
@@ -212,6 +235,7 @@ function watch(work) {
   $("running").hidden = false;
   $("stop").disabled = false;
   $("phase").textContent = "";
+  shownIn(work.options.data_range ?? null);
   $("after").src = $("picture").src;
   editor.show("watch", false);
   ofItsShape(work);
@@ -267,8 +291,11 @@ function ended(work) {
     $("said").textContent = `${work.picture.name} is restored. ${work.result.why}`;
     return;
   }
-  toPaint();
-  problem(work.error);
+  if (studio.works.length) tried(async () => show(await server.work(studio.works.at(-1)))).then(() => problem(work.error));
+  else {
+    toPaint();
+    problem(work.error);
+  }
 }
 
 // ---- a result
@@ -280,6 +307,7 @@ function show(work) {
   $("asking").disabled = true;
   $("running").hidden = true;
   $("done").hidden = false;
+  shownIn(work.options.data_range ?? null);
   $("after").src = server.viewOfResult(work.number, "after");
   editor.show("compare", false);
   ofItsShape(work);
@@ -289,7 +317,7 @@ function show(work) {
     $("uncertainty").src = server.viewOfResult(work.number, "uncertainty");
     $("uncertainty-told").textContent = `Uncertainty: ±${Number(result.uncertainty.toPrecision(2))} where it is strongest`;
   }
-  $("why").textContent = result.why;
+  $("why").textContent = work.options.draft ? "This was a quick look. “Fit longer” makes the whole fit." : result.why;
   $("facts").textContent = results.facts(work);
   $("download").href = server.resultOf(work.number);
   $("download").download = result.file;
@@ -333,6 +361,7 @@ async function tick() {
       else ended(work);
     } else {
       const { now, works } = await server.state();
+      if (studio.watched) return setTimeout(tick, 1000);
       const left = studio.picture ? null : works.filter((work) => work.state === "done").at(-1);
       const other = now || left;
       $("elsewhere").hidden = !other || studio.busy;
@@ -340,13 +369,16 @@ async function tick() {
       else if (left) elsewhere(`${left.name} was restored.`, "Show it");
       studio.elsewhere = other && other.number;
     }
-    if (studio.lost) problem("");
+    if (studio.lost) {
+      problem("");
+      soon();
+    }
     studio.lost = false;
   } catch (error) {
-    studio.lost = !error.status && !studio.watched;
+    studio.lost = Boolean(error.lost);
     problem(error.message);
   }
-  setTimeout(tick, 1000);
+  return setTimeout(tick, 1000);
 }
 
 function elsewhere(text, button) {
@@ -355,15 +387,41 @@ function elsewhere(text, button) {
 }
 
 async function turnTo(number) { // another fit, and its picture
+  if (studio.busy) return;
+  studio.busy = true;
+  try {
+    await turned(number);
+  } finally {
+    studio.busy = false;
+  }
+}
+
+async function turned(number) {
   const work = await server.work(number);
-  const { works } = await server.state();
-  studio.works = works.filter((one) => one.picture === work.picture.id && one.state === "done").map((one) => one.number);
+  if (studio.picture && studio.picture.id !== work.picture.id) {
+    await sendMask();
+    studio.former = { id: studio.picture.id, name: studio.picture.name, file: studio.file };
+    $("former").textContent = `Back to ${studio.former.name}`;
+    $("former").hidden = false;
+  }
+  studio.works = await doneOf(work.picture.id);
   studio.file = null;
   choose(work.command);
   await take(await server.picture(work.picture.id));
   if (work.state === "fitting") watch(work);
   else if (work.state === "done") show(work);
+  $(work.state === "fitting" ? "stop" : "t-done").focus();
 }
+
+async function back() { // to the picture that there was before
+  const { id, file } = studio.former;
+  $("former").hidden = true;
+  const picture = await server.picture(id);
+  [studio.file, studio.works] = [file, await doneOf(id)];
+  await take(picture);
+}
+
+const doneOf = async (id) => (await server.state()).works.filter((one) => one.picture === id && one.state === "done").map((one) => one.number);
 
 async function come() { // and come back after a reload
   studio.tasks = await server.tasks();
@@ -414,12 +472,12 @@ $("elsewhere").querySelector("button").addEventListener("click", () => tried(() 
 
 let searches = 0, searching = 0;
 async function suggest() {
-  const mine = ++searches;
+  const mine = ++searches, { id } = studio.picture;
   $("suggest").disabled = true;
   $("marked").textContent = "Looking for scratches …";
   await tried(async () => {
     const layer = await again(() => server.marks(studio.picture.id, $("sensitivity").value, range()));
-    if (mine === searches) await editor.suggest(layer);
+    if (mine === searches && id === studio.picture.id) await editor.suggest(layer);
     $("sensitivity-of").hidden = false;
   });
   if (mine !== searches) return;
@@ -434,8 +492,9 @@ $("sensitivity").addEventListener("input", () => {
 $("mask-file").addEventListener("change", () => tried(async () => {
   const file = $("mask-file").files[0];
   if (!file) return;
+  const { id } = studio.picture;
   const { layer, remarks } = await again(() => server.maskFile(studio.picture.id, file, $("mask-keeps").checked ? "keep" : "fill"));
-  $("mask-file").value = "";
+  if (id !== studio.picture.id) return; // another was opened meanwhile
   await editor.add(layer);
   if (remarks.length) $("marked").textContent += ` (${remarks.join("; ")})`;
 }).finally(() => { $("mask-file").value = ""; }));
@@ -450,6 +509,9 @@ $("longer").addEventListener("click", () => oneMore((given) => {
 }));
 $("another").addEventListener("click", () => oneMore((given) => ({ seed: (given.seed || 0) + (given.seeds || 1) })));
 $("mean").addEventListener("click", () => oneMore(() => ({ seeds: 4 })));
+$("option-draft").addEventListener("change", soon);
+$("show-results").addEventListener("click", () => tried(async () => show(await server.work(studio.works.at(-1)))));
+$("former").addEventListener("click", () => tried(back));
 $("paint-again").addEventListener("click", () => toPaint());
 for (const button of document.querySelectorAll(".copy")) {
   button.addEventListener("click", async () => {
