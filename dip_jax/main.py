@@ -40,7 +40,9 @@ _DISTRIBUTED = flags.DEFINE_enum(
 _COORDINATOR = flags.DEFINE_string("coordinator", "", "host:port of the first process, for manual.")
 _PROCESS_COUNT = flags.DEFINE_integer("process_count", 0, "How many processes, for manual.")
 _LOST_AFTER = flags.DEFINE_float(
-    "lost_after", 60.0, "Seconds without a sign of life after which another process is given up."
+    "lost_after",
+    60.0,
+    "Give up another process after this long without a sign of life, in seconds.",
 )
 _PROCESS_ID = flags.DEFINE_integer("process_id", -1, "Which of them this is, from 0, for manual.")
 

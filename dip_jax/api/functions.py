@@ -73,9 +73,9 @@ def denoise(
     """Removes noise from a picture, by the Deep Image Prior.
 
     An untrained network is fitted to the picture, and stopped before it fits the noise. Values that
-    are NaN or infinite are unknown, and filled. The result combines what alike patches of the
-    picture say with the network's image. Where the noise seems correlated from pixel to pixel, it
-    is the network's image, mixed with the picture if the noise is weak. With the option "refine"
+    are NaN or infinite are unknown, and filled. The result averages similar patches of the picture
+    and mixes in the network's image. Where the noise seems correlated from pixel to pixel, it is
+    the network's image, mixed with the picture if the noise is weak. With the option "refine"
     False, and with the preset "paper", it is the network's image alone.
 
     The picture is examined before the fit. Noise that grows with brightness, offsets of columns or
@@ -104,8 +104,9 @@ def denoise(
             "wmv": by the variance of the outputs, for noise that is correlated from pixel to pixel,
             such as JPEG blocks (with `num_steps=3000` or so). "none": the last step. None for the
             default of the task.
-        preset: "" for a good result in a minute or so on a CPU, "draft" for a look in seconds,
-            "paper" for the published setting, which needs an accelerator.
+        preset: "" for a good result in a minute or so on a CPU, "draft" for a quick look, "paper"
+            for the published setting, which needs an accelerator. The first time, any of them takes
+            up to a minute more, for compilation.
         options: any other field of the configuration by its dotted name, such as
             `{"stop.patience": 100, "network.down": (16, 32, 64, 128, 128)}`.
         callback: called with a `FitStep` at the first, the last and every 50th step (the option
@@ -180,9 +181,9 @@ def inpaint(  # noqa: D417 (the others are explained by `denoise`)
 
     Args:
         image: as for `denoise`, which also explains the options that are not listed here.
-        mask: True or white where the picture is to be filled. An array `(h, w)` of bool, or of any
-            two values, of which the greater is white; or a bool array with the shape of `image`,
-            for every value by itself. Or a drawn mask, as an image of Pillow or its array: soft
+        mask: True or white where the picture is to be filled. An array `(h, w)` of bool or of two
+            values; the greater means white. Or a bool array with the shape of `image`, for every
+            value by itself. Or a drawn mask, as an image of Pillow or its array: soft
             edges, strokes in colour, and strokes on transparency are understood, and `progress`
             shows how. A mask with too many greys is refused. None, if `image` is an image of Pillow
             with alpha: then its wholly transparent pixels are filled, and the result has no alpha.
@@ -318,7 +319,7 @@ def reconstruct(  # noqa: D417 (the others are explained by `denoise`)
     progress: bool | Progress = False,
     return_info: bool = False,
 ) -> Pixels | tuple[Pixels, FitInfo]:
-    """Rebuilds a picture of which pixels are missing at random (the task `reconstruct`).
+    """Fills in pixels that are missing at random (the task `reconstruct`).
 
     Args:
         image: as for `denoise`.

@@ -27,8 +27,8 @@ class FitStep:
             `psnr_observed_avg`.
         part: the part of the picture that is being fitted, counted from 0.
         parts: how many parts there are; 1 if the picture is fitted as a whole.
-        place: of the part in the picture, the slices of its rows and of its columns; None if the
-            picture is fitted as a whole.
+        place: where the part lies in the picture: slices of rows and columns; None if the picture
+            is fitted as a whole.
     """
 
     seed: int
@@ -74,11 +74,12 @@ class FitInfo:
     """How a picture was restored.
 
     Attributes:
-        figures: PSNRs in dB and SSIMs of the network's images at the chosen step: "out" is the
-            output, "avg" the moving average. With several seeds these are of the means over the
-            seeds, and "mean" is of the mean of the images that the seeds chose.
-        chosen_steps: for each seed, the step that its image comes from, counted from 1. Seeds that
-            failed are left out, and, where the callback ended the fit, seeds that had only begun.
+        figures: PSNRs in dB and SSIMs of the network's images, before they are refined: "out" of
+            the output at the chosen step, "avg" of the moving average there. With several seeds the
+            images are averaged over the seeds first; "mean" is then the same for the images that
+            were chosen, of each seed its output or its moving average.
+        chosen_steps: for each seed, the step that its image comes from, counted from 1. Left out:
+            seeds that failed, and seeds that had only begun when the callback ended the fit.
         uncertainty: the standard deviation over the seeds, `(h, w)` in the image's values. It is 0
             where known pixels were kept, and None for one seed. In denoising, part of the result
             comes from the noisy picture itself and is the same for all seeds: the uncertainty does

@@ -88,9 +88,8 @@ def restore(
 
     An untrained network is fitted so that `A` of its output is what was measured, and stopped
     before it fits the noise. Then the network's image is made to agree with the measurements, as
-    far as those that were held out of the fit say it should. With the option "refine" False the
-    result is the network's image. For a JPEG it is the mean of the network's image and non-local
-    means.
+    closely as the held-out measurements support. With the option "refine" False the result is the
+    network's image. For a JPEG it is the mean of the network's image and non-local means.
 
     With the identity it is `denoise`, or `inpaint` if `known` is given. With a prior or counts the
     identity is an operator like any other: the picture is not examined before (stripes, noise that
@@ -182,7 +181,7 @@ def super_resolve(
     return_info: bool = False,
     **options: Unpack[Fitting],
 ) -> Pixels | Given:
-    """Enlarges a picture: finds a larger one that, made smaller again, is the picture.
+    """Enlarges a picture: finds a larger picture that gives this one when it is made smaller.
 
     Args:
         image: as for `denoise`.
@@ -291,7 +290,7 @@ def demosaic(
     return_info: bool = False,
     **options: Unpack[Fitting],
 ) -> Pixels | Given:
-    """Makes a colour picture of a camera's raw one, which has one colour at every pixel.
+    """Makes a colour picture from a camera's raw picture, which has one colour at every pixel.
 
     Args:
         raw: `(h, w)`; otherwise as the image of `denoise`.

@@ -25,14 +25,15 @@ EXIT_CODES = """exit codes:
   1    failed on the way (a fit fell apart at once, the memory or the disk was full), or one of
        several pictures cannot be used; pictures, pages and seeds that did not fail were written
   2    something given cannot be used; one line says what, and nothing was written
-  130  interrupted by Ctrl-C, SIGTERM or SIGHUP; the best picture so far was written, or none if
-       the fit had only begun, or after a second signal; with --report the same command (and
-       --force, if there is a FILE) goes on
+  130  interrupted. The best picture so far was written; nothing, if the fit had only begun or at
+       a second signal. With --report, give the same command again (add --force if FILE exists)
+       to go on
 """
 
 _DESCRIPTION = """Restores damaged pictures with no training data, by the Deep Image Prior: an
 untrained network is fitted to the one picture, and stopped before it fits the damage. It takes
-minutes on a CPU, in proportion to the pixels and the seeds. An estimate is shown before it starts.
+minutes on a CPU; filling takes time by the damage, the rest by the pixels. An estimate is shown
+before it starts.
 
 PNG, JPEG, TIFF, WebP, BMP and GIF are read. The result has the picture's size, bit depth, alpha,
 colour profile and metadata, and a TIFF's compression and axes. If the format of the output cannot
@@ -187,8 +188,8 @@ def _add_files(command: argparse.ArgumentParser, masked: bool, ending: str) -> N
         files.add_argument(
             "--mask",
             metavar="FILE|DIR",
-            help="a picture of the same size as IMAGE, white where IMAGE is to be filled, or "
-            "painted there in a colour or on transparency. For a TIFF with several pages: one page "
+            help="a picture of the same size as IMAGE, white where IMAGE is to be filled; strokes "
+            "in a colour, or on transparency, work too. For a TIFF with several pages: one page "
             "for all, or as many. For several pictures: one for all, or a folder with one of each "
             "picture's name. Not needed for an IMAGE with alpha: its wholly transparent pixels are "
             "filled, and the result is opaque",
@@ -258,8 +259,8 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         "--draft",
         "--quick",  # as it was called
         action="store_true",
-        help="a first look in seconds, to see whether the whole fit is worth the wait: few steps, "
-        "and a short refinement of filled pixels",
+        help="a first look: seconds, and up to a minute more the first time, for compilation; few "
+        "steps, and a short refinement of filled pixels",
     )
     fit.add_argument(
         "--set",

@@ -9,9 +9,9 @@ COMMANDS = {
     "denoise": (
         "denoise",
         "remove noise",
-        "Removes noise. The result combines what alike patches of the picture say with the\n"
+        "Removes noise. The result averages similar patches of the picture and mixes in the\n"
         "network's image. Where the noise is correlated from pixel to pixel, as JPEG blocks are,\n"
-        "it is the network's image alone; --criterion wmv suits such noise. --set refine=False\n"
+        "it is the network's image alone. --criterion wmv suits such noise. --set refine=False\n"
         "always gives the network's image. Noise that grows with brightness, stripes, bars of\n"
         "one value and low contrast are recognised and reported. --set adapt.brightness=False\n"
         "(adapt.stripes, adapt.still, adapt.contrast) switches that off.",
@@ -21,31 +21,31 @@ COMMANDS = {
         "text_inpaint",
         "fill thin damage: text, scratches",
         "Fills thin damage, such as overlaid text, scratches and dust. Known pixels come back\n"
-        "exactly as they are. Filled pixels are refined by them, with a Wiener filter and\n"
-        "non-local Bayes; --set refine=False leaves that out.",
+        "exactly as they are. Filled pixels are then refined from the known ones (Wiener filter,\n"
+        "non-local Bayes); --set refine=False leaves that out.",
         "dip-jax inpaint scan.tif --mask scratches.png -o mended.tif",
     ),
     "fill-hole": (
         "hole_fill",
         "fill holes",
         "Fills holes: regions of which nothing is known. Known pixels come back exactly as they\n"
-        "are. Filled pixels are refined by them, with a Wiener filter and non-local Bayes; --set\n"
-        "refine=False leaves that out.",
+        "are. Filled pixels are then refined from the known ones (Wiener filter, non-local\n"
+        "Bayes); --set refine=False leaves that out.",
         "dip-jax fill-hole photo.png --mask hole.png -o filled.png",
     ),
     "reconstruct": (
         "reconstruct",
-        "rebuild a picture of which pixels are missing",
-        "Rebuilds a picture of which pixels are missing at random. Known pixels come back exactly\n"
-        "as they are. Filled pixels are refined by them, with a Wiener filter and non-local\n"
-        "Bayes; --set refine=False leaves that out.",
+        "fill in pixels that are missing at random",
+        "Fills in pixels that are missing at random. Known pixels come back exactly as they are.\n"
+        "Filled pixels are then refined from the known ones (Wiener filter, non-local Bayes);\n"
+        "--set refine=False leaves that out.",
         "dip-jax reconstruct sparse.png --mask missing.png -o full.png",
     ),
     "super-resolve": (
         "super_resolve",
         "enlarge a picture",
-        "Enlarges a picture: finds a larger one that, made smaller again, is the picture. The\n"
-        "result is the network's image, made to agree with the picture; --set refine=False\n"
+        "Enlarges a picture: finds a larger picture that gives this one when it is made smaller.\n"
+        "The result is the network's image, made to agree with the picture; --set refine=False\n"
         "leaves that out.",
         "dip-jax super-resolve small.png --factor 4 -o large.png",
     ),
@@ -69,7 +69,8 @@ COMMANDS = {
         "find a slice from its sinogram",
         "Finds a slice from its sinogram, the sums along parallel beams: a grey picture with a\n"
         "row for every detector and a column for every view, as skimage.transform.radon gives\n"
-        "it, the axis in the middle. The result is a TIFF of floats, density a pixel.",
+        "it, the axis of rotation in the middle. The result is a TIFF of floats: the density of\n"
+        "every pixel.",
         "dip-jax tomography sinogram.tif --data-range 0 60 -o slice.tif",
     ),
     "remove-jpeg": (

@@ -27,7 +27,7 @@ tasks:
 
 presets:
   none                  a good result on a laptop
-  draft                 a look in seconds
+  draft                 a quick look
   quick                 a smoke run on a small sample
   paper                 the published settings, for an accelerator
 
@@ -42,8 +42,8 @@ options:
                         of the first process
   --process_count=N     how many processes there are
   --process_id=N        which of them this is, from 0
-  --lost_after=SECONDS  without a sign of life after which another process is
-                        given up. Default: 60
+  --lost_after=SECONDS  give up another process after this long without a sign
+                        of life. Default: 60
 
 examples:
   dip-jax run denoise
