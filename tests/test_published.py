@@ -1,4 +1,4 @@
-"""The wheel, installed with no checkout beside it: all three doors do their job."""
+"""The wheel, installed with no checkout beside it: all doors do their job."""
 
 import os
 import re
@@ -78,6 +78,11 @@ given = Image.open("photo.png")
 options = {TINY!r} | {{"network.down": 4, "network.up": 4}}
 restored = dip_jax.denoise(given, num_steps=2, options=options)
 assert restored.shape == (40, 36, 3)
+from starlette.requests import Request
+from dip_jax.studio.app import _PAGE, Studio, _page
+for name in _PAGE:
+    assert _page(Request({{"type": "http", "path_params": {{"name": name}}}})).body
+Studio().desk.close()
 print(dip_jax.__file__)
 """
     said = ran(environment / "python", "-W", "ignore", "-c", script, cwd=tmp_path)
