@@ -133,7 +133,6 @@ def _read(
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             if tiff_pages.is_tiff(data):
                 pictures = tiff_reading.decode(data, name, data_range, page, any_values=any_values)
@@ -143,10 +142,10 @@ def _read(
                 pictures = [replace(picture, notes=()) if any_values else picture]
         except InputError:
             raise
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        except Image.DecompressionBombError as error:
             raise InputError(
                 f"{name} has too many pixels to be decoded safely; expected at most "
-                f"{Image.MAX_IMAGE_PIXELS}: reduce or crop it first"
+                f"{2 * (Image.MAX_IMAGE_PIXELS or 0)}: reduce or crop it first"
             ) from error
         except UnidentifiedImageError as error:
             raise InputError(

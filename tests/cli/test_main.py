@@ -118,7 +118,7 @@ def test_a_run_all_of_whose_seeds_fail_is_no_bad_input(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM])  # SIGINT: in test_command
 def test_a_signal_saves_what_there_is_and_the_same_command_goes_on(number, tmp_path):
     folder = tmp_path / "run"
     steps = "--config.num_steps=300"

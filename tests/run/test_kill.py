@@ -16,7 +16,7 @@ import pytest
 
 from dip_jax.settings import tasks
 
-KILLS = 20
+KILLS = 12
 PRELOADED = (
     "dip_jax.run.one",
     "dip_jax.report.progress",
@@ -91,7 +91,7 @@ def result(folder):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_twenty_kills_change_nothing(tmp_path, monkeypatch):
+def test_a_dozen_kills_change_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("DIP_JAX_COMPILE_EFFORT", "1")  # it makes many steps
     whole = start(tmp_path / "whole")
     whole.join(240)

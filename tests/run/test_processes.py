@@ -28,7 +28,6 @@ TINY = (
     "--config.preview_every=0",
     "--config.refine=False",
 )
-STEPS = ("--config.num_steps=40", "--config.log_every=10", "--config.checkpoint_every=20")
 LONG = ("--config.num_steps=200", "--config.log_every=10", "--config.checkpoint_every=50")
 
 
@@ -98,17 +97,24 @@ def assert_same_results(folder, other):
         assert first[name] == second[name]
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The run of one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    status, _, err = outcome(start(folder, *LONG))
+    assert status == 0, err
+    return folder
+
+
 @pytest.mark.slow
-def test_two_processes_give_the_results_of_one(tmp_path):
-    two = start_two(tmp_path / "two", *STEPS)
+def test_two_processes_give_the_results_of_one(tmp_path, alone):
+    two = start_two(tmp_path / "two", *LONG)
     for status, out, err in map(outcome, two):
         assert status == 0, err
         assert "mean of 4 seeds" in out
-    alone = outcome(start(tmp_path / "one", *STEPS))
-    assert alone[0] == 0, alone[2]
-    assert_same_results(tmp_path / "two", tmp_path / "one")
+    assert_same_results(tmp_path / "two", alone)
     rows = (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()
-    assert rows == sorted(rows, key=lambda row: json.loads(row)["seed"]) and len(rows) == 4 * 5
+    assert rows == sorted(rows, key=lambda row: json.loads(row)["seed"]) and len(rows) == 4 * 21
 
 
 def kept(folder):
@@ -116,7 +122,7 @@ def kept(folder):
 
 
 @pytest.mark.slow
-def test_one_of_two_is_killed_and_the_job_goes_on_with_the_finished_lanes_kept(tmp_path):
+def test_one_of_two_is_killed_and_the_job_goes_on_with_the_finished_lanes_kept(tmp_path, alone):
     folder = tmp_path / "two"
     first, second = start_two(folder, *LONG, "--lost_after=5")
     deadline = time.monotonic() + 200
@@ -138,9 +144,7 @@ def test_one_of_two_is_killed_and_the_job_goes_on_with_the_finished_lanes_kept(t
         assert f"{len(before)} of 4 seeds are finished" in err
     after = kept(folder)
     assert len(after) == 4 and before.items() <= after.items()
-    alone = outcome(start(tmp_path / "one", *LONG))
-    assert alone[0] == 0, alone[2]
-    assert_same_results(folder, tmp_path / "one")
+    assert_same_results(folder, alone)
 
 
 LEAVING = """

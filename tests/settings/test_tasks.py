@@ -52,7 +52,7 @@ def test_presets_do_not_share_what_they_change():
             "average_share is 0.6, expected a number at least 0 and at most 0.5",
         ),
         ("seeds", 0, "at least 1"),
-        ("seeds", 2**32 + 1, "seeds go up to"),
+        ("seeds", 2**32 + 1, "is too large|at most 65536"),
         ("lanes.form", "rows", "expected one of 'auto'"),
         ("heldout.share", 1.0, "below 1"),
         ("damage.share", 1.5, "damage.share is 1.5"),
@@ -79,6 +79,12 @@ def test_values_out_of_range_are_refused_in_one_line(path, value, words):
     with pytest.raises(InputError, match=words) as refused:
         build.fit_settings(config)
     assert "\n" not in str(refused.value)
+
+
+def test_seeds_beyond_the_last_one_are_refused():
+    config = tasks.defaults("denoise") | {"seed": 2**32 - 2, "seeds": 3}
+    with pytest.raises(InputError, match="seeds go up to"):
+        build.fit_settings(config)
 
 
 def test_a_meshgrid_with_another_depth_is_refused():

@@ -109,7 +109,7 @@ def check_sizes(pages: list[Any], name: str) -> None:
     Raises:
         InputError: if they are.
     """
-    limit = Image.MAX_IMAGE_PIXELS or math.inf
+    limit = 2 * (Image.MAX_IMAGE_PIXELS or math.inf)  # above which Pillow decodes nothing either
     sizes = [
         max(page.imagewidth, page.tilewidth)
         * max(page.imagelength, page.tilelength)
