@@ -31,7 +31,7 @@ from PIL import Image
 import dip_jax
 from benchmarks.common.samples import add_pictures, chosen, opened
 from benchmarks.common.tables import kept, measured_with, table, write_report
-from benchmarks.large_denoising import measured
+from benchmarks.large_denoising import measured, psnr
 from dip_jax.api.array_fit import prepare
 from dip_jax.api.parted_fit import PartedFit
 from dip_jax.lanes import our_jax
@@ -78,11 +78,6 @@ def scratched(h: int, w: int, scratches: int = 20, spots: int = 5) -> NDArray[np
         rows, columns = np.ogrid[:h, :w]
         fill |= (rows - y) ** 2 + (columns - x) ** 2 < r * r
     return fill
-
-
-def psnr(x: NDArray[Any], clean: NDArray[Any]) -> float:
-    """In dB, of values from 0 to 255."""
-    return float(-10 * np.log10(np.mean((x.astype(float) - clean) ** 2) / 255**2))
 
 
 def commanded(*arguments: str) -> dict[str, Any]:

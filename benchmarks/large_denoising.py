@@ -101,11 +101,11 @@ def measured(clean: NDArray[np.uint8], folder: Path) -> dict[str, Any]:
         "tiles": _finished(folder / "one"),
         "ways": ways,
         "same": [bool(np.array_equal(results[0], result)) for result in results],
-        "psnr": [_psnr(result, clean) for result in results],
-        "degraded": _psnr(noisy, clean),
+        "psnr": [psnr(result, clean) for result in results],
+        "degraded": psnr(noisy, clean),
     }
 
 
-def _psnr(x: NDArray[Any], clean: NDArray[Any]) -> float:
-    error = np.mean((x.astype(np.float64) - clean) ** 2)
-    return float(10 * np.log10(255**2 / error))
+def psnr(x: NDArray[Any], clean: NDArray[Any]) -> float:
+    """In dB, of values from 0 to 255."""
+    return float(-10 * np.log10(np.mean((x.astype(float) - clean) ** 2) / 255**2))

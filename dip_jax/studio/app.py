@@ -140,12 +140,9 @@ class Studio:
         return FileResponse(sheet.mask, headers=_as_download(sheet.mask_name))
 
     async def _paint(self, request: Request) -> Response:
-        sheet, layer = self._sheet(request), bytearray()
-        async for chunk in request.stream():
-            layer += chunk
-            if len(layer) > self._most_bytes:
-                raise InputError("the mask is too large")
-        marked = await run_in_threadpool(sheet.paint, bytes(layer))
+        sheet = self._sheet(request)
+        layer = await _body(request, self._most_bytes, "the mask is too large")
+        marked = await run_in_threadpool(sheet.paint, layer)
         return JSONResponse({"marked": marked})
 
     async def _mask_file(self, request: Request) -> Response:
@@ -289,12 +286,18 @@ class Studio:
             raise HTTPException(404, "there is no such picture") from None
 
 
-async def _form(request: Request) -> Any:
+async def _body(request: Request, most: int, words: str) -> bytes:
+    """What is sent, of so many bytes at most; else these words refuse it."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _MOST_BYTES_OF_FORM:
-            raise InputError("the form is too long")
+        if len(body) > most:
+            raise InputError(words)
+    return bytes(body)
+
+
+async def _form(request: Request) -> Any:
+    body = await _body(request, _MOST_BYTES_OF_FORM, "the form is too long")
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

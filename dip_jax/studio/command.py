@@ -5,7 +5,6 @@ import importlib.util
 import os
 import signal
 import socket
-import sys
 import tempfile
 import threading
 import time
@@ -207,7 +206,3 @@ def _saved(studio: Any, folder: Path) -> bool:
 def _refuse(text: str) -> int:
     tell_error(f"dip-jax studio: {text}")
     return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

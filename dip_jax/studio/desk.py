@@ -95,6 +95,12 @@ class Sheet:
         h, w = self.picture.pixels.shape[:2]
         return h, w
 
+    @property
+    def view_size(self) -> tuple[int, int]:
+        """Rows and columns of what the page shows."""
+        h, w = self.size
+        return -(-h // self.reduced), -(-w // self.reduced)
+
     def in_range(self, data_range: DataRange | None) -> Picture:
         """The picture with values of black and white that it fits into.
 
@@ -112,14 +118,14 @@ class Sheet:
 
     def told(self) -> dict[str, Any]:
         """What the page tells of it."""
-        h, w = self.size
+        (h, w), (rows, columns) = self.size, self.view_size
         pixels = self.picture.pixels
         return {
             "id": self.id,
             "name": self.name,
             "width": w,
             "height": h,
-            "view": [-(-w // self.reduced), -(-h // self.reduced)],
+            "view": [columns, rows],
             "reduced": self.reduced,
             "channels": 1 if pixels.ndim == 2 else pixels.shape[2],
             "depth": _depth(pixels.dtype),
@@ -167,11 +173,11 @@ class Sheet:
                 marked = views.marks_of(image)
         except Exception:  # whatever the broken byte led the decoder to
             raise InputError("the mask is no PNG; expected what the page paints") from None
-        h, w = self.size
-        if marked.shape != (-(-h // self.reduced), -(-w // self.reduced)):
+        rows, columns = self.view_size
+        if marked.shape != (rows, columns):
             raise InputError(
                 f"the mask is {marked.shape[1]} x {marked.shape[0]} pixels; expected "
-                f"{-(-w // self.reduced)} x {-(-h // self.reduced)} as the picture on the page"
+                f"{columns} x {rows} as the picture on the page"
             )
         if self.mask is not None:
             self._masks.append(self.mask)  # which may just be read
@@ -182,7 +188,7 @@ class Sheet:
         self.mask = None
         if not marked.any():
             return False
-        marked = views.enlarged_marks(marked, self.reduced, h, w)
+        marked = views.enlarged_marks(marked, self.reduced, *self.size)
         path = self.folder / f"mask-{secrets.token_hex(4)}.png"
         Image.fromarray(marked).save(path)
         self.mask = path

@@ -1,7 +1,7 @@
 """What a browser is shown: pictures of any depth as 8 bits, reduced where they are large."""
 
 import io
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -69,11 +69,15 @@ def _mean_of_blocks(x: Float[np.ndarray, "h w c"], size: int) -> Float[np.ndarra
     """The means of blocks; at the bottom and at the right of what there is of them."""
     if size == 1:
         return x
-    h, w, c = x.shape
-    padded = np.pad(x, ((0, -h % size), (0, -w % size), (0, 0)), mode="edge")
-    return padded.reshape(padded.shape[0] // size, size, padded.shape[1] // size, size, c).mean(
-        axis=(1, 3)
-    )
+    return _blocks(x, size, "edge").mean(axis=(1, 3))
+
+
+def _blocks(x: NDArray[Any], size: int, mode: Literal["edge", "constant"]) -> NDArray[Any]:
+    """An array `(h, w, ...)` as blocks, `(i, size, j, size, ...)`, padded to whole ones."""
+    h, w = x.shape[:2]
+    padded = np.pad(x, ((0, -h % size), (0, -w % size)) + ((0, 0),) * (x.ndim - 2), mode=mode)
+    rows, columns = (n // size for n in padded.shape[:2])
+    return padded.reshape(rows, size, columns, size, *x.shape[2:])
 
 
 def encoded(view: View, icc_profile: bytes | None = None) -> tuple[bytes, str]:
@@ -106,10 +110,7 @@ def reduced_marks(marked: Bool[np.ndarray, "h w"], size: int) -> Bool[np.ndarray
     """A mask at the size of the view: every block that has a mark is marked."""
     if size == 1:
         return marked
-    h, w = marked.shape
-    padded = np.pad(marked, ((0, -h % size), (0, -w % size)))
-    blocks = padded.reshape(padded.shape[0] // size, size, padded.shape[1] // size, size)
-    return np.asarray(blocks.any(axis=(1, 3)))
+    return np.asarray(_blocks(marked, size, "constant").any(axis=(1, 3)))
 
 
 def enlarged_marks(

@@ -62,7 +62,8 @@ class Work:
         self._step: FitStep | None = None
         self._curve: list[list[float | None]] = []  # of this seed and part: step, PSNRs
         self._seen = 0.0
-        self._shown: views.View | None = None  # the picture as it is so far, reduced
+        # The picture as it is so far, reduced; each is an array of its own, which stays as it is.
+        self._shown: views.View | None = None
         self._close_up: NDArray[Any] | None = None
         self._preview = 0  # how many there have been
         self._encoded: dict[bool, tuple[int, tuple[bytes, str]]] = {}  # the last one
@@ -126,7 +127,6 @@ class Work:
         """The picture as it is so far, or a part of it at full size; a file and its media type."""
         with self._lock:
             n, shown, part = self._preview, self._shown, self._close_up
-            shown = None if shown is None else shown.copy()
         ready = self._ready
         if (part if close_up else shown) is None or ready is None:
             return self.sheet.view()

@@ -92,6 +92,13 @@ class Page:
         pointer.pointer_up()
         actions.perform()
 
+    def begin(self, path: Any, **options: Any) -> None:
+        """Opens a picture, paints a line over its middle, and has that filled."""
+        self.open(path)
+        self.drag((0.2, 0.5), (0.8, 0.5))
+        self.fill_in(**options)
+        self.click("start")
+
     def marked(self) -> np.ndarray:
         """What is painted, as the canvas has it."""
         data = self.js("document.getElementById('mask').toDataURL().split(',')[1]")
@@ -164,10 +171,7 @@ def test_a_mask_is_painted_and_the_picture_heals(browser, person, photo, tmp_pat
 
 def test_a_result_is_found_again_when_its_tab_was_closed(browser, person, photo):
     page = Page(browser, person)
-    page.open(photo)
-    page.drag((0.2, 0.5), (0.8, 0.5))
-    page.fill_in(steps=3, set=SMALL)
-    page.click("start")
+    page.begin(photo, steps=3, set=SMALL)
     page.until("document.querySelector('#running').checkVisibility()")
     other = Page(browser, person)
     other.until("/was restored/.test(document.getElementById('elsewhere').textContent)")
@@ -179,10 +183,7 @@ def test_a_result_is_found_again_when_its_tab_was_closed(browser, person, photo)
 
 def test_before_and_after_are_compared_and_it_is_done_again(browser, person, photo):
     page = Page(browser, person)
-    page.open(photo)
-    page.drag((0.2, 0.5), (0.8, 0.5))
-    page.fill_in(steps=3, set=SMALL, seeds=2)
-    page.click("start")
+    page.begin(photo, steps=3, set=SMALL, seeds=2)
     page.until("document.getElementById('split').checkVisibility()")
     page.drag((0.5, 0.5), (0.25, 0.5))
     assert abs(float(page.js("document.getElementById('split-at').value")) - 25) <= 1
@@ -219,10 +220,7 @@ def test_what_was_rubbed_out_of_a_suggestion_stays_out(browser, person, tmp_path
 
 def test_a_reload_in_the_middle_loses_nothing(browser, person, photo):
     page = Page(browser, person)
-    page.open(photo)
-    page.drag((0.2, 0.5), (0.8, 0.5))
-    page.fill_in(**UNTIL_STOPPED)
-    page.click("start")
+    page.begin(photo, **UNTIL_STOPPED)
     page.until("document.querySelector('#running .curve svg')")
     browser.refresh()
     page.until("document.querySelector('#running .curve svg')")
@@ -238,10 +236,7 @@ def test_a_reload_in_the_middle_loses_nothing(browser, person, photo):
 
 def test_a_second_tab_is_told_and_can_watch(browser, person, photo):
     page = Page(browser, person)
-    page.open(photo)
-    page.drag((0.2, 0.5), (0.8, 0.5))
-    page.fill_in(**UNTIL_STOPPED)
-    page.click("start")
+    page.begin(photo, **UNTIL_STOPPED)
     page.until("document.querySelector('#running .curve svg')")
     first = browser.current_window_handle
     browser.switch_to.new_window("tab")
