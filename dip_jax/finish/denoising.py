@@ -42,6 +42,7 @@ _AS_NOISE, _WELL = 1.25, 1 / 2  # deviations that so many of these are off the i
 _NEIGHBOURS = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
 _LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
 _NOT_WHITE = 2 / 3  # if white noise is less than this share of the noise, it is not all of it
+_AS_GOOD_AS_WHITE = 0.9  # least noise along any axis; of independent channels it seems to be so
 _WEAK = 10 / 255  # of what seems to be weaker noise, texture may be the most
 # Noise that seems to be weaker than the first of these, and of which the second at most is white.
 _SEEMS_WEAK, _IS_WEAK = 12.5 / 255, 4.5 / 255
@@ -173,8 +174,9 @@ def _of_channels(
             return _at_least(np.minimum(noise, least), 0), True
     if weakest and np.array_equal(noise, measured):  # or it is not as strong in all channels
         share = noise_level.white_deviation(y / noise, noisy)
-        if share is not None and _NOT_WHITE * weakest < share < weakest:
-            noise *= np.float32(share / weakest)
+        independent = 1.0 if weakest > _AS_GOOD_AS_WHITE else weakest
+        if share is not None and _NOT_WHITE * weakest < share < independent:
+            noise *= np.float32(share / independent)
     return noise, False
 
 

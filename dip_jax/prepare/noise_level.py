@@ -3,6 +3,8 @@
 Images are `(h, w, c)`, of any range.
 """
 
+import math
+
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy.lib.stride_tricks import sliding_window_view
@@ -31,12 +33,26 @@ def deviation(
     """
     if not known.any():
         return 0.0
-    left = float(np.median(np.abs(y - x)[known])) / _OF_NORMAL
+    left = middle(np.abs(y - x)[known])
     whole = second_differences_known(known)
     if not whole.any():
         return left
-    own = float(np.median(np.abs(second_differences(y)[whole]))) / _OF_NORMAL
+    own = middle(np.abs(second_differences(y)[whole]))
     return min(max(left, own), _FITTED * left)
+
+
+def middle(sizes: Float[np.ndarray, " n"]) -> float:
+    """The deviation of normal noise by the median of its size, with no steps from value to value.
+
+    The median of noise that is rounded is a whole number of levels, which can be off by 3 % in 8
+    bits. So it is the mean of the middle fifth, which is as robust.
+
+    Args:
+        sizes: absolute values of noise, in any order; at least one.
+    """
+    low, high = math.floor(0.4 * (sizes.size - 1)), math.ceil(0.6 * (sizes.size - 1))
+    ordered = np.partition(sizes, (low, high))
+    return float(ordered[low : high + 1].mean(dtype=np.float64)) / _OF_NORMAL
 
 
 def noise_covariance(

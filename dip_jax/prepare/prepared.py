@@ -1,9 +1,10 @@
 """The one beginning of arrays and of files: from pixels to what is fitted, and what to say of it.
 
-    pixels in [0, 1] -> less stripes -> on the scale on which they are fitted -> what is known
+    pixels in [0, 1] -> less stripes -> on the scale on which they are fitted -> noise as it was
+    before it was clipped -> what is known
 
-A fit takes the noise for white and equally strong everywhere, and the picture for one that fills
-its scale. Where a picture is otherwise and that can be seen in it, it is made so. Images are
+A fit takes the noise for white, centred and equally strong everywhere, and the picture for one that
+fills its scale. Where a picture is otherwise and that can be seen in it, it is made so. Images are
 `(h, w, c)`.
 """
 
@@ -16,6 +17,7 @@ from dip_jax.errors import setting, told
 from dip_jax.forward.observation import Observation, observe
 from dip_jax.pictures.arrays import Layout
 from dip_jax.prepare.brightness import noise_by_brightness
+from dip_jax.prepare.clipping import unclipped
 from dip_jax.prepare.contrast import range_filled, range_of_most
 from dip_jax.prepare.correlated_noise import has_blocks
 from dip_jax.prepare.still import still
@@ -37,15 +39,17 @@ class Adapting:
         brightness: whether noise that grows with brightness is fitted where it is even.
         stripes: whether offsets of columns and rows are taken out.
         still: whether regions without noise are kept as they are.
+        clipping: whether noise that is clipped at the ends of the scale is made up for.
     """
 
     contrast: bool = True
     brightness: bool = True
     stripes: bool = True
     still: bool = True
+    clipping: bool = True
 
 
-NOTHING = Adapting(False, False, False, False)
+NOTHING = Adapting(False, False, False, False, False)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,7 +57,8 @@ class Prepared:
     """What is fitted.
 
     Attributes:
-        observation: of the picture, on the scale on which it is fitted, as arrays of JAX.
+        observation: of the picture, on the scale on which it is fitted, as arrays of JAX; beyond
+            [0, 1] where noise was clipped.
         tone: that scale; None if it is the picture's own.
         still: pixels without noise that are kept as they are, `(h, w)`, and unknown to the
             observation; None if there are none.
@@ -128,6 +133,13 @@ def prepare(
         if most is not None:
             warnings.append(_about_few(most, layout))
     fitted = y if scale is None else scale.to_fitted(y)
+    even = scale is None or scale.is_straight
+    if noisy_picture and how.clipping and not striped and even:
+        clipped = unclipped(fitted, known & ~without_noise)
+        if clipped is not None:
+            fitted, share = clipped
+            if share > _WORTH_A_WORD:
+                remarks.append(_about_clipping(share))
     observation, _ = observe(fitted, kept if kept.any() else fill)
     return Prepared(
         observation,
@@ -181,6 +193,13 @@ def _about_still(share: float) -> str:
     return (
         f"{100 * share:.0f}% of the picture has regions of one value, and so no noise: they stay "
         "as they are, and count for nothing"
+    )
+
+
+def _about_clipping(share: float) -> str:
+    return (
+        f"{100 * share:.0f}% of the values are at the ends of the scale, where noise is cut off: "
+        "what that does to their mean is made up for"
     )
 
 

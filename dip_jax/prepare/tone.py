@@ -38,6 +38,11 @@ class Tone:
     fitted: Table
     means: Table
 
+    @property
+    def is_straight(self) -> bool:
+        """Whether it changes the contrast alone, and so no noise's strength against another's."""
+        return self.means is self.fitted
+
     def to_fitted(self, y: Values) -> Float[np.ndarray, "*shape"]:
         """The fitted values of a picture; what is not finite stays so, the rest is in [0, 1]."""
         y = np.asarray(y, np.float64)

@@ -86,6 +86,7 @@ MEANINGS = {
     "adapt.brightness": "In denoising, fit noise that grows with brightness on a scale on which it "
     "is even.",
     "adapt.stripes": "In denoising, estimate offsets of rows and columns and remove them.",
+    "adapt.clipping": "In denoising, make up for noise that is cut off at black and white.",
     "adapt.still": "In denoising, keep bars and clipped regions of one value as they are.",
     "log_every": "Steps between two logged steps.",
     "preview_every": "Steps between two previews. 0: none.",

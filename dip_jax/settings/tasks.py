@@ -77,7 +77,13 @@ _BASE: dict[str, Any] = {
     "refine": True,  # the result, as `finish` does
     "refine_judged": True,  # what is filled is tried on held-out pixels, to know how far to go
     # What a picture is looked at for before it is fitted, as `prepare` does.
-    "adapt": {"contrast": True, "brightness": True, "stripes": True, "still": True},
+    "adapt": {
+        "contrast": True,
+        "brightness": True,
+        "stripes": True,
+        "still": True,
+        "clipping": True,
+    },
     "log_every": 50,
     "preview_every": 200,
     "checkpoint_every": 500,
@@ -91,7 +97,13 @@ _PUBLISHED = {
     "sample": {"side": 512},
     "stop": {"patience": 0},
     "refine": False,
-    "adapt": {"contrast": False, "brightness": False, "stripes": False, "still": False},
+    "adapt": {
+        "contrast": False,
+        "brightness": False,
+        "stripes": False,
+        "still": False,
+        "clipping": False,
+    },
 }
 
 
