@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from benchmarks.common.no_network import refinement_alone
 from benchmarks.common.samples import add_pictures, chosen, damage, opened
 from benchmarks.common.tables import (
     RESULTS,
@@ -42,8 +43,6 @@ from benchmarks.common.tables import (
     table,
     write_report,
 )
-from dip_jax.finish import composite, denoising, filling
-from dip_jax.forward.observation import Observation, observe
 from dip_jax.pictures.values import to_float
 from dip_jax.settings import tasks
 
@@ -133,18 +132,14 @@ def without_network(given: Damaged) -> dict[str, Callable[[], np.ndarray]]:
     """The methods that have none, by name."""
     from skimage import restoration
 
-    observation = observe(given.y, given.fill)[0]
+    def alone() -> np.ndarray:
+        return refinement_alone(given.y, given.fill)
+
     if given.fill is not None:
         fill = given.fill
-
-        def seamless() -> np.ndarray:
-            return np.asarray(composite.seamless(0 * observation.y + 0.5, observation))
-
         return {
             "biharmonic": lambda: restoration.inpaint_biharmonic(given.y, fill, channel_axis=-1),
-            "refinement, no network": lambda: filling.filled(
-                seamless(), observation, _some(observation)
-            ),
+            "refinement, no network": alone,
         }
 
     def means() -> np.ndarray:
@@ -160,7 +155,7 @@ def without_network(given: Damaged) -> dict[str, Callable[[], np.ndarray]]:
 
     found: dict[str, Callable[[], np.ndarray]] = {
         "non-local means": means,
-        "refinement, no network": lambda: denoising.denoised(means(), observation, alone=True),
+        "refinement, no network": alone,
     }
     if importlib.util.find_spec("bm3d") is not None:
         import bm3d
@@ -168,12 +163,6 @@ def without_network(given: Damaged) -> dict[str, Callable[[], np.ndarray]]:
         of = bm3d.bm3d_rgb if given.y.shape[2] == 3 else bm3d.bm3d
         found["BM3D"] = lambda: np.asarray(of(given.y.squeeze(), _SIGMA)).reshape(given.y.shape)
     return found
-
-
-def _some(observation: Observation) -> np.ndarray:
-    """A twentieth of the known pixels, for the refinement to judge itself by."""
-    known = np.asarray(observation.known) > 0
-    return known & (np.random.default_rng(1).random(known.shape) < 0.05)
 
 
 Found = dict[str, dict[str, list[dict[str, Any]]]]

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from skimage import restoration
 
+from benchmarks.common.no_network import refinement_alone
 from benchmarks.ensembles.figures import psnr
 from benchmarks.quality.figures import Entry, Images, entry, without_oracle
 from benchmarks.quality.plan import Config, Picture, Pixels
@@ -122,6 +123,11 @@ def biharmonic(picture: Picture, sigma: float) -> Pixels:
     return restoration.inpaint_biharmonic(picture.y, picture.fill, channel_axis=-1)
 
 
+def refinement(picture: Picture, sigma: float) -> Pixels:
+    """The refinement of this project with no network; it measures the noise itself."""
+    return refinement_alone(picture.y, picture.fill)
+
+
 DENOISING = (
     Method("total variation", total_variation, {"weight": (0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.3)}),
     Method(
@@ -151,8 +157,9 @@ DENOISING = (
         needs="pywt",
     ),
     Method("BM3D", bm3d, needs="bm3d"),
+    Method("refinement alone", refinement),
 )
-INPAINTING = (Method("biharmonic", biharmonic),)
+INPAINTING = (Method("biharmonic", biharmonic), Method("refinement alone", refinement))
 
 
 def methods(config: Config) -> tuple[Method, ...]:

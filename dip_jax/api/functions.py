@@ -79,9 +79,9 @@ def denoise(
     False, and with the preset "paper", it is the network's image alone.
 
     The picture is examined before the fit. Noise that grows with brightness, offsets of columns or
-    rows, regions of one value, and values that fill little of their range are recognised, and the
-    fit is adapted to them. The options "adapt.brightness", "adapt.stripes", "adapt.still" and
-    "adapt.contrast" switch that off. `FitInfo.remarks` reports what was found. Stripes and
+    rows, regions of one value, noise that is clipped, and values that fill little of their range
+    are recognised, and the fit is adapted to them. The options "adapt.brightness", "adapt.stripes",
+    "adapt.still", "adapt.clipping" and "adapt.contrast" switch that off. `FitInfo.remarks` reports what was found. Stripes and
     correlated noise also give a `RuntimeWarning`, unless the progress is shown, which reports them.
 
     Args:

@@ -12,9 +12,10 @@ COMMANDS = {
         "Removes noise. The result averages similar patches of the picture and mixes in the\n"
         "network's image. Where the noise is correlated from pixel to pixel, as JPEG blocks are,\n"
         "it is the network's image alone. --criterion wmv suits such noise. --set refine=False\n"
-        "always gives the network's image. Noise that grows with brightness, stripes, bars of\n"
-        "one value and low contrast are recognised and reported. --set adapt.brightness=False\n"
-        "(adapt.stripes, adapt.still, adapt.contrast) switches that off.",
+        "always gives the network's image. Noise that grows with brightness or is clipped,\n"
+        "stripes, bars of one value and low contrast are recognised and reported.\n"
+        "--set adapt.brightness=False (adapt.clipping, adapt.stripes, adapt.still,\n"
+        "adapt.contrast) switches that off.",
         "dip-jax denoise noisy.png -o clean.png",
     ),
     "inpaint": (

@@ -24,7 +24,8 @@ class Observation(NamedTuple):
     """A degraded image, or what was measured of one.
 
     Attributes:
-        y: the image, `(h, w, c)` float32 in [0, 1], or a measurement; finite everywhere.
+        y: the image, `(h, w, c)` float32 in [0, 1], or beyond where noise was clipped (see
+            `prepare.clipping`); or a measurement; finite everywhere.
         known: 1 where `y` is known, else 0; `(h, w, 1)` or `(h, w, c)` float32.
         forward: how `y` came about.
     """

@@ -1,0 +1,51 @@
+"""What the refinement makes of a picture with no network at all."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from dip_jax.finish import composite, denoising, filling
+from dip_jax.forward.observation import Observation
+from dip_jax.pictures.arrays import Layout
+from dip_jax.prepare.prepared import Adapting, prepare
+
+
+def refinement_alone(y: np.ndarray, fill: np.ndarray | None) -> np.ndarray:
+    """The picture, prepared as for a fit, and refined as the result of one is.
+
+    In the place of the network's image is the smooth surface through the known pixels, or in
+    denoising, where it only tells which single values are wrong, non-local means.
+
+    Args:
+        y: the picture, `(h, w, c)` in [0, 1].
+        fill: True where it is to be filled, `(h, w)`; None in denoising.
+
+    Returns:
+        The image, float32 in [0, 1].
+    """
+    layout = Layout(y.shape, np.dtype(np.float32), -1, (0.0, 1.0))
+    prepared = prepare(y.astype(np.float32), fill, layout, Adapting())
+    observation = prepared.observation
+    if fill is None:
+        x = denoising.denoised(_means(observation), observation, alone=True)
+    else:
+        grey = jnp.full_like(observation.y, 0.5)
+        start = np.asarray(composite.seamless(grey, observation))
+        x = filling.filled(start, observation, _some(observation))
+    return prepared.to_picture(x)
+
+
+def _means(observation: Observation) -> np.ndarray:
+    from skimage.restoration import denoise_nl_means
+
+    y = np.asarray(observation.y)
+    sigma = float(np.mean(denoising.deviations(observation)))
+    x = denoise_nl_means(
+        y, patch_size=5, patch_distance=9, h=0.6 * sigma, sigma=sigma, channel_axis=-1
+    )
+    return np.clip(x, 0, 1).astype(np.float32).reshape(y.shape)
+
+
+def _some(observation: Observation) -> np.ndarray:
+    """A twentieth of the known pixels, for the refinement to judge itself by."""
+    known = np.asarray(observation.known) > 0
+    return known & (np.random.default_rng(1).random(known.shape) < 0.05)
