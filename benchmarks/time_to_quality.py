@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from benchmarks.common.no_network import refinement_alone
+from benchmarks.common.prepared import refinement_alone
 from benchmarks.common.samples import add_pictures, chosen, damage, opened
 from benchmarks.common.tables import (
     RESULTS,

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from skimage import restoration
 
-from benchmarks.common.no_network import refinement_alone
+from benchmarks.common.prepared import refinement_alone
 from benchmarks.ensembles.figures import psnr
 from benchmarks.quality.figures import Entry, Images, entry, without_oracle
 from benchmarks.quality.plan import Config, Picture, Pixels

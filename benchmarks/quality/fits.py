@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.common.prepared import prepared_as_floats
 from benchmarks.ensembles.figures import groups
 from benchmarks.quality.figures import Entry, Images, mean_entry
 from benchmarks.quality.plan import Config, Picture, Pixels
@@ -21,10 +22,12 @@ from dip_jax.finish.ensemble import is_refined, shown
 from dip_jax.fit.criteria import Criterion, View
 from dip_jax.fit.lane import Lane
 from dip_jax.forward import metrics
-from dip_jax.forward.observation import Observation, observe
+from dip_jax.forward.observation import Observation
 from dip_jax.lanes.jobs import LaneJob, Restoration
 from dip_jax.lanes.loop import fit_lanes
+from dip_jax.prepare.prepared import Prepared
 from dip_jax.settings import build
+from dip_jax.settings.adapting import adapting
 from dip_jax.settings.ending import ending
 
 OUT, AVG, RESULT = "output", "average", "result"
@@ -148,14 +151,14 @@ def fit_pictures(
     criterion = sees_clean(build.criterion(config), score)
     jobs = []
     for picture in pictures:
-        observation, _ = observe(picture.y, picture.fill)
+        prepared = prepared_as_floats(picture.y, picture.fill, adapting(config))
         watched = [_Watched() for _ in range(seeds)]
         results: dict[int, Restoration] = {}
 
         def keep(
             result: Restoration,
             picture: Picture = picture,
-            observation: Observation = observation,
+            prepared: Prepared = prepared,
             watched: list[_Watched] = watched,
             results: dict[int, Restoration] = results,
         ) -> None:
@@ -164,14 +167,14 @@ def fit_pictures(
                 found = [results[seed] for seed in range(seeds)]
                 on_done(
                     picture,
-                    functools.partial(_members, picture, config, observation, found, watched),
+                    functools.partial(_members, picture, config, prepared, found, watched),
                 )
 
         jobs += [
             LaneJob(
-                observation,
+                prepared.observation,
                 seed,
-                picture.clean,
+                prepared.of_clean(picture.clean),
                 checkpoints=watched[seed],  # type: ignore[arg-type]
                 on_done=keep,
             )
@@ -191,21 +194,25 @@ def fit_pictures(
 def _members(
     picture: Picture,
     config: Config,
-    observation: Observation,
+    prepared: Prepared,
     found: list[Restoration],
     watched: list[_Watched],
 ) -> Members:
     h, w, _ = picture.clean.shape
+    observation = prepared.observation
     best = [(watch.out, watch.avg) for watch in watched]
     how = ending(config)
-    refined = is_refined(how, observation)
+    refined = is_refined(how, observation, prepared.striped)
 
     def given(images: list[Pixels], refined: bool = False) -> Pixels:
         made = [
             shown(x[:h, :w], observation, how, refined=refined, held=r.held)
             for x, r in zip(images, found, strict=True)
         ]
-        return picture.given(np.stack(made))
+        x = prepared.to_picture(np.stack(made))
+        if prepared.still is not None:
+            x = np.where(prepared.still[..., None], picture.y, x)
+        return picture.given(x)
 
     stopped = {
         RESULT: given([r.x for r in found], refined),

@@ -1,4 +1,4 @@
-"""What the refinement makes of a picture with no network at all."""
+"""What a picture is made to before a fit, and what the refinement makes of that with no network."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -6,7 +6,19 @@ import numpy as np
 from dip_jax.finish import composite, denoising, filling
 from dip_jax.forward.observation import Observation
 from dip_jax.pictures.arrays import Layout
-from dip_jax.prepare.prepared import Adapting, prepare
+from dip_jax.prepare.prepared import Adapting, Prepared, prepare
+
+
+def prepared_as_floats(y: np.ndarray, fill: np.ndarray | None, how: Adapting) -> Prepared:
+    """What a person's picture is made to before it is fitted.
+
+    Args:
+        y: the picture, `(h, w, c)` in [0, 1].
+        fill: True where it is to be filled, `(h, w)`; None in denoising.
+        how: it is looked at.
+    """
+    layout = Layout(y.shape, np.dtype(np.float32), -1, None)
+    return prepare(y.astype(np.float32), fill, layout, how)
 
 
 def refinement_alone(y: np.ndarray, fill: np.ndarray | None) -> np.ndarray:
@@ -22,8 +34,7 @@ def refinement_alone(y: np.ndarray, fill: np.ndarray | None) -> np.ndarray:
     Returns:
         The image, float32 in [0, 1].
     """
-    layout = Layout(y.shape, np.dtype(np.float32), -1, (0.0, 1.0))
-    prepared = prepare(y.astype(np.float32), fill, layout, Adapting())
+    prepared = prepared_as_floats(y, fill, Adapting())
     observation = prepared.observation
     if fill is None:
         x = denoising.denoised(_means(observation), observation, alone=True)
@@ -31,7 +42,8 @@ def refinement_alone(y: np.ndarray, fill: np.ndarray | None) -> np.ndarray:
         grey = jnp.full_like(observation.y, 0.5)
         start = np.asarray(composite.seamless(grey, observation))
         x = filling.filled(start, observation, _some(observation))
-    return prepared.to_picture(x)
+    x = prepared.to_picture(x)
+    return x if prepared.still is None else np.where(prepared.still[..., None], y, x)
 
 
 def _means(observation: Observation) -> np.ndarray:
