@@ -81,8 +81,9 @@ def denoise(
     The picture is examined before the fit. Noise that grows with brightness, offsets of columns or
     rows, regions of one value, noise that is clipped, and values that fill little of their range
     are recognised, and the fit is adapted to them. The options "adapt.brightness", "adapt.stripes",
-    "adapt.still", "adapt.clipping" and "adapt.contrast" switch that off. `FitInfo.remarks` reports what was found. Stripes and
-    correlated noise also give a `RuntimeWarning`, unless the progress is shown, which reports them.
+    "adapt.still", "adapt.clipping" and "adapt.contrast" switch that off. `FitInfo.remarks` reports
+    what was found. Stripes and correlated noise also give a `RuntimeWarning`, unless the progress
+    is shown, which reports them.
 
     Args:
         image: an array `(h, w)`, or with three axes and any number of channels; sides of 32 pixels

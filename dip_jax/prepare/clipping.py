@@ -21,7 +21,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.special import ndtr, ndtri
 
 from dip_jax.prepare import noise_level
@@ -46,7 +46,8 @@ _PATCH, _DISTANCE, _STRENGTH = 5, 6, 0.45  # of non-local means, as in `finish.d
 _ROUNDS = 2
 _NEAR = 3  # side in pixels of the square whose median is no farther inside
 _REACH = 3.0  # deviations inside of the scale, from which on noise does not reach its end
-_BAND, _MARGIN = 512, 16  # rows that are filtered at once, and those around them
+_BAND, _MARGIN = 512, 16  # rows that are made up at once, and those that have a say in them
+_ROWS, _PIXELS = 64, 2**21  # of a large picture bands of so many rows tell, so many pixels in all
 _TABLE = np.linspace(-3.0, 9.0, 2401)
 
 
@@ -66,36 +67,61 @@ def unclipped(y: Image, known: Known) -> tuple[Image, float] | None:
         The picture, beyond its range where it was clipped, and the share of the values that were;
         None if there is no noise that is clipped.
     """
-    from scipy.ndimage import median_filter
-
-    if not known.any(axis=(0, 1)).all():
+    some = _some_rows(y.shape)
+    seen, noisy = y[some], known[some]
+    if not noisy.any(axis=(0, 1)).all():
         return None
-    levels = [_levels(y[..., k], known[..., k]) for k in range(y.shape[2])]
-    if all(level is None for level in levels):
+    channels = range(y.shape[2])
+    ends = [_ends(y[..., k], known[..., k]) for k in channels]
+    levels = [_levels(seen[..., k], noisy[..., k], *ends[k]) for k in channels]
+    found = [level for level in levels if level is not None]
+    if not found:
         return None
-    white = noise_level.white_deviation(np.where(known, y, 0), known)
-    strongest = max(level.noise for level in levels if level is not None)
-    if white is not None and white < max(_NO_NOISE * strongest, _LEAST):
+    white = noise_level.white_deviation(np.where(noisy, seen, 0), noisy)
+    if white is not None and white < max(_NO_NOISE * max(one.noise for one in found), _LEAST):
         return None
     scale = np.array([1.0 if level is None else level.noise for level in levels], y.dtype)
-    ends = [(-np.inf, np.inf) if level is None else (level.low, level.high) for level in levels]
-    low, high = (np.array(end, y.dtype) for end in zip(*ends, strict=True))
-    middle_of = np.array([np.median(y[..., k][known[..., k]]) for k in range(y.shape[2])], y.dtype)
-    picture = np.where(known, y, middle_of) / scale  # in deviations of the noise
-    low, high = low / scale, high / scale
-    around = median_filter(picture, (_NEAR, _NEAR, 1))  # or single wrong values are taken for it
-    at_low = known & (picture <= low) & (around < low + _REACH)
-    at_high = known & (picture >= high) & (around > high - _REACH)
+    free = _Levels(1.0, -np.inf, np.inf)
+    low, high = (
+        np.array([getattr(level or free, end) for level in levels], y.dtype) / scale
+        for end in ("low", "high")
+    )
+    middle = [np.median(seen[..., k][noisy[..., k]]) for k in channels]
+    whole, count = y.copy(), 0
+    for top in range(0, y.shape[0], _BAND):
+        first = max(top - _MARGIN, 0)
+        rows = slice(top, min(top + _BAND, y.shape[0]))
+        around = slice(first, top + _BAND + _MARGIN)
+        inside = slice(rows.start - first, rows.stop - first)
+        # In deviations of the noise.
+        picture = np.where(known[around], y[around], np.array(middle, y.dtype)) / scale
+        picture, there = _made_up(picture, known[around], low, high)
+        np.copyto(whole[rows], (picture * scale)[inside], where=there[inside])
+        count += int(there[inside].sum())
+    return whole, count / y.size
+
+
+def _made_up(
+    picture: Image, known: Known, low: Float[np.ndarray, " c"], high: Float[np.ndarray, " c"]
+) -> tuple[Image, Known]:
+    """What stands in for the clipped values of a picture with noise of deviation 1, and where."""
+    from scipy.ndimage import median_filter
+
+    at_low, at_high = known & (picture <= low), known & (picture >= high)
+    if not (at_low.any() or at_high.any()):
+        return picture, at_low
+    near = median_filter(picture, (_NEAR, _NEAR, 1))  # or single wrong values are taken for it
+    at_low &= near < low + _REACH
+    at_high &= near > high - _REACH
     for turn in range(_ROUNDS):
-        image = _nonlocal_means(picture, at_low | at_high)
+        image = _nonlocal_means(picture)
         inside = [image - low, high - image]
         if not turn:
             inside = [_before_clipping(z) for z in inside]
         below, above = (at & (z < _REACH) for at, z in zip((at_low, at_high), inside, strict=True))
         picture = np.where(below, low - _beyond(inside[0]), picture)
-        picture = np.where(above, high + _beyond(inside[1]), picture).astype(y.dtype)
-    there = below | above
-    return np.where(there, picture * scale, y), float(there.mean())
+        picture = np.where(above, high + _beyond(inside[1]), picture).astype(picture.dtype)
+    return picture, below | above
 
 
 def _before_clipping(z: Values) -> Values:
@@ -121,9 +147,17 @@ class _Levels(NamedTuple):
     high: float
 
 
-def _levels(y: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]) -> _Levels | None:
-    """The noise and the ends of the scale of a channel; None if it has no noise that is clipped."""
-    low, high = float(y[known].min()), float(y[known].max())
+def _levels(
+    y: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"], low: float, high: float
+) -> _Levels | None:
+    """The noise and the ends of the scale of a channel; None if it has no noise that is clipped.
+
+    Args:
+        y: some of its rows.
+        known: where they are known.
+        low: its least value.
+        high: its greatest value.
+    """
     by_ends = [_by_share(inside, known) for inside in (y - low, high - y)]
     if all(noise is None for noise in by_ends):
         return None
@@ -191,25 +225,36 @@ def _free(
     return noise
 
 
-def _nonlocal_means(picture: Image, wanted: Known) -> Image:
-    """Of a picture with noise of deviation 1, in the bands of rows in which any is wanted."""
+def _nonlocal_means(picture: Image) -> Image:
+    """Of a picture with noise of deviation 1."""
     from skimage.restoration import denoise_nl_means  # here, because it takes long to import
 
-    h = picture.shape[0]
-    image = picture.copy()
-    for top in range(0, h, _BAND):
-        if not wanted[top : top + _BAND].any():
-            continue
-        first, last = max(top - _MARGIN, 0), min(top + _BAND + _MARGIN, h)
-        means = denoise_nl_means(
-            picture[first:last],
-            patch_size=_PATCH,
-            patch_distance=_DISTANCE,
-            h=_STRENGTH,
-            sigma=1.0,
-            fast_mode=True,
-            channel_axis=-1,
-        ).reshape(picture[first:last].shape)
-        rows = means[top - first : top - first + _BAND]
-        image[top : top + rows.shape[0]] = rows
-    return image
+    means = denoise_nl_means(
+        picture,
+        patch_size=_PATCH,
+        patch_distance=_DISTANCE,
+        h=_STRENGTH,
+        sigma=1.0,
+        fast_mode=True,
+        channel_axis=-1,
+    )
+    return means.reshape(picture.shape)  # it has lost the axis of a single channel
+
+
+def _some_rows(shape: tuple[int, ...]) -> slice | Int[np.ndarray, " rows"]:
+    """Rows that tell what the noise is like: all, or of a large picture bands all over it."""
+    h, w = shape[:2]
+    bands = max(1, h // _ROWS)
+    kept = min(bands, max(1, _PIXELS // (w * _ROWS)))
+    if kept == bands:
+        return slice(None)
+    starts = np.linspace(0, h - _ROWS, kept).astype(int)
+    return (starts[:, None] + np.arange(_ROWS)).ravel()
+
+
+def _ends(y: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]) -> tuple[float, float]:
+    """The least and the greatest known value."""
+    return (
+        float(y.min(where=known, initial=np.inf)),
+        float(y.max(where=known, initial=-np.inf)),
+    )

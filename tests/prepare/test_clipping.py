@@ -119,6 +119,16 @@ def test_bands_of_rows_make_no_difference(monkeypatch):
     np.testing.assert_allclose(in_bands, whole, atol=1 / 255)
 
 
+def test_of_a_large_picture_some_rows_tell_how_strong_the_noise_is(monkeypatch):
+    monkeypatch.setattr(clipping, "_ROWS", 16)
+    monkeypatch.setattr(clipping, "_PIXELS", 48 * SIDE)
+    y = noisy(np.concatenate([halves(5 / 255, 0.6)] * 2))
+    found, share = unclipped(y, everywhere(y))
+    dark = np.s_[:, 4:36]
+    assert abs(np.mean(found[dark] - 5 / 255)) < 0.06 * 25 / 255
+    assert share == pytest.approx((y <= 0).mean(), rel=0.1)
+
+
 def test_it_is_said_and_can_be_switched_off():
     y = noisy(photograph("astronaut"))
     layout = Layout(y.shape, np.dtype(np.uint8), -1, None)
