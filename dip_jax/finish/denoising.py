@@ -34,7 +34,7 @@ _ALONE = ((3, 3), (3, 3), (3, 3), (5, 3), (5, 3), (7, 4), (7, 4))
 _WITH_IT = ((5, 3), (7, 4), (7, 3))
 # The share of the network's image is so much over how far it is off the other estimate, in
 # deviations of the noise; from the first of these distances to the second it falls to none.
-_SHARE, _MOST, _FAR, _TOO_FAR = 0.12, 0.8, 0.5, 0.7
+_SHARE, _MOST, _FAR, _TOO_FAR = 0.1, 0.8, 0.35, 0.45
 _PILOT = float(np.sqrt(0.5))  # the pilot lacks some of the picture; so less counts as noise
 _OUTLIER = 4.0  # deviations; of normal noise one value in 16,000 is farther off
 _UNLIKE, _ALIKE = 6.0, 1 / 4  # deviations that a wrong value is off its neighbours, but for so many
@@ -96,8 +96,8 @@ def denoised(
     times, with patches of 3, 5 and then 7 pixels and with the last result as the pilot: the less
     noise a pilot has, the better it tells which large patches are alike. Of what that gives and of
     the network's image a mean is the pilot of three passes more. Mostly the network has a third to
-    a half in it: the less, the more it is off, and none if it is off by more than 0.7 of the noise,
-    as mostly after a few steps. In the end, if the noise is weak, a share of the picture is put
+    a half in it: the less, the more it is off, and none if it is off by more than 0.45 of the noise,
+    as mostly after a few steps, or in a picture of fine texture. In the end, if the noise is weak, a share of the picture is put
     back where it is farther off than noise is.
 
     Single wrong values would be kept by all of them. So values of `y` that are unknown or wrong are
