@@ -96,9 +96,9 @@ def denoised(
     times, with patches of 3, 5 and then 7 pixels and with the last result as the pilot: the less
     noise a pilot has, the better it tells which large patches are alike. Of what that gives and of
     the network's image a mean is the pilot of three passes more. Mostly the network has a third to
-    a half in it: the less, the more it is off, and none if it is off by more than 0.45 of the noise,
-    as mostly after a few steps, or in a picture of fine texture. In the end, if the noise is weak, a share of the picture is put
-    back where it is farther off than noise is.
+    a half in it: the less, the more it is off, and none if it is off by more than 0.45 of the
+    noise, as mostly after a few steps, or in a picture of fine texture. In the end, if the noise is
+    weak, a share of the picture is put back where it is farther off than noise is.
 
     Single wrong values would be kept by all of them. So values of `y` that are unknown or wrong are
     taken from `x` before. A wrong one is more than four deviations off `x`, as its neighbours are
