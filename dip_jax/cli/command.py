@@ -263,6 +263,13 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         "steps, and a short refinement of filled pixels",
     )
     fit.add_argument(
+        "--memory",
+        type=number,
+        metavar="GB",
+        help="the memory that a picture may take, as the estimate counts it. What takes more is "
+        "fitted in tiles, which become smaller the less there is. Default: what the machine has",
+    )
+    fit.add_argument(
         "--set",
         action="append",
         default=[],

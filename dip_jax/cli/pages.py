@@ -84,6 +84,23 @@ def _naming(number: int, pages: int) -> Iterator[None]:
         raise InputError(f"{where}{error}") from None
 
 
+def changes_of_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `--set` and `--memory` change of the configuration, by its dotted names.
+
+    Args:
+        arguments: as `command.make_parser` gives them.
+
+    Raises:
+        InputError: if one cannot be read, or the two contradict each other.
+    """
+    changes = fields.parsed(arguments.set)
+    if arguments.memory is None:
+        return changes
+    if "parts.memory" in changes:
+        raise InputError("--memory and --set parts.memory are the same: leave one of them out")
+    return changes | {"parts.memory": arguments.memory}
+
+
 def check_options(arguments: argparse.Namespace, changes: Mapping[str, Any]) -> FitSettings:
     """Refuses options that no picture could make good, and gives what they make of a fit.
 
@@ -186,7 +203,7 @@ def likes(arguments: argparse.Namespace, pages: Sequence[Picture]) -> list[Pictu
     """
     if arguments.task not in tasks.MEASURED:
         return list(pages)
-    config = config_of_run(arguments, fields.parsed(arguments.set))
+    config = config_of_run(arguments, changes_of_options(arguments))
     return [like(page, measuring_of(config, page)) for page in pages]
 
 

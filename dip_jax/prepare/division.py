@@ -62,7 +62,7 @@ class Division:
 
     def image(self, part: Part) -> Image:
         """The picture in a part's place, in [0, 1]."""
-        return to_float(self.pixels[part.place], self.layout.data_range)
+        return to_float(self.pixels[part.place], self.layout.data_range, checked=True)
 
     def fill_of(self, part: Part) -> Bool[np.ndarray, "h w k"]:
         """True where a part's values are to be filled, or are not finite."""

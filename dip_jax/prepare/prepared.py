@@ -53,7 +53,8 @@ class Prepared:
     """What is fitted.
 
     Attributes:
-        observation: of the picture, on the scale on which it is fitted, as arrays of JAX.
+        observation: of the picture, on the scale on which it is fitted, as arrays of JAX or
+            NumPy.
         tone: that scale; None if it is the picture's own.
         still: pixels without noise that are kept as they are, `(h, w)`, and unknown to the
             observation; None if there are none.
@@ -92,6 +93,8 @@ def prepare(
     fill: Bool[np.ndarray, "h w"] | Bool[np.ndarray, "h w c"] | None,
     layout: Layout,
     how: Adapting,
+    *,
+    on_device: bool = True,
 ) -> Prepared:
     """Looks at a picture, and makes of it what is fitted.
 
@@ -100,6 +103,7 @@ def prepare(
         fill: True where it is to be filled; None where nothing is, as in denoising.
         layout: of its pixels, for what is said.
         how: it is looked at. Of a picture that is to be filled it is the contrast only.
+        on_device: as for `observe`.
     """
     finite = np.isfinite(y)
     known = finite if fill is None else finite & ~(fill if fill.ndim == 3 else fill[..., None])
@@ -128,7 +132,7 @@ def prepare(
         if most is not None:
             warnings.append(_about_few(most, layout))
     fitted = y if scale is None else scale.to_fitted(y)
-    observation, _ = observe(fitted, kept if kept.any() else fill)
+    observation, _ = observe(fitted, kept if kept.any() else fill, on_device=on_device)
     return Prepared(
         observation,
         scale,
@@ -158,7 +162,8 @@ def _scale(
         remarks.append(_about_contrast(y, known, layout))
     noise = None
     if noisy_picture and how.brightness:
-        noise = noise_by_brightness(((y - low) / (high - low)).clip(0, 1), noisy)
+        scaled = y if filled is None else ((y - low) / (high - low)).clip(0, 1)
+        noise = noise_by_brightness(scaled, noisy)
     if noise is None:
         return None if filled is None else tone(low, high)
     width = high - low

@@ -94,7 +94,11 @@ def finished_summary(folder: Path, mark: str) -> dict[str, Any] | None:
 # What only says how the lanes are worked off, and has no say in what comes out.
 _NO_MATTER = ("config.lanes",)
 # What earlier versions did not have, and what they did.
-_SINCE = {"config.network.kind": "hourglass", "config.heldout.kind": "squares"}
+_SINCE = {
+    "config.network.kind": "hourglass",
+    "config.heldout.kind": "squares",
+    "config.parts.memory": 0.0,
+}
 
 
 def _differences(before: Any, now: Any, path: str = "config") -> list[tuple[Part, ...]]:
