@@ -288,7 +288,7 @@ def fit_with_report(
     )
     rows = summary.get("pictures", [summary])
     if len(given) == 1:
-        failures = [f"seed {lane['seed']} failed: {lane['reason']}" for lane in summary["failed"]]
+        failures = [_failure(one) for one in summary["failed"]]
     else:
         failures = [f"page {row['page']}: {row['reason']}" for row in rows if row["reason"]]
     interrupted = summary["stop_reason"] == "interrupted"
@@ -303,6 +303,11 @@ def fit_with_report(
     failed = [row["page"] for row in rows if row.get("status") == "failed"]
     steps = sum(rows[place]["steps"] for place in pixels)
     return Fitted(pixels, failed, failures, steps, interrupted, ended)
+
+
+def _failure(one: Mapping[str, Any]) -> str:
+    where = f" in part {one['part']}" if "part" in one else ""
+    return f"seed {one['seed']} failed{where}: {one['reason']}"
 
 
 def config_of_run(arguments: argparse.Namespace, changes: Mapping[str, Any]) -> dict[str, Any]:

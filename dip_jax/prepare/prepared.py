@@ -112,7 +112,7 @@ def prepare(
     warnings: list[str] = []
     striped: list[int] = []
     if missing := int(y.size - finite.sum()):
-        remarks.append(f"{missing} values are NaN or infinite: taken as unknown")
+        remarks.append(about_missing(missing))
     without_noise = np.zeros(y.shape, bool)
     if noisy_picture and how.still and not has_blocks(y):
         without_noise = still(y)
@@ -180,6 +180,11 @@ def _scale(
     # On that scale too it should fill what there is.
     low, high = range_filled(y, known, np.inf) or (low, high)
     return tone(low, high, deviation)
+
+
+def about_missing(count: int) -> str:
+    """What is said of so many values that are not finite."""
+    return f"{count} values are NaN or infinite: taken as unknown"
 
 
 def _about_still(share: float) -> str:

@@ -176,8 +176,10 @@ def _written(
     there = [run for run in runs if run.has_result()]
     results: list[Restoration | None] = []
     rows, failed, figures, refined = [], [], [], False
+    part_of: list[int] = []
     for run in there:
         results += run.results_without_images()
+        part_of += [run.index + 1] * (len(results) - len(part_of))
         rows += run.all_rows()
         summary = run.told()
         figures.append(summary["figures"])
@@ -197,6 +199,7 @@ def _written(
         mark=mark,
         parts=len(runs),
         left=left,
+        part_of=part_of,
         crops=_crops(whole, pixels, there),
     )
     records.write_metrics(folder / "metrics.jsonl", rows)

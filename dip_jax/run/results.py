@@ -1,6 +1,7 @@
 """What a run leaves behind: the restored picture, its figures, and what shows how it came about."""
 
 import dataclasses
+import itertools
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -95,6 +96,7 @@ class Outcome:
         mark: its fingerprint.
         parts: how many it was fitted in; 0 if it was as a whole.
         left: of these, how many have no result yet.
+        part_of: which of them, from 1, each of the results is of.
         crops: some of them at their full size, before and after.
     """
 
@@ -108,6 +110,7 @@ class Outcome:
     mark: str
     parts: int = 0
     left: int = 0
+    part_of: Sequence[int] = ()
     crops: Image.Image | None = None
 
 
@@ -227,7 +230,10 @@ def write_outcome(
         "oracle": only.oracle if only else {},
         "metrics": figures,
         "uncertainty": spread_figures,
-        "lanes": [_lane_summary(result) for result in there],
+        "lanes": [
+            ({"part": part} if part else {}) | _lane_summary(result)
+            for result, part in itertools.zip_longest(there, made.part_of)
+        ],
         "failed": failed,
         "restored": f"restored{suffix}",
         "fingerprint": made.mark,

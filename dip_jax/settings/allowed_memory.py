@@ -14,7 +14,7 @@ import jax
 from dip_jax.errors import InputError, Part, field, joined, setting
 from dip_jax.lanes.memory import MOST_AT_ONCE, device_bytes
 from dip_jax.networks.fields import widths
-from dip_jax.prepare.parts import LEAST_TILE
+from dip_jax.prepare.parts import LEAST_SQUARE, LEAST_TILE
 from dip_jax.settings import build, estimates
 from dip_jax.settings.tasks import Config
 
@@ -176,6 +176,21 @@ def check(
     else:
         said.append(": use a machine with more")
     raise InputError(*said, *_or_less(config))
+
+
+def check_header(config: Config, shape: Shape, *, around: bool) -> None:
+    """Refuses a picture in parts that is surely too large, by its shape alone.
+
+    Args:
+        config: as `tasks.defaults` gives it.
+        shape: of the picture, `(h, w, c)`.
+        around: whether only what is around its damage may be fitted: then of one small square.
+
+    Raises:
+        InputError: as `check`.
+    """
+    part = _tile(shape, LEAST_SQUARE if around else side_of_tiles(config, shape, 1))
+    check(config, shape, [part], 1, tiled=not around)
 
 
 def _or_less(config: Config) -> list[Part]:

@@ -12,7 +12,7 @@ from dip_jax.finish.ensemble import Ending
 from dip_jax.pictures.arrays import Layout
 from dip_jax.prepare import parts
 from dip_jax.prepare.division import Division, unknown_values
-from dip_jax.prepare.prepared import prepare
+from dip_jax.prepare.prepared import about_missing, prepare
 from dip_jax.report.durations import between
 from dip_jax.settings import allowed_memory, estimates, tasks
 from dip_jax.settings.adapting import adapting
@@ -45,7 +45,7 @@ def divided(
     h, w, c = pixels.shape
     # Where known pixels are to come from the network too, all of the picture is fitted.
     only_unknown = task_of(config).fills and config["keep_known"]
-    around = only_unknown and kind in ("auto", "damage")
+    around = may_be_around(config)
     tiled = kind == "tiles" or (kind == "auto" and _is_tiled(config, (h, w, c)))
     if not (around or tiled):
         return None
@@ -55,13 +55,15 @@ def divided(
         most = _worth_it(config, h * w) if kind == "auto" else np.inf
         squares = parts.around_damage(unknown, most)
         if squares is not None and squares.parts:
-            return Division(squares, before, layout, fill, how)
+            missing = int((~np.isfinite(pixels)).sum()) if pixels.dtype.kind == "f" else 0
+            said = (about_missing(missing),) if missing else ()
+            return Division(squares, before, layout, fill, how, said=said)
     if not tiled:
         return None
     whole = prepare(layout.image(before), fill, layout, how, on_device=False)
-    missing = unknown if unknown.any() else None
+    to_fill = unknown if unknown.any() else None
     side = allowed_memory.side_of_tiles(config, (h, w, c), pixels.dtype.itemsize)
-    plan = parts.tiles(h, w, side, missing, only_unknown=only_unknown)
+    plan = parts.tiles(h, w, side, to_fill, only_unknown=only_unknown)
     known = np.asarray(whole.observation.known)  # of what has no noise, nothing is
     there = tuple(p for p in plan.parts if p.reduced > 1 or known[p.place].any())
     plan = dataclasses.replace(plan, parts=there)
@@ -93,6 +95,12 @@ def may_be_divided(config: Config, shape: tuple[int, int, int] | None) -> bool:
     least = parts.LEAST_SQUARE**2 / _WORTH_IT
     around = task_of(config).fills and pixels >= least
     return around or _is_tiled(config, shape)
+
+
+def may_be_around(config: Config) -> bool:
+    """Whether only what is around a picture's damage may be fitted, if there is little of it."""
+    only_unknown = task_of(config).fills and config["keep_known"]
+    return only_unknown and config["parts"]["kind"] in ("auto", "damage")
 
 
 def config_of_parts(config: Config, division: Division) -> dict[str, Any]:
