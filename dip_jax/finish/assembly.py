@@ -131,8 +131,21 @@ def enlarged(
     large = ndimage.zoom(image, (times, times, 1), order=3, mode="nearest", grid_mode=True)
     if not meeting:
         return np.clip(large[:h, :w], 0, 1).astype(np.float32)
-    observation, _ = observe(np.where(fill, np.float32(0), y), fill)
-    return np.asarray(seamless(np.clip(large[:h, :w], 0, 1).astype(np.float32), observation))
+    made = np.where(fill, np.clip(large[:h, :w], 0, 1), y).astype(np.float32)
+    here = _around(np.asarray(fill.any(axis=2)))
+    observation, _ = observe(np.where(fill, np.float32(0), y)[here], fill[here])
+    x = np.clip(large[:h, :w][here], 0, 1).astype(np.float32)
+    made[here] = seamless(x, observation)
+    return made
+
+
+def _around(unknown: Mask) -> tuple[slice, slice]:
+    """The rows and columns of what is unknown, and the known ones next to them."""
+    found = []
+    for axis in (1, 0):
+        where = np.flatnonzero(unknown.any(axis=axis))
+        found.append(slice(max(int(where[0]) - 1, 0), int(where[-1]) + 2))
+    return found[0], found[1]
 
 
 class Made(NamedTuple):
