@@ -266,8 +266,9 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         "--memory",
         type=number,
         metavar="GB",
-        help="the memory that a picture may take, as the estimate counts it. What takes more is "
-        "fitted in tiles, which become smaller the less there is. Default: what the machine has",
+        help="the memory that a picture may take, as the estimate counts it. In denoising and "
+        "filling what takes more is fitted in tiles, the smaller the less there is; elsewhere, or "
+        "if that is not enough, it is refused. Default: what the machine has",
     )
     fit.add_argument(
         "--set",
