@@ -47,7 +47,7 @@ def held(shape: Shape, itemsize: int, *, tiled: bool) -> float:
     """
     h, w, c = shape
     values = h * w * c
-    count = 2 * itemsize * values + 4 * h * w
+    count = 3 * itemsize * values + 4 * h * w  # as given, restored, and in its file's format
     return count + (8 * values + 4 * h * w if tiled else 0)
 
 
