@@ -263,6 +263,14 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         "steps, and a short refinement of filled pixels",
     )
     fit.add_argument(
+        "--memory",
+        type=number,
+        metavar="GB",
+        help="the memory that a picture may take, as the estimate counts it. In denoising and "
+        "filling what takes more is fitted in tiles, the smaller the less there is; elsewhere, or "
+        "if that is not enough, it is refused. Default: what the machine has",
+    )
+    fit.add_argument(
         "--set",
         action="append",
         default=[],

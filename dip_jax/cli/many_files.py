@@ -20,14 +20,14 @@ from dip_jax.cli.one_file import (
     restore_file,
 )
 from dip_jax.cli.output import making
-from dip_jax.cli.pages import check_options
+from dip_jax.cli.pages import changes_of_options, check_options
 from dip_jax.cli.plan import Plan, check_outputs, plan
 from dip_jax.cli.signals import INTERRUPTED, Stopping
 from dip_jax.cli.words import COMMAND
 from dip_jax.errors import InputError, speaking
 from dip_jax.lanes.memory import measured_once
 from dip_jax.report.streams import tell
-from dip_jax.settings import estimates, fields
+from dip_jax.settings import estimates
 from dip_jax.settings.tasks import Config
 
 
@@ -39,7 +39,7 @@ def restore_files(arguments: argparse.Namespace) -> int:
     """
     with speaking(COMMAND):
         try:
-            check_options(arguments, fields.parsed(arguments.set))
+            check_options(arguments, changes_of_options(arguments))
             planned = plan(arguments)
             with making(planned.folder):
                 if not planned.several:

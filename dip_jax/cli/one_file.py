@@ -18,6 +18,7 @@ from dip_jax.api.array_fit import ArrayFit
 from dip_jax.api.parted_fit import PartedFit
 from dip_jax.cli.output import check_output, find_output
 from dip_jax.cli.pages import (
+    changes_of_options,
     check_options,
     config_of_run,
     fit_in_turn,
@@ -36,7 +37,7 @@ from dip_jax.report.progress import PlainProgress, make_progress
 from dip_jax.report.streams import tell, tell_error
 from dip_jax.run.inputs import Given
 from dip_jax.run.workdir import check_workdir
-from dip_jax.settings import fields, tasks
+from dip_jax.settings import tasks
 
 DONE, FAILED, REFUSED = 0, 1, 2
 
@@ -121,7 +122,7 @@ def check(arguments: argparse.Namespace) -> list[ArrayFit | PartedFit]:
     Raises:
         InputError: if something is.
     """
-    changes = fields.parsed(arguments.set)
+    changes = changes_of_options(arguments)
     _, _, given, _ = _read(arguments)
     if arguments.report is not None:
         check_workdir(Path(arguments.report), config_of_run(arguments, changes))
@@ -142,7 +143,7 @@ def restore(
         InputError: if something given cannot be used, or nothing was restored; nothing has been
             written then.
     """
-    changes = fields.parsed(arguments.set)
+    changes = changes_of_options(arguments)
     check_options(arguments, changes)
     output, pages, given, others = _read(arguments)
     for line in _about_the_output(arguments, output, given):

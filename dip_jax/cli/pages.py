@@ -84,6 +84,23 @@ def _naming(number: int, pages: int) -> Iterator[None]:
         raise InputError(f"{where}{error}") from None
 
 
+def changes_of_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `--set` and `--memory` change of the configuration, by its dotted names.
+
+    Args:
+        arguments: as `command.make_parser` gives them.
+
+    Raises:
+        InputError: if one cannot be read, or the two contradict each other.
+    """
+    changes = fields.parsed(arguments.set)
+    if arguments.memory is None:
+        return changes
+    if "parts.memory" in changes:
+        raise InputError("--memory and --set parts.memory are the same: leave one of them out")
+    return changes | {"parts.memory": arguments.memory}
+
+
 def check_options(arguments: argparse.Namespace, changes: Mapping[str, Any]) -> FitSettings:
     """Refuses options that no picture could make good, and gives what they make of a fit.
 
@@ -186,7 +203,7 @@ def likes(arguments: argparse.Namespace, pages: Sequence[Picture]) -> list[Pictu
     """
     if arguments.task not in tasks.MEASURED:
         return list(pages)
-    config = config_of_run(arguments, fields.parsed(arguments.set))
+    config = config_of_run(arguments, changes_of_options(arguments))
     return [like(page, measuring_of(config, page)) for page in pages]
 
 
@@ -271,7 +288,7 @@ def fit_with_report(
     )
     rows = summary.get("pictures", [summary])
     if len(given) == 1:
-        failures = [f"seed {lane['seed']} failed: {lane['reason']}" for lane in summary["failed"]]
+        failures = [_failure(one) for one in summary["failed"]]
     else:
         failures = [f"page {row['page']}: {row['reason']}" for row in rows if row["reason"]]
     interrupted = summary["stop_reason"] == "interrupted"
@@ -286,6 +303,11 @@ def fit_with_report(
     failed = [row["page"] for row in rows if row.get("status") == "failed"]
     steps = sum(rows[place]["steps"] for place in pixels)
     return Fitted(pixels, failed, failures, steps, interrupted, ended)
+
+
+def _failure(one: Mapping[str, Any]) -> str:
+    where = f" in part {one['part']}" if "part" in one else ""
+    return f"seed {one['seed']} failed{where}: {one['reason']}"
 
 
 def config_of_run(arguments: argparse.Namespace, changes: Mapping[str, Any]) -> dict[str, Any]:

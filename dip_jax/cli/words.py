@@ -12,6 +12,7 @@ _OPTIONS = {
     "mask": "--mask",
     "mask_polarity": "--mask-polarity",
     "num_steps": "--steps",
+    "parts.memory": "--memory",
     "preset": "--draft",
     "seed": "--seed",
     "seeds": "--seeds",

@@ -4,6 +4,8 @@ Where parts overlap, a pixel is their mean, weighted so that a part fades out to
 no seam, and each part's border, which had the least around it to go by, has the least say.
 """
 
+import math
+import mmap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -29,20 +31,35 @@ Mask = Bool[np.ndarray, "h w"]
 
 
 class Assembly:
-    """A picture that is put together from its parts."""
+    """A picture, or some rows of it, that are put together from its parts.
 
-    def __init__(self, shape: tuple[int, int, int], plan: Plan, *, spread: bool) -> None:
+    Attributes:
+        rows: those that it has, in order.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        plan: Plan,
+        *,
+        spread: bool,
+        rows: range | None = None,
+    ) -> None:
         """Nothing yet.
 
         Args:
             shape: of the picture, `(h, w, c)`.
             plan: which parts there are.
             spread: whether the parts have a spread over seeds.
+            rows: of the picture, in order; None for all.
         """
-        self._plan = plan
-        self._sum = np.zeros(shape, np.float32)
-        self._weight = np.zeros(shape[:2], np.float32)
-        self._spread = np.zeros(shape[:2], np.float32) if spread else None
+        h, w, c = shape
+        self._plan, self._shape = plan, shape
+        self.rows = range(h) if rows is None else rows
+        size = (len(self.rows), w)
+        self._sum = _zeros((*size, c))
+        self._weight = _zeros(size)
+        self._spread = _zeros(size) if spread else None
 
     def add(
         self, part: Part, image: Image, spread: Spread | None = None, where: Mask | None = None
@@ -55,17 +72,27 @@ class Assembly:
             spread: the standard deviation over seeds.
             where: the part makes the picture; None for all of it.
         """
-        h, w, _ = self._sum.shape
+        if not self.has(part):
+            return
+        h, w, _ = self._shape
         weight = part.weights(h, w, self._plan.ramp)
         if where is not None:
             weight = np.where(where, weight, np.float32(0))
-        self._sum[part.place] += weight[..., None] * image
-        self._weight[part.place] += weight
+        first = max(part.top, self.rows.start)
+        last = min(part.top + part.height, self.rows.stop)
+        here = slice(first - part.top, last - part.top)
+        place = (slice(first - self.rows.start, last - self.rows.start), part.place[1])
+        self._sum[place] += weight[here, :, None] * image[here]
+        self._weight[place] += weight[here]
         if self._spread is not None and spread is not None:
-            self._spread[part.place] += weight * spread
+            self._spread[place] += weight[here] * spread[here]
+
+    def has(self, part: Part) -> bool:
+        """Whether a part is in any of its rows."""
+        return part.top < self.rows.stop and self.rows.start < part.top + part.height
 
     def image(self, rows: slice = slice(None)) -> tuple[Image, Mask]:
-        """Some rows of the picture, and where parts have made it; elsewhere it is 0."""
+        """Some of its rows, and where parts have made them; elsewhere they are 0."""
         weight = self._weight[rows]
         made = weight > 0
         return self._sum[rows] / np.where(made, weight, np.float32(1))[..., None], made
@@ -75,6 +102,15 @@ class Assembly:
         if self._spread is None:
             return None
         return self._spread / np.where(self._weight > 0, self._weight, np.float32(1))
+
+
+def _zeros(shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
+    """Zeros that take memory only where something is written, and give it back when they go.
+
+    Commands keep what is freed, so that what `np.zeros` gives them is written through.
+    """
+    room = mmap.mmap(-1, 4 * max(1, math.prod(shape)))
+    return np.frombuffer(room, np.float32, math.prod(shape)).reshape(shape)
 
 
 def enlarged(
@@ -95,8 +131,21 @@ def enlarged(
     large = ndimage.zoom(image, (times, times, 1), order=3, mode="nearest", grid_mode=True)
     if not meeting:
         return np.clip(large[:h, :w], 0, 1).astype(np.float32)
-    observation, _ = observe(np.where(fill, np.float32(0), y), fill)
-    return np.asarray(seamless(np.clip(large[:h, :w], 0, 1).astype(np.float32), observation))
+    made = np.where(fill, np.clip(large[:h, :w], 0, 1), y).astype(np.float32)
+    here = _around(np.asarray(fill.any(axis=2)))
+    observation, _ = observe(np.where(fill, np.float32(0), y)[here], fill[here])
+    x = np.clip(large[:h, :w][here], 0, 1).astype(np.float32)
+    made[here] = seamless(x, observation)
+    return made
+
+
+def _around(unknown: Mask) -> tuple[slice, slice]:
+    """The rows and columns of what is unknown, and the known ones next to them."""
+    found = []
+    for axis in (1, 0):
+        where = np.flatnonzero(unknown.any(axis=axis))
+        found.append(slice(max(int(where[0]) - 1, 0), int(where[-1]) + 2))
+    return found[0], found[1]
 
 
 class Made(NamedTuple):
@@ -172,13 +221,29 @@ def put_together(assembly: Assembly, division: Division, how: Ending) -> tuple[N
         division: what they are parts of.
         how: results become the picture.
     """
-    layout, fill, whole = division.layout, division.fill, division.whole
     restored = np.array(division.before, order="C")
-    channels_last = layout.channels_last(restored)
     judged = np.zeros(division.shape[:2], bool)
-    for top in range(0, division.shape[0], _BAND):  # a large picture once more in float is too much
-        rows = slice(top, top + _BAND)
-        x, made = assembly.image(rows)
+    put_in(restored, judged, assembly, division, how)
+    return restored, judged
+
+
+def put_in(
+    restored: NDArray[Any], judged: Mask, assembly: Assembly, division: Division, how: Ending
+) -> None:
+    """Puts the rows of an assembly into the pixels; see `put_together`.
+
+    Args:
+        restored: the pixels as they were given, and then restored in those rows.
+        judged: becomes True there where they come from parts.
+        assembly: of what was made of the parts.
+        division: what they are parts of.
+        how: results become the picture.
+    """
+    layout, fill, whole = division.layout, division.fill, division.whole
+    channels_last, first = layout.channels_last(restored), assembly.rows.start
+    for top in assembly.rows[::_BAND]:  # a large picture once more in floats is too much
+        rows = slice(top, min(top + _BAND, assembly.rows.stop))
+        x, made = assembly.image(slice(rows.start - first, rows.stop - first))
         if not made.any():
             continue
         if whole is not None and whole.still is not None:
@@ -190,7 +255,6 @@ def put_together(assembly: Assembly, division: Division, how: Ending) -> tuple[N
             new = new & unknown_values(division.pixels[rows], here)
         pixels = from_float(x, layout.dtype, 3, layout.data_range)
         np.copyto(channels_last[rows], pixels, where=new)
-    return restored, judged
 
 
 def figures_of_parts(

@@ -22,6 +22,9 @@ from jaxtyping import Array, Float
 from dip_jax.forward.observation import Observation
 
 _TOLERANCE = 1e-5
+# Pixels of the longer side from which on the solution at half the size is where it starts from, and
+# down to which that is so at the smaller sizes.
+_LARGE, _SMALL = 512, 256
 
 
 @jax.jit
@@ -46,22 +49,53 @@ def harmonic(r: Float[Array, "h w c"], known: Float[Array, "h w c"]) -> Float[Ar
 
     The solution of Laplace's equation with the known values as its boundary, by conjugate gradients
     until the residual that they carry along is 1e-5 of the first; 0 in a channel of which nothing
-    is known.
+    is known. Where it is large they start from the solution at half the size, which is smooth.
 
     Args:
         r: of any range; what it is at unknown places does not matter.
         known: 1 known, 0 unknown.
     """
+    return _harmonic(r, known, _LARGE)
+
+
+def _harmonic(
+    r: Float[Array, "h w c"], known: Float[Array, "h w c"], largest: int
+) -> Float[Array, "h w c"]:
+    """`harmonic`, with a start from half the size where a side is longer than `largest`."""
     unknown = 1 - known
+    start = None
+    if max(r.shape[:2]) > largest:
+        start = unknown * _doubled(_harmonic(*_halved(r, known), _SMALL), r.shape)
     fixed = known * r
     # The unknown values' rows of the linear system; the known ones' are those of an identity.
     u, _ = jax.scipy.sparse.linalg.cg(
         lambda u: known * u + unknown * minus_laplacian(unknown * u),
         -unknown * minus_laplacian(fixed),
+        x0=start,
         tol=_TOLERANCE,
         maxiter=10 * sum(r.shape[:2]),
     )
     return fixed + unknown * u
+
+
+def _halved(
+    r: Float[Array, "h w c"], known: Float[Array, "h w c"]
+) -> tuple[Float[Array, "h/2 w/2 c"], Float[Array, "h/2 w/2 c"]]:
+    """Values at half the size, the means of the known ones of four, and where there are any."""
+    h, w, c = r.shape
+    ends = ((0, h % 2), (0, w % 2), (0, 0))
+
+    def sums(a):
+        a = jnp.pad(a, ends)
+        return a.reshape(a.shape[0] // 2, 2, a.shape[1] // 2, 2, c).sum(axis=(1, 3))
+
+    count = sums(known)
+    return sums(known * r) / jnp.maximum(count, 1), (count > 0).astype(r.dtype)
+
+
+def _doubled(u: Float[Array, "h/2 w/2 c"], shape: tuple[int, ...]) -> Float[Array, "h w c"]:
+    twice = jax.image.resize(u, (2 * u.shape[0], 2 * u.shape[1], u.shape[2]), "linear")
+    return twice[: shape[0], : shape[1]]
 
 
 def minus_laplacian(u: Float[Array, "h w c"]) -> Float[Array, "h w c"]:

@@ -40,13 +40,15 @@ class Observation(NamedTuple):
         return self.forward.shape if isinstance(self.forward, Measured) else self.y.shape
 
 
-def observe(y, fill=None) -> tuple[Observation, int]:
+def observe(y, fill=None, *, on_device: bool = True) -> tuple[Observation, int]:
     """Makes an observation of an image and a mask; values that are not finite become unknown.
 
     Args:
         y: `(h, w, c)` in [0, 1].
         fill: bool, True where the picture is to be filled, `(h, w)`, or `(h, w, c)` for single
             values; None where all of it is known.
+        on_device: whether it has arrays of JAX; else of NumPy, `y` itself where it can be, as of a
+            large picture that is fitted in parts.
 
     Returns:
         The observation, and how many values were NaN or infinite.
@@ -58,6 +60,8 @@ def observe(y, fill=None) -> tuple[Observation, int]:
     known = known[..., None] if known.ndim == 2 else known
     if count:
         y, known = np.where(finite, y, np.float32(0)), known & finite
+    if not on_device:
+        return Observation(y, known.astype(np.float32)), count
     return Observation(jnp.asarray(y), jnp.asarray(known, jnp.float32)), count
 
 

@@ -105,7 +105,7 @@ def _machine_bytes() -> int | None:
 
 # The convolutions of lanes side by side are unrolled: more lanes compile longer, and a lane of 8 of
 # 512×512 pixels takes hardly less time than one of 4.
-_MOST_AT_ONCE = 8
+MOST_AT_ONCE = 8
 
 
 def lanes_that_fit(settings: FitSettings, fit: Fit, lane: Lane, device: jax.Device) -> int:
@@ -121,4 +121,4 @@ def lanes_that_fit(settings: FitSettings, fit: Fit, lane: Lane, device: jax.Devi
     if available is None:
         return 1
     fitting = int(0.8 * available / lane_bytes(settings, fit, lane))
-    return max(1, min(_MOST_AT_ONCE, fitting))
+    return max(1, min(MOST_AT_ONCE, fitting))

@@ -15,7 +15,9 @@ DataRange = tuple[float, float]
 _FULL_SCALE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 
 
-def to_float(pixels: NDArray[Any], data_range: DataRange | None = None) -> NDArray[np.float32]:
+def to_float(
+    pixels: NDArray[Any], data_range: DataRange | None = None, *, checked: bool = False
+) -> NDArray[np.float32]:
     """The picture as float32 `(h, w, c)` in [0, 1]; a grey one gets c = 1.
 
     Args:
@@ -24,6 +26,8 @@ def to_float(pixels: NDArray[Any], data_range: DataRange | None = None) -> NDArr
             are: they are unknown, not wrong.
         data_range: the values `(low, high)` that become 0 and 1; None stands for the full range of
             uint8 and uint16, and for (0, 1) of floats.
+        checked: whether the values are known to be in the range, as those of a part of a picture
+            that was looked at as a whole. A part may have no finite value.
 
     Raises:
         InputError: another shape or dtype, no finite value, finite values outside the range, or a
@@ -34,9 +38,11 @@ def to_float(pixels: NDArray[Any], data_range: DataRange | None = None) -> NDArr
             f"a picture of shape {pixels.shape} cannot be used; expected (h, w) or (h, w, c): "
             "reshape it, one picture at a time"
         )
-    check_values(pixels, data_range)
+    if not checked:
+        check_values(pixels, data_range)
     if data_range is None and pixels.dtype in _FULL_SCALE:
-        x = pixels.astype(np.float32) / np.float32(_FULL_SCALE[pixels.dtype])
+        x = pixels.astype(np.float32)
+        x /= np.float32(_FULL_SCALE[pixels.dtype])
     elif data_range is None:
         x = pixels.astype(np.float32)
     else:

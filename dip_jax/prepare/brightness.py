@@ -32,6 +32,7 @@ _STRONG = 4 / 255  # least strongest noise; below, it may be texture
 _MISFIT = 0.35  # the largest of the model, root mean square of the variance's relative error
 _FLOOR = 0.05  # least noise of the model, of its strongest
 _ROUNDING = 0.4 / 255
+_AT_ONCE = 2**20  # pixels that are looked at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +90,28 @@ def noise_by_brightness(
 
 def _levels(y, noisy) -> tuple[np.ndarray, np.ndarray] | None:
     """The mean brightness and the mean squared second difference of the quietest windows."""
+    count = max(0, (y.shape[0] - _WINDOW + 1) // 2)  # windows one below the other
+    found = []
+    band = max(_WINDOW, _AT_ONCE // (2 * y.shape[1]))
+    for first in range(0, count, band):  # a large picture has no room for all in one go
+        rows = slice(2 * first, 2 * min(first + band, count) + _WINDOW - 1)
+        good, brightness, energy = _windows(y[rows], noisy[rows])
+        found.append((brightness[good], energy[good]))
+    if not found:
+        return None
+    brightness, energy = (np.concatenate(one) for one in zip(*found, strict=True))
+    if brightness.size < _BINS * _PER_BIN:
+        return None
+    levels = []
+    for some in np.array_split(np.argsort(brightness, kind="stable"), _BINS):
+        quiet = some[energy[some] <= np.quantile(energy[some], _QUIETEST)]
+        levels.append((brightness[quiet].mean(), energy[quiet].mean()))
+    u, variance = np.array(levels).T
+    return u, variance
+
+
+def _windows(y, noisy) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Whether a window counts, its mean brightness, and its mean squared second difference."""
     from scipy.ndimage import uniform_filter
 
     usable = noisy & (y > 0) & (y < 1)
@@ -102,13 +125,4 @@ def _levels(y, noisy) -> tuple[np.ndarray, np.ndarray] | None:
         half = _WINDOW // 2
         return uniform_filter(values.astype(np.float64), size)[half:-half:2, half:-half:2]
 
-    good = windows(whole) > 1 - 4 * _CLIPPED
-    brightness, energy = windows(mean)[good], windows(np.square(differences))[good]
-    if brightness.size < _BINS * _PER_BIN:
-        return None
-    found = []
-    for some in np.array_split(np.argsort(brightness, kind="stable"), _BINS):
-        quiet = some[energy[some] <= np.quantile(energy[some], _QUIETEST)]
-        found.append((brightness[quiet].mean(), energy[quiet].mean()))
-    u, variance = np.array(found).T
-    return u, variance
+    return windows(whole) > 1 - 4 * _CLIPPED, windows(mean), windows(np.square(differences))

@@ -28,7 +28,8 @@ def range_filled(
     """
     if known.sum() < _LEAST:
         return None
-    low, high = float(y[known].min()), float(y[known].max())
+    low = float(y.min(where=known, initial=np.inf))
+    high = float(y.max(where=known, initial=-np.inf))
     filled = high - low
     if filled >= full or filled <= 0:
         return None

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 _BLOCK = 8  # of JPEG
+_BAND, _AT_ONCE = 1024, 2**14  # rows and patches that are looked at in one go
 _VISIBLE_BLOCKS = 0.165  # JPEG of quality 95 has up to 0.13, of quality 40 from 0.19 on
 _PATCH = 12
 _CLEAN = 3 / 255  # in the flattest patches; a clean photograph has 0.4 to 1.6 of 255
@@ -67,10 +68,16 @@ def blockiness(grey: Float[np.ndarray, "h w"]) -> float:
     """
     total = 0.0
     for picture in (grey, grey.T):
-        step = np.abs(np.diff(picture, axis=1))
-        peak = (step[:, 1:-1] > step[:, :-2]) & (step[:, 1:-1] > step[:, 2:])
-        place = np.arange(peak.shape[1]) % _BLOCK
-        shares = np.array([peak[:, place == i].mean() for i in range(_BLOCK)])
+        h, w = picture.shape
+        peaks = np.zeros(w - 3, np.int64)
+        for top in range(0, h, _BAND):
+            step = np.abs(np.diff(picture[top : top + _BAND], axis=1))
+            peak = (step[:, 1:-1] > step[:, :-2]) & (step[:, 1:-1] > step[:, 2:])
+            peaks += peak.sum(axis=0)
+        place = np.arange(w - 3) % _BLOCK
+        shares = np.array(
+            [peaks[place == i].sum() / (h * (place == i).sum()) for i in range(_BLOCK)]
+        )
         total += shares.max() - np.delete(shares, shares.argmax()).mean()
     return float(total / 2)
 
@@ -107,26 +114,41 @@ def flat_noise(grey: Float[np.ndarray, "h w"]) -> FlatNoise | None:
     n = _PATCH
     h, w = (side // n for side in grey.shape)
     patches = grey[: h * n, : w * n].reshape(h, n, w, n).swapaxes(1, 2).reshape(-1, n * n)
-    finite = grey[np.isfinite(grey)]
-    if not finite.size:  # every pixel lacks a channel, as in a mosaic
+    finite = np.isfinite(grey)
+    if not finite.any():  # every pixel lacks a channel, as in a mosaic
         return None
-    with np.errstate(invalid="ignore"):
-        clipped = (patches <= finite.min() + 1e-6) | (patches >= finite.max() - 1e-6)
-    patches = patches[np.isfinite(patches).all(axis=1) & (clipped.mean(axis=1) < 0.05)]
+    least = grey.min(where=finite, initial=np.inf) + 1e-6
+    most = grey.max(where=finite, initial=-np.inf) - 1e-6
+    # Some after the other: a large picture has no room for all that is made of them.
+    some = [slice(i, i + _AT_ONCE) for i in range(0, len(patches), _AT_ONCE)]
+    good = []
+    for here in some:
+        with np.errstate(invalid="ignore"):
+            clipped = (patches[here] <= least) | (patches[here] >= most)
+        good.append(np.isfinite(patches[here]).all(axis=1) & (clipped.mean(axis=1) < 0.05))
+    patches = patches[np.concatenate(good)] if good else patches
     if len(patches) < 8:
         return None
     rows, columns = (axis.ravel() for axis in np.mgrid[-1 : 1 : n * 1j, -1 : 1 : n * 1j])
     terms = [np.ones(n * n), rows, columns, rows * columns, rows**2, columns**2]
     smooth = np.linalg.qr(np.stack(terms, axis=1))[0]
-    rest = patches - (patches @ smooth) @ smooth.T
-    variance = np.mean(rest**2, axis=1)
+    some = [slice(i, i + _AT_ONCE) for i in range(0, len(patches), _AT_ONCE)]
+
+    def rest_of(here: slice) -> Float[np.ndarray, "patches pixels"]:
+        return patches[here] - (patches[here] @ smooth) @ smooth.T
+
+    variance = np.concatenate([np.mean(rest_of(here) ** 2, axis=1) for here in some])
     flattest = np.argsort(variance)[: max(6, len(variance) // 10)]
     mean = variance[flattest].mean()
     if mean <= 0:
         return None
-    rest = rest[flattest].reshape(-1, n, n)
-    below = (rest[:, 1:] * rest[:, :-1]).mean()
-    beside = (rest[:, :, 1:] * rest[:, :, :-1]).mean()
+    rest = np.empty((len(flattest), n * n))
+    for here in some:
+        inside = (flattest >= here.start) & (flattest < here.stop)
+        rest[inside] = rest_of(here)[flattest[inside] - here.start]
+    squares = rest.reshape(-1, n, n)
+    below = (squares[:, 1:] * squares[:, :-1]).mean()
+    beside = (squares[:, :, 1:] * squares[:, :, :-1]).mean()
     low = max(float(np.quantile(variance, 0.05)), 1e-12)
     return FlatNoise(
         deviation=float(np.sqrt(mean)),

@@ -30,6 +30,7 @@ class Division:
         fill: True where it is to be filled, `(h, w)` or `(h, w, c)`; None in denoising.
         how: it is looked at.
         whole: what is made of all of it, where its tiles are fitted; else None.
+        said: where it is None, what a person should know of the picture, a line each.
     """
 
     plan: Plan
@@ -38,6 +39,7 @@ class Division:
     fill: NDArray[np.bool_] | None
     how: Adapting
     whole: Prepared | None = None
+    said: tuple[str, ...] = ()
 
     @functools.cached_property
     def pixels(self) -> NDArray[Any]:
@@ -53,7 +55,7 @@ class Division:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a person should know of how the picture has been taken, a line each."""
-        return () if self.whole is None else self.whole.remarks
+        return self.said if self.whole is None else self.whole.remarks
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -62,7 +64,7 @@ class Division:
 
     def image(self, part: Part) -> Image:
         """The picture in a part's place, in [0, 1]."""
-        return to_float(self.pixels[part.place], self.layout.data_range)
+        return to_float(self.pixels[part.place], self.layout.data_range, checked=True)
 
     def fill_of(self, part: Part) -> Bool[np.ndarray, "h w k"]:
         """True where a part's values are to be filled, or are not finite."""

@@ -57,8 +57,8 @@ class Prepared:
     """What is fitted.
 
     Attributes:
-        observation: of the picture, on the scale on which it is fitted, as arrays of JAX; beyond
-            [0, 1] where noise was clipped.
+        observation: of the picture, on the scale on which it is fitted, as arrays of JAX or
+            NumPy; beyond [0, 1] where noise was clipped.
         tone: that scale; None if it is the picture's own.
         still: pixels without noise that are kept as they are, `(h, w)`, and unknown to the
             observation; None if there are none.
@@ -97,6 +97,8 @@ def prepare(
     fill: Bool[np.ndarray, "h w"] | Bool[np.ndarray, "h w c"] | None,
     layout: Layout,
     how: Adapting,
+    *,
+    on_device: bool = True,
 ) -> Prepared:
     """Looks at a picture, and makes of it what is fitted.
 
@@ -105,6 +107,7 @@ def prepare(
         fill: True where it is to be filled; None where nothing is, as in denoising.
         layout: of its pixels, for what is said.
         how: it is looked at. Of a picture that is to be filled it is the contrast only.
+        on_device: as for `observe`.
     """
     finite = np.isfinite(y)
     known = finite if fill is None else finite & ~(fill if fill.ndim == 3 else fill[..., None])
@@ -113,7 +116,7 @@ def prepare(
     warnings: list[str] = []
     striped: list[int] = []
     if missing := int(y.size - finite.sum()):
-        remarks.append(f"{missing} values are NaN or infinite: taken as unknown")
+        remarks.append(about_missing(missing))
     without_noise = np.zeros(y.shape, bool)
     if noisy_picture and how.still and not has_blocks(y):
         without_noise = still(y)
@@ -134,13 +137,13 @@ def prepare(
             warnings.append(_about_few(most, layout))
     fitted = y if scale is None else scale.to_fitted(y)
     even = scale is None or scale.is_straight
-    if noisy_picture and how.clipping and not striped and even:
+    if noisy_picture and how.clipping and even and not striped:
         clipped = unclipped(fitted, known & ~without_noise)
         if clipped is not None:
             fitted, share = clipped
             if share > _WORTH_A_WORD:
                 remarks.append(_about_clipping(share))
-    observation, _ = observe(fitted, kept if kept.any() else fill)
+    observation, _ = observe(fitted, kept if kept.any() else fill, on_device=on_device)
     return Prepared(
         observation,
         scale,
@@ -170,7 +173,8 @@ def _scale(
         remarks.append(_about_contrast(y, known, layout))
     noise = None
     if noisy_picture and how.brightness:
-        noise = noise_by_brightness(((y - low) / (high - low)).clip(0, 1), noisy)
+        scaled = y if filled is None else ((y - low) / (high - low)).clip(0, 1)
+        noise = noise_by_brightness(scaled, noisy)
     if noise is None:
         return None if filled is None else tone(low, high)
     width = high - low
@@ -187,6 +191,11 @@ def _scale(
     # On that scale too it should fill what there is.
     low, high = range_filled(y, known, np.inf) or (low, high)
     return tone(low, high, deviation)
+
+
+def about_missing(count: int) -> str:
+    """What is said of so many values that are not finite."""
+    return f"{count} values are NaN or infinite: taken as unknown"
 
 
 def _about_still(share: float) -> str:

@@ -61,20 +61,29 @@ def stripes(
         known: where it is known, and not clipped or constant.
         axis: 1 to look for columns, 0 for rows.
     """
-    image = np.where(known, y, np.nan).astype(np.float64)
-    image = image if axis else image.swapaxes(0, 1)
-    if image.shape[0] < _BANDS * _ROWS or image.shape[1] < 16:
+    h, w, c = y.shape
+    rows, columns = (h, w) if axis else (w, h)
+    if rows < _BANDS * _ROWS or columns < 16:
         return None
-    usable = np.isfinite(image).mean(axis=(0, 1)) > _USABLE
+
+    def channel(k: int) -> Float[np.ndarray, "rows columns 1"]:
+        one = np.where(known[..., k], y[..., k], np.float32(np.nan)).astype(np.float64)
+        return (one if axis else one.T)[..., None]
+
+    usable = np.array([(known[..., k] & np.isfinite(y[..., k])).mean() > _USABLE for k in range(c)])
     if not usable.any():
         return None
-    grey = image[..., usable].mean(axis=2, keepdims=True)
+    # One channel after the other: a large picture has no room for all.
+    which = [int(k) for k in np.flatnonzero(usable)]
+    grey = channel(which[0])
+    for k in which[1:]:
+        grey += channel(k)
+    grey /= len(which)
     if not _are_seen(grey) or _is_a_pattern(grey):
         return None
-    channels = [image[..., k : k + 1] for k in np.flatnonzero(usable)]
-    common = _have_one_cause(channels)
-    found = [_offsets(channel[..., 0]) for channel in ([grey] if common else channels)]
-    offsets = np.zeros((image.shape[1], image.shape[2]))
+    common = _have_one_cause(channel(k) for k in which)
+    found = [_offsets(one[..., 0]) for one in ([grey] if common else map(channel, which))]
+    offsets = np.zeros((columns, c))
     offsets[:, usable] = np.stack([offset for offset, _ in found], axis=1)
     deviation = float(np.sqrt(np.mean([variance for _, variance in found])))
     if deviation > _STRONGEST:
@@ -88,13 +97,15 @@ def _medians(values: Float[np.ndarray, "h n"]) -> Float[np.ndarray, " n"]:
     return np.where(some, np.nanmedian(np.where(some, values, 0), axis=0), 0)
 
 
-def _bands(values: Float[np.ndarray, "h n"]) -> Float[np.ndarray, "bands n"]:
-    found = np.stack([_medians(band) for band in np.array_split(values, _BANDS)])
+def _bands(image: Float[np.ndarray, "h w"], order: int) -> Float[np.ndarray, "bands n"]:
+    """Of the differences along the rows, in each band their medians, of mean 0."""
+    bands = np.array_split(image, _BANDS)
+    found = np.stack([_medians(np.diff(band, n=order, axis=1)) for band in bands])
     return found - found.mean(axis=1, keepdims=True)
 
 
 def _second_differences(image: Float[np.ndarray, "h w 1"]) -> Float[np.ndarray, "bands n"]:
-    found = _bands(np.diff(image[..., 0], n=2, axis=1))
+    found = _bands(image[..., 0], 2)
     size = np.median(np.abs(found), axis=1, keepdims=True) / _OF_NORMAL
     return np.clip(found, -_FAR * size, _FAR * size)
 
@@ -139,12 +150,11 @@ def _offsets(image: Float[np.ndarray, "h w"]) -> tuple[Float[np.ndarray, " w"], 
     """
     from scipy.linalg import solveh_banded
 
-    second = _bands(np.diff(image, n=2, axis=1))
+    second = _bands(image, 2)
     covariance = second @ second.T / second.shape[1]
     s = max(float(np.median(covariance[np.triu_indices(_BANDS, 1)])) / _SECOND, 1e-9)
-    first = np.diff(image, axis=1)
-    m = _medians(first)
-    within = float(np.mean(np.var(_bands(first), axis=0))) / _BANDS
+    m = _medians(np.diff(image, axis=1))
+    within = float(np.mean(np.var(_bands(image, 1), axis=0))) / _BANDS
     v = max(float(np.mean(np.square(m))) - _FIRST * s, within, 1e-9)
     n = image.shape[1]
     diagonal = np.full(n, 2 / v + 1 / s)

@@ -8,6 +8,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from dip_jax.errors import InputError, Part, field, setting, told
 from dip_jax.pictures import reading, samples
@@ -16,13 +17,13 @@ from dip_jax.pictures.marks import about_hidden, of_alpha
 from dip_jax.pictures.masks import read_mask
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import count_pages
-from dip_jax.pictures.values import from_float, to_float
+from dip_jax.pictures.values import check_values, from_float, to_float
 from dip_jax.prepare.measuring import Measuring
 from dip_jax.settings.operating import measured_anew, measuring_of
 from dip_jax.settings.tasks import MEASURED, Config, task_of
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Job:
     """What a run works on.
 
@@ -31,21 +32,35 @@ class Job:
         degraded: the picture to restore, in its file's dtype.
         measuring: how it was measured of the one that is to be found; None where its own pixels are
             to be restored.
-        y: the same, `(h, w, c)` float32 in [0, 1].
         fill: True where a pixel is to be filled, `(h, w)`; None where all are known.
         clean: the clean picture, `(h, w, c)` in [0, 1], or None.
         damaged_here: whether the damage was added by this run, for an experiment.
         remarks: how the files have been taken, where that is not plain, in a line each.
+        damaged: of a picture that was damaged by this run, `(h, w, c)` in [0, 1] before it was
+            rounded to its dtype; else None.
     """
 
     name: str
     degraded: Picture
-    y: np.ndarray
     fill: np.ndarray | None
     clean: np.ndarray | None
     damaged_here: bool
     remarks: tuple[str, ...] = ()
     measuring: Measuring | None = None
+    damaged: np.ndarray | None = None
+
+    @property
+    def y(self) -> Float[np.ndarray, "h w c"]:
+        """The picture to restore, float32 in [0, 1]; made anew each time, as it may be large."""
+        if self.damaged is not None:
+            return self.damaged
+        return to_float(self.degraded.pixels, self.degraded.data_range, checked=True)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the picture to restore, `(h, w, c)`."""
+        h, w, c = (*self.degraded.pixels.shape, 1)[:3]
+        return h, w, c
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -139,9 +154,10 @@ def prepare(config: Config, given: Given | None = None) -> Job:
     name = Path(config["image"]).name if own else config["sample"]["name"]
     if config["page"]:
         name += f", page {config['page']}"
-    x = to_float(picture.pixels, data_range)
     if config["mask"] or config["clean"] or config["degrade"] == "none":
-        return _already_damaged(config, name, picture, x, masked, given)
+        check_values(picture.pixels, data_range)
+        return _already_damaged(config, name, picture, masked, given)
+    x = to_float(picture.pixels, data_range)
     if (config["degrade"] == "measured") != (config["task"] in MEASURED):
         raise InputError(
             field("degrade"),
@@ -183,7 +199,8 @@ def prepare(config: Config, given: Given | None = None) -> Job:
             setting("degrade", "none"),
         )
         remarks += (told(*parts),)
-    return Job(name, dataclasses.replace(picture, pixels=degraded), y, fill, x, True, remarks)
+    restored_from = dataclasses.replace(picture, pixels=degraded)
+    return Job(name, restored_from, fill, x, True, remarks, damaged=y)
 
 
 def _measured_here(
@@ -195,8 +212,7 @@ def _measured_here(
 ) -> Job:
     """An experiment: a clean picture, measured, and to be found again."""
     degraded, clean, found = measured_anew(config, picture, name, rng)
-    y = to_float(degraded.pixels, degraded.data_range)  # rounded, as a file would have it
-    return Job(name, degraded, y, None, clean, True, remarks, found)
+    return Job(name, degraded, None, clean, True, remarks, found)
 
 
 def page_beside(option: Part, path: str, page: int, pages: int) -> int:
@@ -265,7 +281,7 @@ def marked(
 
 
 def _already_damaged(
-    config: Config, name: str, picture: Picture, y: np.ndarray, masked: bool, given: Given | None
+    config: Config, name: str, picture: Picture, masked: bool, given: Given | None
 ) -> Job:
     pages = count_pages(config["image"])
     read_here = given is None
@@ -274,7 +290,6 @@ def _already_damaged(
             config["task"], picture, config["mask"], config["mask_polarity"], config["page"], pages
         )
         picture = given.picture
-        y = to_float(picture.pixels, picture.data_range)
     clean = None
     found = measuring_of(config, picture) if config["task"] in MEASURED else None
     fill, remarks = (None, ()) if given is None else (given.fill, given.remarks)
@@ -285,8 +300,9 @@ def _already_damaged(
         page = page_beside(field("clean"), config["clean"], config["page"], pages)
         clean = reading.read(config["clean"], data_range, page=page).pixels
         clean = to_float(clean, data_range)
-        if clean.shape != (y.shape if found is None else found.shape):
-            expected = f"{_size(y.shape)} like the degraded picture"
+        shape = (*picture.pixels.shape, 1)[:3]
+        if clean.shape != (shape if found is None else found.shape):
+            expected = f"{_size(shape)} like the degraded picture"
             if found is not None:
                 expected = _size(found.shape)
             raise InputError(field("clean"), f" is {_size(clean.shape)}, expected {expected}")
@@ -299,7 +315,7 @@ def _already_damaged(
             field("clean"),
             ", or choose heldout or wmv",
         )
-    return Job(name, picture, y, fill, clean, False, remarks, found)
+    return Job(name, picture, fill, clean, False, remarks, found)
 
 
 def _size(shape: tuple[int, ...]) -> str:

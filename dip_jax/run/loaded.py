@@ -64,7 +64,7 @@ class Loaded:
 
 def introduced(config: Config, job: Job) -> list[str]:
     """What is restored, and how it has been taken, in lines."""
-    h, w, c = job.y.shape
+    h, w, c = job.shape
     lines = []
     if job.damaged_here and config["image"]:
         lines.append(announced(config["degrade"], job.name, task_of(config).fills))
@@ -89,7 +89,7 @@ def load(config: Config, given: Given | None = None, job: Job | None = None) -> 
     settings = build.fit_settings(config)
     job = prepare(config, given) if job is None else job
     found = job.measuring
-    h, w, _ = job.y.shape if found is None else found.shape
+    h, w, _ = job.shape if found is None else found.shape
     check_size(h, w, settings)
     if found is None:
         prepared = prepared_of(job.y, job.fill, job.degraded.layout, adapting(config))

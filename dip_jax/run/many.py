@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from dip_jax.errors import InputError, Interrupted
 from dip_jax.lanes import our_jax
+from dip_jax.prepare.division import Division
 from dip_jax.report.experiment import announced
 from dip_jax.report.progress import Progress
-from dip_jax.run.inputs import Given, added_damage, check_files
+from dip_jax.run.inputs import Given, Job, added_damage, check_files, prepare
 from dip_jax.run.listing import Found, find_pictures
 from dip_jax.run.parted import mark_of, read, run_in_parts
 from dip_jax.run.picture_run import PictureRun
@@ -33,8 +34,14 @@ from dip_jax.run.seed_folder import Overall
 from dip_jax.run.session import restore_pictures
 from dip_jax.run.stacks import put_together
 from dip_jax.run.table import Telling, row_of, write_table
-from dip_jax.run.workdir import as_begun, check_workdir, finished_summary, make_workdir
-from dip_jax.settings import build, estimates, parting
+from dip_jax.run.workdir import (
+    as_begun,
+    check_workdir,
+    ended_summary,
+    finished_summary,
+    make_workdir,
+)
+from dip_jax.settings import allowed_memory, build, estimates, parting
 from dip_jax.settings.operating import image_shape
 from dip_jax.settings.tasks import Config, task_of
 
@@ -110,7 +117,7 @@ def run_folder(
     progress.message(f"{config['task']}: {name if one_file else f'{len(found)} pictures'}")
 
     def states() -> list[dict[str, Any]]:
-        return [_state(config, one, picture) for one, picture in zip(found, pictures, strict=True)]
+        return [_state(one, picture) for one, picture in zip(found, pictures, strict=True)]
 
     todo, restored = [], 0
     for picture, state in zip(pictures, processes.share("pictures", states), strict=True):
@@ -133,14 +140,18 @@ def run_folder(
         estimate = estimates.time_of_all(config, shapes)
         if estimate:
             progress.message(estimate)
-    large = processes.share("large", lambda: [_is_large(config, picture) for picture in todo])
-    if whole := [one for one, parted in zip(todo, large, strict=True) if not parted]:
-        restore_pictures(whole, config, overall, processes)
-    for picture, parted in zip(todo, large, strict=True):
-        if parted and not processes.share("asked", lambda: bool(should_stop())):
-            _restore_in_parts(picture, progress, should_stop, processes, command)
+    whole = []
+    for picture in todo:
+        # What is found in parts is restored with what was read: large pictures take long to read.
+        parted = _in_parts(picture, processes)
+        if parted is None:
+            whole.append(picture)
+        elif not processes.share("asked", lambda: bool(should_stop())):
+            _restore_in_parts(picture, parted, progress, should_stop, processes, command)
             if picture.has_ended:
                 table.end(picture)
+    if whole:
+        restore_pictures(whole, config, overall, processes)
     rows = [row_of(one, picture) for one, picture in zip(found, pictures, strict=True)]
 
     def write() -> dict[str, Any]:
@@ -155,27 +166,37 @@ def run_folder(
     return summary
 
 
-def _finished(config: Config, picture: PictureRun) -> bool:
-    """Whether an earlier session has finished a picture."""
-    if parting.may_be_divided(config, picture.shape):
-        job, division = read(picture.config, picture.given)
-        if division is not None:
-            return finished_summary(picture.folder, mark_of(job)) is not None
+def _finished(picture: PictureRun) -> bool:
+    """Whether an earlier session has finished a picture, which is read if it says so."""
+    summary = ended_summary(picture.folder)
+    if summary is None:
+        return False
+    if summary.get("parts"):
+        job = prepare(picture.config, picture.given)
+        return finished_summary(picture.folder, mark_of(job)) is not None
     return picture.finished_summary() is not None
 
 
-def _is_large(config: Config, picture: PictureRun) -> bool:
-    """Whether a picture is fitted in parts; those that cannot be used are not."""
-    if not parting.may_be_divided(config, picture.shape):
-        return False
-    try:
-        return read(picture.config, picture.given)[1] is not None
-    except InputError:
-        return False
+def _in_parts(picture: PictureRun, processes: Processes) -> tuple[Job, Division] | None:
+    """A picture and its parts; None if it is fitted as a whole, or cannot be used."""
+
+    def found() -> tuple[Job, Division] | None:
+        try:
+            job, division = read(picture.config, picture.given)
+        except InputError:
+            return None  # reading it as a whole will say
+        return None if division is None else (job, division)
+
+    if not parting.may_be_divided(picture.config, picture.shape):
+        return None
+    here = found() if processes.index == 0 else None
+    parted = processes.share("large", lambda: here is not None)
+    return (here or found()) if parted else None
 
 
 def _restore_in_parts(
     picture: PictureRun,
+    parted: tuple[Job, Division],
     progress: Progress,
     should_stop: Callable[[], bool],
     processes: Processes,
@@ -184,8 +205,7 @@ def _restore_in_parts(
     """Restores a picture of many that is fitted in parts; before the next one begins."""
     progress.message(f"{picture.folder.name}:")
     try:
-        job, division = read(picture.config, picture.given)
-        assert division is not None
+        job, division = parted
         picture.summary = run_in_parts(
             picture.config,
             picture.folder,
@@ -232,12 +252,13 @@ def _that_fit(found: list[Found], config: Config) -> list[Found]:
         if one.failure or shape is None or min(shape[:2]) < settings.architecture.min_side:
             checked.append(one)  # reading it will say
             continue
-        if parting.may_be_divided(config, shape):
-            checked.append(one)
-            continue
         if shape not in verdicts:
             try:
-                estimates.check_memory_of_shape(config, shape, with_clean)
+                if parting.may_be_divided(config, shape):
+                    around = parting.may_be_around(config)
+                    allowed_memory.check_header(config, shape, around=around)
+                else:
+                    estimates.check_memory_of_shape(config, shape, with_clean)
                 verdicts[shape] = ""
             except InputError as error:
                 verdicts[shape] = str(error)
@@ -250,13 +271,13 @@ def _config_of(one: Found, config: Config) -> Config:
     return {**config, **files}
 
 
-def _state(config: Config, one: Found, picture: PictureRun) -> dict[str, Any]:
+def _state(one: Found, picture: PictureRun) -> dict[str, Any]:
     """Whether a picture is finished already, or cannot be restored."""
     failure, finished = one.failure, False
     if not failure and (picture.folder / "summary.json").exists():
         try:
             check_workdir(picture.folder, picture.config)
-            finished = _finished(config, picture)
+            finished = _finished(picture)
         except InputError as error:
             failure = str(error)
         picture.forget()

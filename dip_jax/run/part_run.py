@@ -128,7 +128,7 @@ class PartRun(PictureRun):
         """
         if not (self.folder / "summary.json").exists():
             return False
-        mark, found = self.load().mark, self._on_disk()
+        mark, found = self.load().mark, self.told()
         self.forget()
         if found.get("fingerprint") != mark:  # interrupted, and then of another picture
             raise InputError(
@@ -153,12 +153,12 @@ class PartRun(PictureRun):
         """Whether it is still to be done, or to be gone on with."""
         if self.failure:
             return False
-        return not self.has_result() or self._on_disk()["stop_reason"] == "interrupted"
+        return not self.has_result() or self.told()["stop_reason"] == "interrupted"
 
     def failures(self) -> list[dict[str, Any]]:
         """Its seeds that failed, and why."""
         if not self.failure and self.has_result():
-            return [{"part": self.index + 1, **one} for one in self._on_disk()["failed"]]
+            return [{"part": self.index + 1, **one} for one in self.told()["failed"]]
         if not self.failure:
             return []
         return [
@@ -172,7 +172,7 @@ class PartRun(PictureRun):
         Raises:
             InputError: if that cannot be read.
         """
-        summary = self._on_disk()
+        summary = self.told()
         try:
             with open(self._path, "rb") as file, np.load(file) as archive:
                 image, spread = archive["image"], archive["spread"]
@@ -184,10 +184,23 @@ class PartRun(PictureRun):
                 "that part again"
             ) from error
 
+    def told(self) -> dict[str, Any]:
+        """Its summary, from the disk.
+
+        Raises:
+            InputError: if that cannot be read.
+        """
+        path = self.folder / "summary.json"
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read ({error})") from error
+        return found
+
     def results_without_images(self) -> list[Restoration]:
         """Its results, from the disk; their images are empty."""
         images = dict.fromkeys(("x", "x_out", "x_avg"), NO_IMAGE)
-        return [with_figures(one, **images) for one in self._on_disk()["results"]]
+        return [with_figures(one, **images) for one in self.told()["results"]]
 
     def all_rows(self) -> list[dict[str, Any]]:
         """The logged rows of all seeds, from the disk, each with its part and its seed."""
@@ -196,11 +209,3 @@ class PartRun(PictureRun):
             for row in lane.rows_on_disk():
                 rows.append({"part": self.index, "seed": lane.seed} | row)
         return rows
-
-    def _on_disk(self) -> dict[str, Any]:
-        path = self.folder / "summary.json"
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} cannot be read ({error})") from error
-        return found

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dip_jax.errors import FitError, Interrupted
-from dip_jax.finish.assembly import Assembly, figures_of_parts, put_together
+from dip_jax.finish.assembly import Assembly, figures_of_parts, put_in
 from dip_jax.lanes.jobs import Restoration, check_size
 from dip_jax.prepare.division import Division
 from dip_jax.prepare.parts import Part
@@ -31,6 +31,7 @@ from dip_jax.settings import build, parting
 from dip_jax.settings.tasks import Config
 
 _MOST_CROPS, _LARGEST_CROP = 3, 320  # pixels a side
+_BAND = 1024  # rows that are put together at once
 
 
 def read(config: Config, given: Given | None = None) -> tuple[Job, Division | None]:
@@ -171,24 +172,21 @@ def _written(
     on_restored: Callable[[NDArray[Any]], None] | None,
 ) -> dict[str, Any]:
     """Puts the parts together and writes what has become of the picture."""
-    division, how, job = whole.division, whole.how, whole.job
-    assembly = Assembly(division.shape, division.plan, spread=config["seeds"] > 1)
+    division, job = whole.division, whole.job
     there = [run for run in runs if run.has_result()]
     results: list[Restoration | None] = []
     rows, failed, figures, refined = [], [], [], False
+    part_of: list[int] = []
     for run in there:
-        made = run.made()
-        where = division.to_make(run.part, keep_known=how.keep_known)
-        assembly.add(run.part, made.image, made.spread, where)
         results += run.results_without_images()
+        part_of += [run.index + 1] * (len(results) - len(part_of))
         rows += run.all_rows()
-        figures.append(made.figures)
-        refined |= made.refined
+        summary = run.told()
+        figures.append(summary["figures"])
+        refined |= summary["refined"]
     for run in runs:
         failed += run.failures()
-    pixels, judged = put_together(assembly, division, how)
-    spread = assembly.spread()
-    del assembly  # a large picture once more in floats
+    pixels, judged, spread = _put_together(whole, there, spread=config["seeds"] > 1)
     left = sum(run.is_left() for run in runs)
     outcome = Outcome(
         pixels=pixels,
@@ -201,6 +199,7 @@ def _written(
         mark=mark,
         parts=len(runs),
         left=left,
+        part_of=part_of,
         crops=_crops(whole, pixels, there),
     )
     records.write_metrics(folder / "metrics.jsonl", rows)
@@ -212,6 +211,34 @@ def _written(
     if on_restored is not None:
         on_restored(pixels)
     return summary
+
+
+def _put_together(
+    whole: Whole, there: Sequence[PartRun], *, spread: bool
+) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.float32] | None]:
+    """The restored pixels, where they come from parts, and their spread over seeds.
+
+    From the disk, and some rows after the other: a large picture has no room for all in floats.
+    """
+    division, how = whole.division, whole.how
+    h, w, _ = division.shape
+    restored = np.array(division.before, order="C")
+    judged = np.zeros((h, w), bool)
+    of_seeds = np.zeros((h, w), np.float32) if spread else None
+    for top in range(0, h, _BAND):
+        rows = range(top, min(top + _BAND, h))
+        assembly = Assembly(division.shape, division.plan, spread=spread, rows=rows)
+        here = [run for run in there if assembly.has(run.part)]
+        for run in here:
+            made = run.made()
+            where = division.to_make(run.part, keep_known=how.keep_known)
+            assembly.add(run.part, made.image, made.spread, where)
+        if not here:
+            continue
+        put_in(restored, judged, assembly, division, how)
+        if of_seeds is not None:
+            of_seeds[rows.start : rows.stop] = assembly.spread()
+    return restored, judged, of_seeds
 
 
 def _crops(whole: Whole, pixels: NDArray[Any], parts: Sequence[PartRun]) -> Image.Image:

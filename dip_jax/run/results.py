@@ -1,6 +1,7 @@
 """What a run leaves behind: the restored picture, its figures, and what shows how it came about."""
 
 import dataclasses
+import itertools
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +18,7 @@ from dip_jax.finish.ensemble import against_clean, composited, ended
 from dip_jax.lanes.jobs import Restoration
 from dip_jax.pictures import writing
 from dip_jax.pictures.picture import Picture
-from dip_jax.pictures.values import to_float
+from dip_jax.pictures.values import DataRange, to_float
 from dip_jax.report import records
 from dip_jax.report.comparison import comparison, write_picture
 from dip_jax.run.inputs import Job, added_damage
@@ -95,6 +96,7 @@ class Outcome:
         mark: its fingerprint.
         parts: how many it was fitted in; 0 if it was as a whole.
         left: of these, how many have no result yet.
+        part_of: which of them, from 1, each of the results is of.
         crops: some of them at their full size, before and after.
     """
 
@@ -108,6 +110,7 @@ class Outcome:
     mark: str
     parts: int = 0
     left: int = 0
+    part_of: Sequence[int] = ()
     crops: Image.Image | None = None
 
 
@@ -149,32 +152,35 @@ def write_outcome(
     if job.damaged_here:
         writing.write(folder / f"degraded{suffix}", job.degraded.pixels, job.degraded)
 
-    restored = to_float(pixels, data_range)
+    large = made.parts > 0
     figures = dict(made.figures)
     chosen = figures[only.chosen_image] if only else figures.pop("mean", {})
     figures["restored"] = dict(chosen) if made.is_networks else {}
     degraded = {}
     if job.clean is not None:
+        restored = to_float(pixels, data_range, checked=True)
         figures["restored"] |= against_clean(restored, job.clean)
-        if job.y.shape == job.clean.shape:
+        del restored  # a large picture in floats
+        if job.shape == job.clean.shape:
             degraded = against_clean(job.y, job.clean)
-    large = made.parts > 0
+    shown = _shown(pixels, data_range, large)
+    before = _of_size(job.degraded.pixels, pixels.shape[:2])
     panels: list[tuple[str, np.ndarray]] = [
-        (_label("degraded", degraded), _to_be_seen(_of_size(job.y, restored.shape), large))
+        (_label("degraded", degraded), _shown(before, job.degraded.data_range, large))
     ]
-    panels.append((_label("restored", figures["restored"]), _to_be_seen(restored, large)))
+    panels.append((_label("restored", figures["restored"]), shown))
     if job.clean is not None:
-        panels.append(("clean", _to_be_seen(job.clean, large)))
+        panels.append(("clean", _shown(job.clean, None, large)))
     spread_figures = None
     if made.spread is not None and made.judged.any():
         judged = made.spread[made.judged]
         # White is the 99.5th percentile over the pixels that were not kept.
         white = float(np.percentile(judged, 99.5))
         spread_figures = {"white": white, "mean": float(judged.mean())}
-        shown = np.clip(made.spread / max(white, 1e-12), 0, 1)
-        writing.write(folder / "uncertainty.png", np.round(shown * 65535).astype(np.uint16))
+        seen = np.clip(made.spread / max(white, 1e-12), 0, 1).astype(np.float32)
+        writing.write(folder / "uncertainty.png", np.round(seen * 65535).astype(np.uint16))
         label = f"uncertainty (white: {255 * white:.1f} of 255)"
-        panels.append((label, _to_be_seen(shown[..., None], large)))
+        panels.append((label, _shown(seen, None, large)))
     write_picture(folder / "comparison.png", comparison(panels))
     if made.crops is not None:
         write_picture(folder / "crops.png", made.crops)
@@ -200,7 +206,7 @@ def write_outcome(
         "task": config["task"],
         "image": config["image"] or job.name,
         "page": config["page"] or None,
-        "shape": list(job.y.shape),
+        "shape": list(job.shape),
         "seeds": seeds,
         "parts": made.parts or None,
         "parts_left": made.left,
@@ -224,7 +230,10 @@ def write_outcome(
         "oracle": only.oracle if only else {},
         "metrics": figures,
         "uncertainty": spread_figures,
-        "lanes": [_lane_summary(result) for result in there],
+        "lanes": [
+            ({"part": part} if part else {}) | _lane_summary(result)
+            for result, part in itertools.zip_longest(there, made.part_of)
+        ],
         "failed": failed,
         "restored": f"restored{suffix}",
         "fingerprint": made.mark,
@@ -242,17 +251,23 @@ def write_outcome(
     return summary, pixels
 
 
-def _to_be_seen(image: np.ndarray, large: bool) -> np.ndarray:
-    """An image as it is shown: a large one reduced, by the mean of whole squares of pixels."""
-    times = -(-max(image.shape[:2]) // _LONGEST_SHOWN) if large else 1
+def _shown(pixels: NDArray[Any], data_range: DataRange | None, large: bool) -> np.ndarray:
+    """Pixels as the image that is shown: large ones reduced, by the mean of whole squares of them.
+
+    Some rows after the other: a large picture has no room for all of them in floats.
+    """
+    times = -(-max(pixels.shape[:2]) // _LONGEST_SHOWN) if large else 1
     if times == 1:
-        return image
-    h, w, c = (*(n // times for n in image.shape[:2]), image.shape[2])
-    cut = image[: h * times, : w * times].reshape(h, times, w, times, c)
-    return cut.mean(axis=(1, 3), dtype=np.float32)
+        return to_float(pixels, data_range, checked=True)
+    h, w = (n // times for n in pixels.shape[:2])
+    rows = []
+    for top in range(0, h * times, times):
+        image = to_float(pixels[top : top + times, : w * times], data_range, checked=True)
+        rows.append(image.reshape(times, w, times, -1).mean(axis=(0, 2), dtype=np.float32))
+    return np.stack(rows)
 
 
-def _of_size(y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _of_size(y: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """The degraded picture to be seen beside the restored one, of its size: the nearest pixels."""
     if y.shape[:2] == shape[:2]:
         return y

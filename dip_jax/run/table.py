@@ -33,9 +33,17 @@ class Telling:
             if "psnr_true" in summary["metrics"]["restored"]:
                 words += f", {summary['metrics']['restored']['psnr_true']:.2f} dB"
             if summary["failed"]:
-                words += f"; {len(summary['failed'])} of {len(picture.lanes)} seeds failed"
+                words += f"; {about_failed(summary, len(picture.lanes))}"
         self.done += 1
         self._progress.message(f"[{self.done} of {self._total}] {picture.folder.name}: {words}")
+
+
+def about_failed(summary: Mapping[str, Any], seeds: int) -> str:
+    """How many parts of a picture, or of its so many seeds, failed, in words."""
+    failed = summary["failed"]
+    if parts := summary.get("parts"):
+        return f"{len({one['part'] for one in failed})} of {parts} parts failed"
+    return f"{len(failed)} of {seeds} seeds failed"
 
 
 def row_of(one: Found, picture: PictureRun) -> dict[str, Any]:
@@ -50,9 +58,10 @@ def row_of(one: Found, picture: PictureRun) -> dict[str, Any]:
     reason = None
     if summary["failed"]:
         first = summary["failed"][0]
+        where = f"part {first['part']}, " if "part" in first else ""
         reason = (
-            f"{len(summary['failed'])} of {len(picture.lanes)} seeds failed; "
-            f"seed {first['seed']}: {first['reason']}"
+            f"{about_failed(summary, len(picture.lanes))}; {where}seed {first['seed']}: "
+            f"{first['reason']}"
         )
     return row | {
         "shape": summary["shape"],

@@ -36,8 +36,8 @@ def _of_one(summary: dict[str, Any], workdir: Path) -> str:
         chosen = f"mean of {seeds} seed{'s' * (seeds > 1)}"
         if summary.get("parts"):
             chosen = f"{summary['parts']} parts" + (f", {chosen}" if seeds > 1 else "")
-    if summary["failed"]:
-        chosen += f", {len(summary['failed'])} failed"
+    if failed := summary["failed"]:
+        chosen += f", {len({one.get('part', one['seed']) for one in failed})} failed"
     return f"{words}: {summary['steps']} steps, {chosen}{psnr}\n{workdir / summary['restored']}"
 
 

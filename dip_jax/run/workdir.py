@@ -66,11 +66,11 @@ def as_begun(folder: Path, config: Config) -> Config:
     return {**config, "parts": {**config["parts"], "kind": "whole"}}
 
 
-def finished_summary(folder: Path, mark: str) -> dict[str, Any] | None:
-    """The summary of a run that has ended as it should, or None; see `lanes.jobs.fingerprint`.
+def ended_summary(folder: Path) -> dict[str, Any] | None:
+    """The summary of a run that has ended as it should, of whatever picture; or None.
 
     Raises:
-        InputError: if that was a run with another picture.
+        InputError: if it cannot be read.
     """
     try:
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
@@ -80,7 +80,17 @@ def finished_summary(folder: Path, mark: str) -> dict[str, Any] | None:
         raise InputError(f"{folder / 'summary.json'} cannot be read ({error})") from error
     if not isinstance(summary, dict) or summary.get("stop_reason") in (None, "interrupted"):
         return None
-    if summary.get("failed"):
+    return None if summary.get("failed") else summary
+
+
+def finished_summary(folder: Path, mark: str) -> dict[str, Any] | None:
+    """The summary of a run that has ended as it should, or None; see `lanes.jobs.fingerprint`.
+
+    Raises:
+        InputError: if that was a run with another picture.
+    """
+    summary = ended_summary(folder)
+    if summary is None:
         return None
     if summary.get("fingerprint") != mark:
         raise InputError(
@@ -94,7 +104,11 @@ def finished_summary(folder: Path, mark: str) -> dict[str, Any] | None:
 # What only says how the lanes are worked off, and has no say in what comes out.
 _NO_MATTER = ("config.lanes",)
 # What earlier versions did not have, and what they did.
-_SINCE = {"config.network.kind": "hourglass", "config.heldout.kind": "squares"}
+_SINCE = {
+    "config.network.kind": "hourglass",
+    "config.heldout.kind": "squares",
+    "config.parts.memory": 0.0,
+}
 
 
 def _differences(before: Any, now: Any, path: str = "config") -> list[tuple[Part, ...]]:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from dip_jax.errors import InputError, Part, joined, setting, told
+from dip_jax.errors import InputError, Part, field, joined, setting, told
 from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.model import PICTURE
 from dip_jax.forward.observation import Observation, with_gaps
@@ -34,7 +34,7 @@ _SPREAD = (0.65, 1.45)
 # What the refinement takes for each pixel, as multiply-adds of a matrix product that takes as long.
 _REFINING = {"denoising": 3.0e7, "filling": 4.4e7}
 _COMPILING = (10.0, 35.0)  # seconds, on two CPU cores
-_PROCESS_BYTES = 0.6e9  # Python and JAX
+PROCESS_BYTES = 0.6e9  # Python and JAX
 _COMPILER_BYTES = 1.3e9  # where nothing is compiled yet: 1.1 to 1.7 in the four samples
 _SIDE_OF_PRODUCT = 512
 _MEASURING = 0.15  # seconds
@@ -125,7 +125,10 @@ def seconds_of_all(
 
 
 def memory_of(
-    config: Config, observation: Observation, clean: Float[np.ndarray, "h w c"] | None
+    config: Config,
+    observation: Observation,
+    clean: Float[np.ndarray, "h w c"] | None,
+    pictures: int = 1,
 ) -> float:
     """About how many bytes the fits that go on at the same time take on a device.
 
@@ -133,12 +136,13 @@ def memory_of(
         config: as `tasks.defaults` gives it.
         observation: what is fitted.
         clean: the clean image of an experiment, or None.
+        pictures: how many pictures, or parts, are fitted like this one, with all seeds.
     """
     settings = build.fit_settings(config)
     fit = make_fit(settings, build.criterion(config), observation.shape[2])
     lane = jax.eval_shape(fit.make_lane, jax.random.key(0), observation, clean, config["num_steps"])
     # Where the user sets no number, there are no more than the memory holds.
-    at_once = min(max(1, config["lanes"]["at_once"]), config["seeds"])
+    at_once = min(max(1, config["lanes"]["at_once"]), pictures * config["seeds"])
     return at_once * lane_bytes(settings, fit, lane) + _process_bytes()
 
 
@@ -163,11 +167,18 @@ def check_memory(
     if available is None:
         available = device_bytes(jax.local_devices()[0])
     needed = memory_of(config, observation, clean)
-    if available is None or needed <= available:
+    beside, source = 0.0, "free"
+    most = 1e9 * config["parts"]["memory"]
+    if most and needed + _compiler_bytes() > most:
+        beside, available = _compiler_bytes(), most
+        source = "allowed"
+    if available is None or needed + beside <= available:
         return needed
+    needed += beside
     h, w, _ = observation.shape
     architecture = build.fit_settings(config).architecture
-    share = max(0.0, 0.9 * (available - _process_bytes()) / (needed - _process_bytes()))
+    fixed = _process_bytes() + beside
+    share = max(0.0, 0.9 * (available - fixed) / (needed - fixed))
     least = architecture.min_side
     fits = [int(math.sqrt(share) * side) // least * least for side in (w, h)]
     advice: list[Part] = []
@@ -180,8 +191,10 @@ def check_memory(
         advice += joined(setting(name, channels) for name, channels in fewer.items())
     raise InputError(
         f"a picture of {w} x {h} pixels takes about {_gigabytes(needed)} of memory with this "
-        f"network, and {_gigabytes(available)} are free: ",
-        *(advice or ["use a machine with more"]),
+        f"network, and {_gigabytes(available)} are {source}",
+        *((" by ", field("parts.memory")) if beside or source == "allowed" else ()),
+        ": ",
+        *(advice or ["use a machine with more" if source == "free" else "allow more"]),
     )
 
 
@@ -191,10 +204,16 @@ def check_memory_of_shape(config: Config, shape: tuple[int, int, int], with_clea
     check_memory(config, observation, observation.y if with_clean else None)
 
 
-def memory_of_shape(config: Config, shape: tuple[int, int, int]) -> float:
+def memory_of_shape(
+    config: Config, shape: tuple[int, int, int], pictures: int = 1, *, compiling: bool = True
+) -> float:
     """`memory_of` a picture of which only the shape is known, `(h, w, c)`; with the compiler's."""
-    compiler = _COMPILER_BYTES if jax.local_devices()[0].platform == "cpu" else 0.0
-    return memory_of(config, _of_shape(config, shape), None) + compiler
+    fits = memory_of(config, _of_shape(config, shape), None, pictures)
+    return fits + (_compiler_bytes() if compiling else 0.0)
+
+
+def _compiler_bytes() -> float:
+    return _COMPILER_BYTES if jax.local_devices()[0].platform == "cpu" else 0.0
 
 
 def _of_shape(config: Config, shape: tuple[int, int, int]) -> Observation:
@@ -226,8 +245,7 @@ def advice(
     if memory is None:
         memory = memory_of(config, observation, clean)
     device = jax.local_devices()[0]
-    if device.platform == "cpu":
-        memory += _COMPILER_BYTES
+    memory += _compiler_bytes()
     line = f"about {_gigabytes(memory)} of memory"
     seconds = seconds_of(config, observation.shape)
     if seconds is not None:
@@ -265,7 +283,7 @@ def _fewer(config: Config, name: str, share: float) -> tuple[int, ...]:
 
 
 def _process_bytes() -> float:
-    return _PROCESS_BYTES if jax.local_devices()[0].platform == "cpu" else 0.0
+    return PROCESS_BYTES if jax.local_devices()[0].platform == "cpu" else 0.0
 
 
 def _gigabytes(count: float) -> str:

@@ -80,6 +80,7 @@ RANGES = (
     _Range("lanes.at_once", 0),
     _Range("parts.steps", 1),
     _Range("parts.side", parts.LEAST_TILE),
+    _Range("parts.memory", 0),
     _Range("sample.side", 1),
 )
 

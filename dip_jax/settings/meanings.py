@@ -35,6 +35,9 @@ MEANINGS = {
     "time, and in tiles above 2^20 pixels.",
     "parts.steps": "The largest number of steps of a part around damage.",
     "parts.side": "The side of a tile, in pixels.",
+    "parts.memory": "The memory that a picture may take, in GB (10^9 bytes), as the estimate "
+    "counts it: above it, it is fitted in tiles, and these become smaller. 0: what the machine "
+    "has, and tiles of `parts.side`.",
     "num_steps": "The largest number of steps of a fit. A learning rate that changes completes its "
     "cycle in this many steps.",
     "precision": "Precision of the convolutions. Weights, norms and loss are always float32.",

@@ -12,9 +12,9 @@ from dip_jax.finish.ensemble import Ending
 from dip_jax.pictures.arrays import Layout
 from dip_jax.prepare import parts
 from dip_jax.prepare.division import Division, unknown_values
-from dip_jax.prepare.prepared import prepare
+from dip_jax.prepare.prepared import about_missing, prepare
 from dip_jax.report.durations import between
-from dip_jax.settings import estimates, tasks
+from dip_jax.settings import allowed_memory, estimates, tasks
 from dip_jax.settings.adapting import adapting
 from dip_jax.settings.ending import ending
 from dip_jax.settings.tasks import Config, task_of
@@ -42,11 +42,11 @@ def divided(
     if kind == "whole" or config["task"] in tasks.MEASURED:
         return None
     pixels = layout.channels_last(before)
-    h, w, _ = pixels.shape
+    h, w, c = pixels.shape
     # Where known pixels are to come from the network too, all of the picture is fitted.
     only_unknown = task_of(config).fills and config["keep_known"]
-    around = only_unknown and kind in ("auto", "damage")
-    tiled = kind == "tiles" or (kind == "auto" and h * w > _WHOLE)
+    around = may_be_around(config)
+    tiled = kind == "tiles" or (kind == "auto" and _is_tiled(config, (h, w, c)))
     if not (around or tiled):
         return None
     unknown: Bool[np.ndarray, "h w"] = np.asarray(unknown_values(pixels, fill).any(axis=2))
@@ -55,16 +55,24 @@ def divided(
         most = _worth_it(config, h * w) if kind == "auto" else np.inf
         squares = parts.around_damage(unknown, most)
         if squares is not None and squares.parts:
-            return Division(squares, before, layout, fill, how)
+            missing = int((~np.isfinite(pixels)).sum()) if pixels.dtype.kind == "f" else 0
+            said = (about_missing(missing),) if missing else ()
+            return Division(squares, before, layout, fill, how, said=said)
     if not tiled:
         return None
-    whole = prepare(layout.image(before), fill, layout, how)
-    missing = unknown if unknown.any() else None
-    plan = parts.tiles(h, w, config["parts"]["side"], missing, only_unknown=only_unknown)
+    whole = prepare(layout.image(before), fill, layout, how, on_device=False)
+    to_fill = unknown if unknown.any() else None
+    side = allowed_memory.side_of_tiles(config, (h, w, c), pixels.dtype.itemsize)
+    plan = parts.tiles(h, w, side, to_fill, only_unknown=only_unknown)
     known = np.asarray(whole.observation.known)  # of what has no noise, nothing is
     there = tuple(p for p in plan.parts if p.reduced > 1 or known[p.place].any())
     plan = dataclasses.replace(plan, parts=there)
     return Division(plan, before, layout, fill, how, whole) if there else None
+
+
+def _is_tiled(config: Config, shape: tuple[int, int, int]) -> bool:
+    """Whether a picture is fitted in tiles rather than as a whole, if not around its damage."""
+    return shape[0] * shape[1] > _WHOLE or not allowed_memory.fits_whole(config, shape)
 
 
 def _worth_it(config: Config, pixels: int) -> float:
@@ -85,7 +93,14 @@ def may_be_divided(config: Config, shape: tuple[int, int, int] | None) -> bool:
         return True
     pixels = shape[0] * shape[1]
     least = parts.LEAST_SQUARE**2 / _WORTH_IT
-    return pixels > _WHOLE or (task_of(config).fills and pixels >= least)
+    around = task_of(config).fills and pixels >= least
+    return around or _is_tiled(config, shape)
+
+
+def may_be_around(config: Config) -> bool:
+    """Whether only what is around a picture's damage may be fitted, if there is little of it."""
+    only_unknown = task_of(config).fills and config["keep_known"]
+    return only_unknown and config["parts"]["kind"] in ("auto", "damage")
 
 
 def config_of_parts(config: Config, division: Division) -> dict[str, Any]:
@@ -98,7 +113,7 @@ def config_of_parts(config: Config, division: Division) -> dict[str, Any]:
     network and input, those of `hole_fill` take their place, and so do its schedule and stopping.
     """
     if division.plan.kind != "damage":
-        return dict(config)
+        return _at_once(config, division)
     steps = min(config["num_steps"], config["parts"]["steps"])
     parted = {**config, "num_steps": steps, "refine_judged": False}
     own = tasks.defaults(config["task"], config["preset"])
@@ -106,7 +121,14 @@ def config_of_parts(config: Config, division: Division) -> dict[str, Any]:
         for_holes = tasks.defaults("hole_fill", config["preset"])
         its_own = [name for name in (*_NETWORK, *_HOW) if config[name] == own[name]]
         parted |= {name: for_holes[name] for name in its_own}
-    return parted
+    return _at_once(parted, division)
+
+
+def _at_once(config: Config, division: Division) -> dict[str, Any]:
+    """With so many fits at once as the memory that is allowed holds."""
+    lanes = len(division.plan.parts) * config["seeds"]
+    count = allowed_memory.lanes_at_once(config, _largest(division), lanes, _held(division))
+    return {**config, "lanes": {**config["lanes"], "at_once": count}}
 
 
 def ending_of_parts(config: Config, division: Division) -> Ending:
@@ -135,12 +157,17 @@ def hints(config: Config, division: Division) -> list[str]:
 
 
 def check_memory(config: Config, division: Division) -> None:
-    """Refuses a picture whose parts the memory is too small for.
+    """Refuses a picture whose parts the memory is too small for, or what is allowed of it.
+
+    Args:
+        config: as `config_of_parts` gives it.
+        division: the parts.
 
     Raises:
         InputError: if it is.
     """
-    estimates.check_memory_of_shape(config, _largest(division), False)
+    tiled, itemsize = division.whole is not None, division.pixels.dtype.itemsize
+    allowed_memory.check(config, division.shape, shapes_of(division), itemsize, tiled=tiled)
 
 
 def about(division: Division) -> list[str]:
@@ -177,8 +204,11 @@ def advice(config: Config, division: Division, seeds: int) -> list[str]:
 
 def bytes_of(config: Config, division: Division) -> float:
     """About how many bytes it takes: the picture, what is made of it, and the fit of a part."""
-    h, w, c = division.shape
-    values = h * w * c
-    held = 2 * division.pixels.dtype.itemsize * values + 4 * (values + h * w) + 2 * h * w
-    held += 8 * values if division.whole is not None else 0
-    return held + estimates.memory_of_shape(config, _largest(division))
+    tiled, itemsize = division.whole is not None, division.pixels.dtype.itemsize
+    part, count = _largest(division), len(division.plan.parts)
+    return allowed_memory.needed(config, division.shape, part, count, itemsize, tiled=tiled)
+
+
+def _held(division: Division) -> float:
+    tiled, itemsize = division.whole is not None, division.pixels.dtype.itemsize
+    return allowed_memory.held(division.shape, itemsize, tiled=tiled)

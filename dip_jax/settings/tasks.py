@@ -38,8 +38,8 @@ _BASE: dict[str, Any] = {
     "lanes": {"at_once": 0, "form": "auto"},
     # Large pictures: "auto" fits squares around what is to be filled where that is less than half
     # of the picture, each for so many steps at most; and tiles of so many pixels a side where it
-    # has more than 2^20.
-    "parts": {"kind": "auto", "steps": 200, "side": 512},
+    # has more than 2^20, or smaller ones where they are to take so many GB of memory at most.
+    "parts": {"kind": "auto", "steps": 200, "side": 512, "memory": 0.0},
     "num_steps": 600,
     "precision": "float32",
     "remat": False,

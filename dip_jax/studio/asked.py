@@ -14,9 +14,10 @@ import numpy as np
 
 from dip_jax.cli import command
 from dip_jax.cli.commands import COMMANDS, OPTIONS
+from dip_jax.cli.pages import changes_of_options
 from dip_jax.errors import InputError
 from dip_jax.pictures.picture import Picture
-from dip_jax.settings import fields, tasks
+from dip_jax.settings import tasks
 from dip_jax.studio.words import LABELS
 
 # Of the command's options, those that a page may set; files are its own matter.
@@ -232,8 +233,8 @@ def _keywords(arguments: argparse.Namespace, given: Mapping[str, Any]) -> list[s
         found.append("keep_known=False")
     if arguments.draft:
         found.append("preset='draft'")
-    if arguments.set:
-        found.append(f"options={fields.parsed(arguments.set)!r}")
+    if changes := changes_of_options(arguments):
+        found.append(f"options={changes!r}")
     return found
 
 

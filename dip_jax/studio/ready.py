@@ -10,11 +10,11 @@ import numpy as np
 from dip_jax.api.array_fit import ArrayFit
 from dip_jax.api.parted_fit import PartedFit
 from dip_jax.cli.output import check_output, format_of_result, name_of_result
-from dip_jax.cli.pages import likes, prepared, with_masks
+from dip_jax.cli.pages import changes_of_options, likes, prepared, with_masks
 from dip_jax.pictures.picture import Picture
 from dip_jax.pictures.reading import read_pages
 from dip_jax.pictures.writing import FORMAT_OF_SUFFIX, changes
-from dip_jax.settings import estimates, fields, tasks
+from dip_jax.settings import estimates, tasks
 from dip_jax.studio.asked import Asked, offered
 from dip_jax.studio.desk import OptionFile, Sheet
 
@@ -79,7 +79,7 @@ def make_ready(sheet: Sheet, asked: Asked, files: Files) -> Ready:
     written = format_of_result(arguments.task, pages[0].file_format)
     output = name_of_result(Path(sheet.name), written, tasks.DOORS[arguments.task].ending)
     check_output(sheet.folder / output, [like])
-    fit = prepared(arguments, fields.parsed(arguments.set), given)[0]
+    fit = prepared(arguments, changes_of_options(arguments), given)[0]
     lines = [*given[0].remarks, *changes(output, [like])]
     if lossless_name(output) != output:
         lines.append("JPEG loses something, known pixels too: the result can be had as PNG as well")

@@ -77,6 +77,7 @@ def test_channels_first_single_values_and_several_seeds():
         x, fill, channel_axis=0, seeds=2, options=FEW, return_info=True
     )
     assert np.isfinite(restored).all()
+    assert any("400 values are NaN or infinite" in line for line in info.remarks)
     np.testing.assert_array_equal(restored[~fill], x[~fill])
     assert info.uncertainty.shape == (200, 300) and (info.uncertainty[25:35, 25:35] > 0).all()
     assert not info.uncertainty[100:].any() and set(info.chosen_steps) == {0, 1}

@@ -25,6 +25,24 @@ def test_tiles_of_one_image_give_that_image():
     np.testing.assert_allclose(assembly.spread(), image.mean(axis=2), atol=1e-6)
 
 
+def test_rows_of_a_picture_are_put_together_as_all_of_it():
+    rng = np.random.default_rng(0)
+    plan = tiles(300, 200, 128)
+    made = [rng.random((*part.size, 3)).astype(np.float32) for part in plan.parts]
+    whole = Assembly((300, 200, 3), plan, spread=True)
+    bands = [
+        Assembly((300, 200, 3), plan, spread=True, rows=rows)
+        for rows in (range(100), range(100, 290), range(290, 300))
+    ]
+    for assembly in (whole, *bands):
+        for part, image in zip(plan.parts, made, strict=True):
+            assembly.add(part, image, image[..., 0])
+    found = np.concatenate([band.image()[0] for band in bands])
+    np.testing.assert_array_equal(found, whole.image()[0])
+    spread = np.concatenate([band.spread() for band in bands])
+    np.testing.assert_array_equal(spread, whole.spread())
+
+
 def test_where_tiles_disagree_one_fades_into_the_other():
     plan = tiles(128, 192, 128)
     assembly = Assembly((128, 192, 1), plan, spread=False)

@@ -50,6 +50,16 @@ def test_the_correction_solves_laplaces_equation(share):
         np.testing.assert_allclose(found[..., c], direct(r[..., c], known[..., c]), atol=1e-4)
 
 
+def test_a_large_hole_has_the_harmonic_function_around_it():
+    w = 601
+    rows, columns = np.mgrid[:40, :w] / np.float32(w)
+    r = (columns**2 - rows**2)[..., None].astype(np.float32)  # its discrete Laplacian is zero
+    known = np.ones((40, w, 1), np.float32)
+    known[3:37, 20:580] = 0
+    found = np.asarray(harmonic(jnp.asarray(r * known), jnp.asarray(known)))
+    np.testing.assert_allclose(found, r, atol=2e-4)
+
+
 def test_known_values_are_those_of_the_picture_to_the_bit():
     x, y, known = picture(seed=1), picture(seed=2), with_hole()
     found = composed(x, y, known)

@@ -285,6 +285,22 @@ def test_several_seeds_have_a_table_and_their_uncertainty_a_scale() -> None:
     assert set(chosen) == {"1013", "1014"}
 
 
+def test_of_a_picture_in_parts_seeds_are_told_together_and_parts_are_folded() -> None:
+    lanes = [
+        {"part": part, "seed": seed, "steps": 10 * part, "chosen_step": 7, "chosen_image": "avg"}
+        | {"seconds": 5.0 * part, "stop_reason": "num_steps", "metrics": {}}
+        for part in (1, 2, 3)
+        for seed in (4, 5)
+    ]
+    found = page(summary=summary(parts=3, parts_left=0, lanes=lanes, seeds=[4, 5]))
+    assert "seed parts steps time 4 3 60 30 s 5 3 60 30 s" in found.text
+    (details,) = found.all("details")
+    assert "open" not in details
+    assert "3 5 30 7 avg 15 s all steps were made (num_steps)" in found.text
+    alone = page(summary=summary(parts=3, lanes=[one for one in lanes if one["seed"] == 4]))
+    assert "Seeds" not in alone.text and "part steps" in alone.text
+
+
 def test_without_a_clean_picture_nothing_is_said_of_one() -> None:
     found = page(**CASES["no clean picture"], done="Noise removed from")
     assert "Noise removed from coffee.png" in found.text

@@ -9,8 +9,11 @@ import pytest
 from PIL import Image
 
 from dip_jax.errors import InputError, Interrupted
+from dip_jax.pictures import reading
+from dip_jax.pictures.reading import read
 from dip_jax.report.progress import PlainProgress
 from dip_jax.run.start import start
+from dip_jax.run.table import about_failed
 from dip_jax.run.words import last_words
 from dip_jax.run.workdir import as_begun, check_workdir
 from dip_jax.settings import fields, tasks
@@ -137,8 +140,14 @@ def test_seeds_of_parts(files, tmp_path):
     assert not spread[~fill].any() and (spread[fill] > 0).mean() > 0.9
 
 
-def test_a_folder_with_a_large_picture_and_a_small_one(files, tmp_path):
+def test_a_folder_with_a_large_picture_and_a_small_one(files, tmp_path, monkeypatch):
     photo, mask, _ = files
+    opened = []
+    monkeypatch.setattr(
+        reading,
+        "read",
+        lambda path, *given, **more: opened.append(path) or read(path, *given, **more),
+    )
     (tmp_path / "in").mkdir()
     (tmp_path / "masks").mkdir()
     for name, (h, w) in {"large.png": (250, 330), "small.png": (40, 60)}.items():
@@ -155,6 +164,7 @@ def test_a_folder_with_a_large_picture_and_a_small_one(files, tmp_path):
     assert by_name["large"]["steps"] == 30 and by_name["small"]["steps"] == 15
     assert (tmp_path / "run" / "large" / "parts").is_dir()
     assert not (tmp_path / "run" / "small" / "parts").exists()
+    assert sum("large.png" in str(path) for path in opened) == 1
     again, said = go(config, tmp_path / "run")
     assert "2 of 2 pictures are done" in said and again["restored"] == 2
 
@@ -167,6 +177,24 @@ def test_a_run_of_before_there_were_parts_goes_on_as_a_whole(files, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(before))
     now = as_begun(tmp_path, config)
     assert now["parts"]["kind"] == "whole" and check_workdir(tmp_path, now)
+
+
+def test_a_header_that_no_memory_could_hold_is_refused_before_the_first_fit(files, tmp_path):
+    photo, mask, _ = files
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(photo, tmp_path / "in" / name)
+    config = config_of("text_inpaint", tmp_path / "in", mask, parts__memory=0.1)
+    summary, _ = go(config, tmp_path / "run")
+    assert summary["failed"] == 2 and not summary["restored"]
+    assert all("allows 0.1" in row["reason"] for row in summary["pictures"])
+    assert not (tmp_path / "run" / "a").exists()
+
+
+def test_failures_are_counted_by_what_failed():
+    failed = [{"part": 2, "seed": 0}, {"part": 2, "seed": 1}, {"part": 5, "seed": 0}]
+    assert about_failed({"failed": failed, "parts": 9}, 2) == "2 of 9 parts failed"
+    assert about_failed({"failed": [{"seed": 3}], "parts": None}, 4) == "1 of 4 seeds failed"
 
 
 def test_a_torn_part_is_fitted_again(files, finished, tmp_path):

@@ -66,10 +66,27 @@ def figures(summary: Mapping[str, Any]) -> list[Element]:
 
 
 def seeds(summary: Mapping[str, Any]) -> list[Element]:
-    """The figures of each seed in a table; none for a single seed."""
+    """The figures of each seed in a table; none for a single seed.
+
+    Of a picture in parts they are those of all parts together.
+    """
     lanes = summary.get("lanes") or []
-    if len(lanes) < 2:
+    if summary.get("parts"):
+        return _seeds_of_parts(lanes)
+    return [_of_lanes(lanes, {"seed": "seed"}, "Seeds")] if len(lanes) > 1 else []
+
+
+def parts(summary: Mapping[str, Any]) -> list[Element]:
+    """The figures of each part of a picture in a table that is folded; none without parts."""
+    lanes = summary.get("lanes") or []
+    if not summary.get("parts") or not lanes:
         return []
+    names = {"part": "part"} | ({"seed": "seed"} if len({one["seed"] for one in lanes}) > 1 else {})
+    fits = count(len(lanes), "fit")
+    return [tag("details", tag("summary", fits), _of_lanes(lanes, names, "Parts"))]
+
+
+def _of_lanes(lanes: Sequence[Mapping[str, Any]], names: Mapping[str, str], of: str) -> Element:
     measures = [
         name
         for name in ("psnr_true", "psnr_heldout")
@@ -77,7 +94,7 @@ def seeds(summary: Mapping[str, Any]) -> list[Element]:
     ]
     lines = [
         [
-            str(lane.get("seed")),
+            *(str(lane.get(name)) for name in names.values()),
             _number(lane.get("steps")),
             _number(lane.get("chosen_step")),
             str(lane.get("chosen_image")),
@@ -87,8 +104,26 @@ def seeds(summary: Mapping[str, Any]) -> list[Element]:
         ]
         for lane in lanes
     ]
-    heads = ["seed", "steps", "chosen step", "chosen image", *measures, "time", "why it ended"]
-    return [_table(heads, lines, "words", of="Seeds")]
+    heads = [*names, "steps", "chosen step", "chosen image", *measures, "time", "why it ended"]
+    return _table(heads, lines, "words", of=of)
+
+
+def _seeds_of_parts(lanes: Sequence[Mapping[str, Any]]) -> list[Element]:
+    by_seed: dict[int, list[Mapping[str, Any]]] = {}
+    for lane in lanes:
+        by_seed.setdefault(lane["seed"], []).append(lane)
+    if len(by_seed) < 2:
+        return []
+    lines = [
+        [
+            str(seed),
+            _number(len(of_seed)),
+            _number(sum(lane["steps"] for lane in of_seed)),
+            in_words(sum(lane["seconds"] for lane in of_seed)),
+        ]
+        for seed, of_seed in by_seed.items()
+    ]
+    return [_table(["seed", "parts", "steps", "time"], lines, "words", of="Seeds")]
 
 
 def run(summary: Mapping[str, Any]) -> list[Element]:

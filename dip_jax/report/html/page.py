@@ -22,7 +22,7 @@ from dip_jax.report import records
 from dip_jax.report.durations import in_words
 from dip_jax.report.experiment import note_of
 from dip_jax.report.html.curves import curves
-from dip_jax.report.html.figures import chosen_figures, count, figures, run, seeds
+from dip_jax.report.html.figures import chosen_figures, count, figures, parts, run, seeds
 from dip_jax.report.html.gallery import gallery, viewer
 from dip_jax.report.html.markup import Child, document, tag
 from dip_jax.report.style import ORACLE_COLOUR, REFERENCES
@@ -81,6 +81,7 @@ def report_html(
         _section("Curves", [_curves_note(drawn, summary), *drawn]),
         _section("Figures", figures(summary)),
         _section("Seeds", seeds(summary)),
+        _section("Parts", parts(summary)),
         _section("The run", run(summary)),
         _command(command),
     )
