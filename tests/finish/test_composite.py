@@ -51,12 +51,12 @@ def test_the_correction_solves_laplaces_equation(share):
 
 
 def test_a_large_hole_has_the_harmonic_function_around_it():
-    w = 601
+    w = 301
     rows, columns = np.mgrid[:40, :w] / np.float32(w)
     r = (columns**2 - rows**2)[..., None].astype(np.float32)  # its discrete Laplacian is zero
     known = np.ones((40, w, 1), np.float32)
-    known[3:37, 20:580] = 0
-    found = np.asarray(harmonic(jnp.asarray(r * known), jnp.asarray(known)))
+    known[3:37, 20:280] = 0
+    found = np.asarray(harmonic(jnp.asarray(r * known), jnp.asarray(known), wide=True))
     np.testing.assert_allclose(found, r, atol=2e-4)
 
 
