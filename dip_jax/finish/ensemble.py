@@ -47,7 +47,8 @@ class Ending:
         refine: whether the result is refined: what is filled by `filling`, where it is seamless;
             else by `denoising`, which takes less from the picture where more would do harm
             (`is_refined`); what an operator measured by `consistency`.
-        judged: whether held-out values judge how far `filling` goes.
+        judged: whether held-out values judge how far `filling` goes, and what share the network's
+            image has in `denoising`.
         around_damage: whether it is a part around damage, which may be filled by a smooth surface
             (`smooth_filling`).
     """
@@ -175,7 +176,7 @@ def shown(
         if isinstance(observation.forward, Measured):
             return consistent(x, observation, held)
         if not how.seamless:
-            return denoised(x, observation, measured=noise)
+            return denoised(x, observation, measured=noise, held=held if how.judged else None)
         if how.around_damage:
             return filled_smoothly(x, observation)
         return filled(x, observation, held if how.judged else None)

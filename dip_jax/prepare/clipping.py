@@ -33,13 +33,15 @@ Values = Float[np.ndarray, "*shape"]
 _BLOCK = 8  # side of a block in pixels
 _SOME, _MOST = 0.08, 0.6  # shares of a block that are clipped, from which the noise can be told
 _KNOWN, _BLOCKS = 3 / 4, 8  # least share of a block that is known, and least number of them
-_NOT_ALONE = 1 / 2  # of as many as there should be beside those that are clipped
-_CLEAR = 0.5  # deviations inside of the scale, from which on these are more than a level or two
 _QUARTILE = 0.25  # texture makes the noise seem stronger in most of them
 _AROUND = 7  # side in pixels of the square whose mean says how far off the scale's end a value is
 _FAR = 2.2  # deviations, from which on noise is not clipped
 _LEAST_FREE = 0.02  # of the picture, so that its noise can be told from what is not clipped
 _LEAST = 3 / 255  # noise that is worth it: below, a mean is off by no more than a level of 8 bits
+_BESIDE = 0.5  # least values beside those that are clipped, of these
+# What the quietest blocks have of the noise: less in a picture that has none, more where all of it
+# is drawn.
+_QUIET, _LOUD, _FREE_BLOCKS = 0.65, 1.4, 6
 _NO_NOISE = 0.6  # least white noise, of what seems to be noise; else that is texture
 _WIDE = 4.0  # deviations that the scale has at least
 _PATCH, _DISTANCE, _STRENGTH = 5, 6, 0.45  # of non-local means, as in `finish.denoising`
@@ -47,58 +49,72 @@ _ROUNDS = 2
 _NEAR = 3  # side in pixels of the square whose median is no farther inside
 _REACH = 3.0  # deviations inside of the scale, from which on noise does not reach its end
 _BAND, _MARGIN = 512, 16  # rows that are made up at once, and those that have a say in them
-_ROWS, _PIXELS = 64, 2**21  # of a large picture bands of so many rows tell, so many pixels in all
+_ROWS, _PIXELS = 32, 2**21  # of a large picture bands of so many rows tell, so many pixels in all
 _TABLE = np.linspace(-3.0, 9.0, 2401)
 
 
-def unclipped(y: Image, known: Known) -> tuple[Image, float] | None:
+class Unclipped(NamedTuple):
+    """A picture whose clipped noise is made up for.
+
+    Attributes:
+        y: the picture, beyond its range where it was clipped.
+        share: of its values, those that are no longer what they were.
+        low: in each channel, the value at which noise was clipped in the dark; else -inf.
+        high: the same in the bright; else inf. What the picture shows lies between.
+    """
+
+    y: Image
+    share: float
+    low: Float[np.ndarray, " c"]
+    high: Float[np.ndarray, " c"]
+
+
+def unclipped(y: Image, known: Known) -> Unclipped | None:
     """The picture, with what its clipped values were on average before they were clipped.
 
-    The ends of the scale are the least and the greatest value of each channel, if so many values
-    are there as of clipped noise, in at least eight blocks of 8 x 8. How strong the noise is, is
-    measured where it is not clipped, and by how much of it is clipped; the weaker of the two
-    counts, for of all noise none is weaker than it seems, and sensors have less of it in the dark.
+    The ends of the scale are the least and the greatest value of each channel, if as many values
+    are there as of clipped noise, and as many beside them, in at least eight blocks of 8 x 8. How
+    strong the noise is, is measured where it is not clipped, and by how much of it is clipped; the
+    weaker of the two counts, for texture makes both seem stronger, and sensors have less noise in
+    the dark. An area of which all is clipped is taken to be at the end of the scale, and not
+    beyond.
 
     Args:
-        y: the noisy picture, of any range.
+        y: the noisy picture, float32 of any range.
         known: where it is known and noisy.
 
     Returns:
-        The picture, beyond its range where it was clipped, and the share of the values that were;
-        None if there is no noise that is clipped.
+        What became of it; None if no noise is seen to be clipped, or if it is too weak (less than
+        3/255) or too strong (more than a quarter of the range) to be made up for.
     """
     some = _some_rows(y.shape)
-    seen, noisy = y[some], known[some]
-    if not noisy.any(axis=(0, 1)).all():
+    noisy = known[some]
+    channels = [k for k in range(y.shape[2]) if noisy[..., k].any()]
+    middle = np.zeros(y.shape[2], y.dtype)
+    for k in channels:
+        middle[k] = np.median(y[some][..., k][noisy[..., k]])
+    seen = np.where(noisy, y[some], middle)
+    levels = [
+        _levels(seen[..., k], noisy[..., k], *_ends(y[..., k], known[..., k]))
+        if k in channels
+        else _Levels(1.0, -np.inf, np.inf)
+        for k in range(y.shape[2])
+    ]
+    noise, low, high = (np.array(values, y.dtype) for values in zip(*levels, strict=True))
+    if np.isinf(low).all() and np.isinf(high).all():
         return None
-    channels = range(y.shape[2])
-    ends = [_ends(y[..., k], known[..., k]) for k in channels]
-    levels = [_levels(seen[..., k], noisy[..., k], *ends[k]) for k in channels]
-    found = [level for level in levels if level is not None]
-    if not found:
-        return None
-    white = noise_level.white_deviation(np.where(noisy, seen, 0), noisy)
-    if white is not None and white < max(_NO_NOISE * max(one.noise for one in found), _LEAST):
-        return None
-    scale = np.array([1.0 if level is None else level.noise for level in levels], y.dtype)
-    free = _Levels(1.0, -np.inf, np.inf)
-    low, high = (
-        np.array([getattr(level or free, end) for level in levels], y.dtype) / scale
-        for end in ("low", "high")
-    )
-    middle = [np.median(seen[..., k][noisy[..., k]]) for k in channels]
     whole, count = y.copy(), 0
     for top in range(0, y.shape[0], _BAND):
+        bottom = min(top + _BAND, y.shape[0])
         first = max(top - _MARGIN, 0)
-        rows = slice(top, min(top + _BAND, y.shape[0]))
-        around = slice(first, top + _BAND + _MARGIN)
-        inside = slice(rows.start - first, rows.stop - first)
+        around = slice(first, bottom + _MARGIN)
         # In deviations of the noise.
-        picture = np.where(known[around], y[around], np.array(middle, y.dtype)) / scale
-        picture, there = _made_up(picture, known[around], low, high)
-        np.copyto(whole[rows], (picture * scale)[inside], where=there[inside])
+        picture = np.where(known[around], y[around], middle) / noise
+        picture, there = _made_up(picture, known[around], low / noise, high / noise)
+        inside = slice(top - first, bottom - first)
+        np.copyto(whole[top:bottom], (picture * noise)[inside], where=there[inside])
         count += int(there[inside].sum())
-    return whole, count / y.size
+    return Unclipped(whole, count / y.size, low, high)
 
 
 def _made_up(
@@ -113,15 +129,33 @@ def _made_up(
     near = median_filter(picture, (_NEAR, _NEAR, 1))  # or single wrong values are taken for it
     at_low &= near < low + _REACH
     at_high &= near > high - _REACH
+    box = _box(np.asarray((at_low | at_high).any(axis=2)))
+    there = np.zeros(picture.shape, bool)
+    if box is None:
+        return picture, there
+    found, ends = picture[box], (at_low[box], at_high[box])
     for turn in range(_ROUNDS):
-        image = _nonlocal_means(picture)
+        image = _nonlocal_means(found)
         inside = [image - low, high - image]
         if not turn:
             inside = [_before_clipping(z) for z in inside]
-        below, above = (at & (z < _REACH) for at, z in zip((at_low, at_high), inside, strict=True))
-        picture = np.where(below, low - _beyond(inside[0]), picture)
-        picture = np.where(above, high + _beyond(inside[1]), picture).astype(picture.dtype)
-    return picture, below | above
+        below, above = (at & (z < _REACH) for at, z in zip(ends, inside, strict=True))
+        found = np.where(below, low - _beyond(inside[0]), found)
+        found = np.where(above, high + _beyond(inside[1]), found).astype(picture.dtype)
+    there[box] = below | above
+    whole = picture.copy()
+    whole[box] = found
+    return whole, there
+
+
+def _box(there: Bool[np.ndarray, "h w"]) -> tuple[slice, slice] | None:
+    """The rows and columns around all that is there, with what has a say in it; None if nothing."""
+    if not there.any():
+        return None
+    rows, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
+    return tuple(  # type: ignore[return-value]
+        slice(max(int(at[0]) - _MARGIN, 0), int(at[-1]) + _MARGIN + 1) for at in (rows, columns)
+    )
 
 
 def _before_clipping(z: Values) -> Values:
@@ -140,7 +174,10 @@ def _normal(z: Values) -> Values:
 
 
 class _Levels(NamedTuple):
-    """Of a channel with clipped noise its deviation, and its ends; infinite where it is free."""
+    """Of a channel the deviation of its noise, and the ends at which that is clipped, or infinity.
+
+    The deviation is 1 where it is not known.
+    """
 
     noise: float
     low: float
@@ -149,8 +186,8 @@ class _Levels(NamedTuple):
 
 def _levels(
     y: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"], low: float, high: float
-) -> _Levels | None:
-    """The noise and the ends of the scale of a channel; None if it has no noise that is clipped.
+) -> _Levels:
+    """The noise of a channel, and at which of its ends it is clipped.
 
     Args:
         y: some of its rows.
@@ -158,51 +195,89 @@ def _levels(
         low: its least value.
         high: its greatest value.
     """
-    by_ends = [_by_share(inside, known) for inside in (y - low, high - y)]
-    if all(noise is None for noise in by_ends):
-        return None
     free = _free(y, known, low, high)
-    noise = min(value for value in (*by_ends, free) if value is not None)
+    ends = [_blocks_at(inside, known) for inside in (y - low, high - y)]
+    found = [None if blocks is None else _by_share(*blocks) for blocks in ends]
+    noise = min((value for value in (*found, free) if value is not None), default=0.0)
+    none = _Levels(free or 1.0, -np.inf, np.inf)
     if noise < _LEAST or high - low < _WIDE * noise:
-        return None
-    return _Levels(
-        noise,
-        -np.inf if by_ends[0] is None else low,
-        np.inf if by_ends[1] is None else high,
-    )
+        return none
+    white = noise_level.white_deviation(y[..., None], known[..., None])
+    quietest = _quietest(y, known, low, high)
+    if white is not None and white < max(_NO_NOISE * noise, _LEAST):
+        return none
+    loudest = _LOUD * max(noise, free or 0.0)
+    if quietest is not None and not _QUIET * noise < quietest < loudest:
+        return none
+    are = [blocks is not None and _has_neighbours(*blocks, noise) for blocks in ends]
+    if not any(are):
+        return none
+    return _Levels(noise, low if are[0] else -np.inf, high if are[1] else np.inf)
 
 
-def _by_share(inside: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]) -> float | None:
-    """The noise's deviation, by the share of each block's values that are clipped and their mean.
+def _blocks(values: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "blocks values"]:
+    h, w = (side // _BLOCK * _BLOCK for side in values.shape)
+    cut = values[:h, :w].reshape(h // _BLOCK, _BLOCK, w // _BLOCK, _BLOCK)
+    return cut.swapaxes(1, 2).reshape(-1, _BLOCK**2)
 
-    If a share `Φ(-z)` of them is, the mean is `σ (z Φ(z) + φ(z))` above the end of the scale.
+
+def _blocks_at(
+    inside: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]
+) -> tuple[Float[np.ndarray, "blocks values"], Bool[np.ndarray, "blocks values"]] | None:
+    """The blocks in which some values are clipped, but not most; None if there are few.
 
     Args:
         inside: how far values are inside of the scale; 0 where clipped.
         known: where they are known.
     """
-    h, w = (side // _BLOCK * _BLOCK for side in inside.shape)
-
-    def blocks(values):
-        cut = values[:h, :w].reshape(h // _BLOCK, _BLOCK, w // _BLOCK, _BLOCK)
-        return cut.swapaxes(1, 2).reshape(-1, _BLOCK**2)
-
-    seen = blocks(known)
-    values, count = blocks(np.where(known, inside, 0)), np.maximum(seen.sum(axis=1), 1)
-    share, mean = (seen & (values <= 0)).sum(axis=1) / count, values.sum(axis=1) / count
+    values, seen = _blocks(inside), _blocks(known)
+    share = (seen & (values <= 0)).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
     tell = (seen.mean(axis=1) >= _KNOWN) & (share >= _SOME) & (share <= _MOST)
-    if tell.sum() < _BLOCKS:
-        return None
-    seen, values, count, share = seen[tell], values[tell], count[tell], share[tell]
+    return None if tell.sum() < _BLOCKS else (values[tell], seen[tell])
+
+
+def _by_share(
+    values: Float[np.ndarray, "blocks values"], seen: Bool[np.ndarray, "blocks values"]
+) -> float:
+    """The noise's deviation, by the share of each block's values that are clipped and their mean.
+
+    If a share `Φ(-z)` of them is, the mean is `σ (z Φ(z) + φ(z))` above the end of the scale.
+
+    Args:
+        values: how far they are inside of the scale.
+        seen: where they are known.
+    """
+    count = seen.sum(axis=1)
+    share = (seen & (values <= 0)).sum(axis=1) / count
     z = -ndtri(share)
-    deviations = mean[tell] / (z * ndtr(z) + _normal(z))
-    # Wrong values stand at the end alone, with none in the first half of the way to the others.
-    clear = z > _CLEAR
-    beside = seen & (values > 0) & (values < (z * deviations / 2)[:, None])
-    expected = count * (ndtr(-z / 2) - share)
-    if beside[clear].sum() < _NOT_ALONE * expected[clear].sum():
+    mean = np.where(seen, values, 0).sum(axis=1) / count
+    return float(np.quantile(mean / (z * ndtr(z) + _normal(z)), _QUARTILE))
+
+
+def _has_neighbours(
+    values: Float[np.ndarray, "blocks values"],
+    seen: Bool[np.ndarray, "blocks values"],
+    noise: float,
+) -> bool:
+    """Whether there are as many values beside those that are clipped as noise would have.
+
+    Within one deviation: for of a picture at the end of the scale there are 0.68 times as many, and
+    more of one that is inside. Wrong values, ink and blown highlights stand at the end alone.
+    """
+    beside = (seen & (values > 0) & (values <= noise)).sum()
+    return bool(beside > _BESIDE * (seen & (values <= 0)).sum())
+
+
+def _quietest(
+    y: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"], low: float, high: float
+) -> float | None:
+    """The noise of the quietest tenth of the blocks with nothing clipped; None if there are few."""
+    free = known & (y > low) & (y < high)
+    whole = _blocks(noise_level.second_differences_known(free)).all(axis=1)
+    if whole.sum() < _FREE_BLOCKS:
         return None
-    return float(np.quantile(deviations, _QUARTILE))
+    square = np.square(_blocks(noise_level.second_differences(y))[whole]).mean(axis=1)
+    return float(np.sqrt(np.quantile(square, 0.1)))
 
 
 def _free(

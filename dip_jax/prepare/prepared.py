@@ -65,6 +65,8 @@ class Prepared:
         striped: along which axes it had stripes, as `stripes.Stripes.axis`.
         remarks: what a person should know of that, a line each.
         warnings: those of the remarks of which a person has to know.
+        ends: on that scale, the least and the greatest value of each channel that the picture can
+            have, infinite where it has none; None for all.
     """
 
     observation: Observation
@@ -73,6 +75,7 @@ class Prepared:
     striped: tuple[int, ...] = ()
     remarks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    ends: tuple[Float[np.ndarray, " c"], Float[np.ndarray, " c"]] | None = None
 
     def of_clean(self, clean: Image | None) -> Image | None:
         """A clean picture on the scale on which it is fitted."""
@@ -80,6 +83,7 @@ class Prepared:
 
     def to_picture(self, x: Image) -> Image:
         """An image of a fit on the picture's own scale, in [0, 1]."""
+        x = x if self.ends is None else np.clip(x, *self.ends)
         return x if self.tone is None else self.tone.to_picture(x)
 
     def part(self, place: tuple[slice, slice]) -> "Prepared":
@@ -136,13 +140,14 @@ def prepare(
         if most is not None:
             warnings.append(_about_few(most, layout))
     fitted = y if scale is None else scale.to_fitted(y)
+    ends = None
     even = scale is None or scale.is_straight
     if noisy_picture and how.clipping and even and not striped:
         clipped = unclipped(fitted, known & ~without_noise)
         if clipped is not None:
-            fitted, share = clipped
-            if share > _WORTH_A_WORD:
-                remarks.append(_about_clipping(share))
+            fitted, ends = clipped.y, (clipped.low, clipped.high)
+            if clipped.share > _WORTH_A_WORD:
+                remarks.append(_about_clipping(clipped.share))
     observation, _ = observe(fitted, kept if kept.any() else fill, on_device=on_device)
     return Prepared(
         observation,
@@ -151,6 +156,7 @@ def prepare(
         tuple(striped),
         (*remarks, *warnings),
         tuple(warnings),
+        ends,
     )
 
 
@@ -207,8 +213,8 @@ def _about_still(share: float) -> str:
 
 def _about_clipping(share: float) -> str:
     return (
-        f"{100 * share:.0f}% of the values are at the ends of the scale, where noise is cut off: "
-        "what that does to their mean is made up for"
+        f"noise is cut off at the ends of the scale, in {100 * share:.0f}% of the values: what "
+        "that does to their mean is made up for"
     )
 
 

@@ -33,6 +33,7 @@ _SLOWNESS = (0.3, 83.0)  # and so much over the number of channels
 _SPREAD = (0.65, 1.45)
 # What the refinement takes for each pixel, as multiply-adds of a matrix product that takes as long.
 _REFINING = {"denoising": 3.0e7, "filling": 4.4e7}
+_JUDGING = 1.7  # times that, where seven of ten passes of denoising are made twice
 _COMPILING = (10.0, 35.0)  # seconds, on two CPU cores
 PROCESS_BYTES = 0.6e9  # Python and JAX
 _COMPILER_BYTES = 1.3e9  # where nothing is compiled yet: 1.1 to 1.7 in the four samples
@@ -85,7 +86,8 @@ def _refining(config: Config) -> float:
     refinement = tasks.task_of(config).refinement
     if not config["refine"] or (refinement == "filling" and not config["refine_judged"]):
         return 0.0
-    return _REFINING.get(refinement, 0.0)
+    judged = refinement == "denoising" and config["refine_judged"]
+    return _REFINING.get(refinement, 0.0) * (_JUDGING if judged else 1.0)
 
 
 def time_of_all(

@@ -83,8 +83,9 @@ MEANINGS = {
     "seamless": "Whether filled pixels are corrected so that they meet the known ones without a "
     "seam. False: they are pasted in, and not refined.",
     "refine": "Whether the network's image is refined after the fit.",
-    "refine_judged": "Whether the refinement of filled pixels is first tried on held-out pixels. "
-    "False halves its time.",
+    "refine_judged": "Whether held-out pixels judge the refinement: that of filled pixels is first "
+    "tried on them, and in denoising they tell what share the network's image has in the result. "
+    "False takes half or two thirds of its time.",
     "adapt.contrast": "Fit a picture that fills less than half of its range at full contrast.",
     "adapt.brightness": "In denoising, fit noise that grows with brightness on a scale on which it "
     "is even.",
