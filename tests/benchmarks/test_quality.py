@@ -82,8 +82,9 @@ def test_a_folder_with_a_mask_that_is_white_where_the_picture_is_known(tmp_path)
 
     run(tmp_path, "--suite=hole", f"--data={data}", "--methods=classical", f"--row={data}/ramp.png")
     results = json.loads((tmp_path / "quality_hole.json").read_text())
-    degraded, filled = results["pictures"][0]["entries"]
+    degraded, filled, alone = results["pictures"][0]["entries"]
     assert filled["psnr"] > 45 > degraded["psnr"]  # a ramp is a biharmonic surface
+    assert alone["psnr"] > 45
     assert results["rows"][0]["shape"] == [40, 40, 1]
 
 
