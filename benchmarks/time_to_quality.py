@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from benchmarks.common.prepared import refinement_alone
+from benchmarks.common.prepared import nonlocal_means, refinement_alone
 from benchmarks.common.samples import add_pictures, chosen, damage, opened
 from benchmarks.common.tables import (
     RESULTS,
@@ -142,19 +142,8 @@ def without_network(given: Damaged) -> dict[str, Callable[[], np.ndarray]]:
             "refinement, no network": alone,
         }
 
-    def means() -> np.ndarray:
-        x = restoration.denoise_nl_means(
-            given.y,
-            patch_size=5,
-            patch_distance=9,
-            h=0.6 * _SIGMA,
-            sigma=_SIGMA,
-            channel_axis=-1,
-        )
-        return x.astype(np.float32).reshape(given.y.shape)
-
     found: dict[str, Callable[[], np.ndarray]] = {
-        "non-local means": means,
+        "non-local means": lambda: nonlocal_means(given.y, _SIGMA),
         "refinement, no network": alone,
     }
     if importlib.util.find_spec("bm3d") is not None:

@@ -37,7 +37,9 @@ def refinement_alone(y: np.ndarray, fill: np.ndarray | None) -> np.ndarray:
     prepared = prepared_as_floats(y, fill, Adapting())
     observation = prepared.observation
     if fill is None:
-        x = denoising.denoised(_means(observation), observation, alone=True)
+        sigma = float(np.mean(denoising.deviations(observation)))
+        means = nonlocal_means(np.asarray(observation.y), sigma)
+        x = denoising.denoised(means, observation, alone=True)
     else:
         grey = jnp.full_like(observation.y, 0.5)
         start = np.asarray(composite.seamless(grey, observation))
@@ -46,11 +48,10 @@ def refinement_alone(y: np.ndarray, fill: np.ndarray | None) -> np.ndarray:
     return x if prepared.still is None else np.where(prepared.still[..., None], y, x)
 
 
-def _means(observation: Observation) -> np.ndarray:
+def nonlocal_means(y: np.ndarray, sigma: float) -> np.ndarray:
+    """Of scikit-image, with its usual parameters, told the noise; float32 in [0, 1]."""
     from skimage.restoration import denoise_nl_means
 
-    y = np.asarray(observation.y)
-    sigma = float(np.mean(denoising.deviations(observation)))
     x = denoise_nl_means(
         y, patch_size=5, patch_distance=9, h=0.6 * sigma, sigma=sigma, channel_axis=-1
     )

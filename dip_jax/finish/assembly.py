@@ -21,7 +21,7 @@ from dip_jax.forward.observation import observe
 from dip_jax.lanes.jobs import Restoration
 from dip_jax.pictures.values import from_float
 from dip_jax.prepare.division import Division, unknown_values
-from dip_jax.prepare.parts import Part, Plan
+from dip_jax.prepare.parts import Part, Plan, box_around
 
 _BAND = 256  # rows
 
@@ -132,20 +132,13 @@ def enlarged(
     if not meeting:
         return np.clip(large[:h, :w], 0, 1).astype(np.float32)
     made = np.where(fill, np.clip(large[:h, :w], 0, 1), y).astype(np.float32)
-    here = _around(np.asarray(fill.any(axis=2)))
+    here = box_around(np.asarray(fill.any(axis=2)), 1)
+    if here is None:
+        return made
     observation, _ = observe(np.where(fill, np.float32(0), y)[here], fill[here])
     x = np.clip(large[:h, :w][here], 0, 1).astype(np.float32)
     made[here] = seamless(x, observation, wide=True)
     return made
-
-
-def _around(unknown: Mask) -> tuple[slice, slice]:
-    """The rows and columns of what is unknown, and the known ones next to them."""
-    found = []
-    for axis in (1, 0):
-        where = np.flatnonzero(unknown.any(axis=axis))
-        found.append(slice(max(int(where[0]) - 1, 0), int(where[-1]) + 2))
-    return found[0], found[1]
 
 
 class Made(NamedTuple):

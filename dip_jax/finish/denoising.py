@@ -7,9 +7,8 @@ estimate of patches from those that are alike (`nonlocal_bayes`), again and agai
 the last result to tell which are. Then the network's image has a share in it, and the last passes
 begin there. No clean picture is needed, and no training.
 
-Source of the non-local means: Buades, Coll, Morel, "A Non-Local Algorithm for Image Denoising",
-CVPR 2005, section 3; here that of scikit-image. The numbers were chosen on photographs of 128
-and 256 pixels, mostly with noise of 25 (of 255), some with 5 to 50.
+The numbers were chosen on photographs of 128 and 256 pixels, mostly with noise of 25 (of 255), some
+with 5 to 50.
 """
 
 import jax.numpy as jnp
@@ -20,13 +19,12 @@ from dip_jax.finish import nonlocal_bayes, wiener
 from dip_jax.forward.observation import Observation, with_gaps
 from dip_jax.prepare import noise_level
 from dip_jax.prepare.correlated_noise import flat_noise, has_blocks
+from dip_jax.prepare.nonlocal_means import nonlocal_means
 
 Image = Float[np.ndarray, "h w c"]
 Known = Bool[np.ndarray, "h w k"]
 Passes = tuple[tuple[int, int], ...]
 
-_PATCH, _DISTANCE = 5, 6  # side of a patch in pixels, and how far off it is compared
-_STRENGTH = 0.45  # the filter's h over the noise's deviation
 _WIENER_SHARE = 0.4
 # Side of the patches of Bayes' estimates, in turn, and the stride from one to the next: of those
 # without the network's image, and of those with it.
@@ -150,8 +148,9 @@ def denoised(
     picture, pilot = jnp.asarray(y), jnp.asarray(_by_patches(y))
     if not alone:
         judging = None if held is None or axes is not None else trusted & held
-        share = _share(x / noise, y, np.asarray(pilot), judging)
-        pilot = share * jnp.asarray(x / noise) + (1 - share) * pilot
+        x_even = x / noise
+        share = _share(x_even, y, np.asarray(pilot), judging)
+        pilot = share * jnp.asarray(x_even) + (1 - share) * pilot
     image = np.asarray(_passes(picture, pilot, _WITH_IT))
     image = noise * (_with_what_was_left_out(image, y, axes is None) if weak else image)
     return np.clip(image if axes is None else image @ axes.T, 0, 1).astype(x.dtype)
@@ -213,7 +212,7 @@ def _passes(picture: Array, pilot: Array, passes: Passes) -> Array:
 
 def _by_patches(y: Image) -> Image:
     """The estimate of a picture with noise of deviation 1 by its patches alone."""
-    picture, mean = jnp.asarray(y), jnp.asarray(_nonlocal_means(y))
+    picture, mean = jnp.asarray(y), jnp.asarray(nonlocal_means(y))
     pilot = (1 - _WIENER_SHARE) * mean + _WIENER_SHARE * wiener.filtered(picture, mean, _PILOT)
     return np.asarray(_passes(picture, pilot, _ALONE))
 
@@ -391,19 +390,3 @@ def _axes_of_noise(
         return None, deviations, weakest
     variances, axes = np.linalg.eigh(covariance)
     return axes.astype(y.dtype), np.sqrt(np.maximum(variances, 0)), weakest
-
-
-def _nonlocal_means(picture: Image) -> Image:
-    """Of a picture with noise of deviation 1."""
-    from skimage.restoration import denoise_nl_means  # here, because it takes long to import
-
-    means = denoise_nl_means(
-        picture,
-        patch_size=_PATCH,
-        patch_distance=_DISTANCE,
-        h=_STRENGTH,
-        sigma=1.0,
-        fast_mode=True,
-        channel_axis=-1,
-    )
-    return means.reshape(picture.shape)  # it has lost the axis of a single channel

@@ -25,6 +25,9 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import ndtr, ndtri
 
 from dip_jax.prepare import noise_level
+from dip_jax.prepare.contrast import extremes
+from dip_jax.prepare.nonlocal_means import REACH, nonlocal_means
+from dip_jax.prepare.parts import box_around
 
 Image = Float[np.ndarray, "h w c"]
 Known = Bool[np.ndarray, "h w c"]
@@ -44,11 +47,11 @@ _BESIDE = 0.5  # least values beside those that are clipped, of these
 _QUIET, _LOUD, _FREE_BLOCKS = 0.65, 1.4, 6
 _NO_NOISE = 0.6  # least white noise, of what seems to be noise; else that is texture
 _WIDE = 4.0  # deviations that the scale has at least
-_PATCH, _DISTANCE, _STRENGTH = 5, 6, 0.45  # of non-local means, as in `finish.denoising`
 _ROUNDS = 2
 _NEAR = 3  # side in pixels of the square whose median is no farther inside
 _REACH = 3.0  # deviations inside of the scale, from which on noise does not reach its end
-_BAND, _MARGIN = 512, 16  # rows that are made up at once, and those that have a say in them
+_BAND = 512  # rows that are made up at once
+_MARGIN = _ROUNDS * REACH  # pixels around them that have a say in them
 _ROWS, _PIXELS = 32, 2**21  # of a large picture bands of so many rows tell, so many pixels in all
 _TABLE = np.linspace(-3.0, 9.0, 2401)
 
@@ -88,14 +91,14 @@ def unclipped(y: Image, known: Known) -> Unclipped | None:
         3/255) or too strong (more than a quarter of the range) to be made up for.
     """
     some = _some_rows(y.shape)
-    noisy = known[some]
+    seen, noisy = y[some], known[some]
     channels = [k for k in range(y.shape[2]) if noisy[..., k].any()]
     middle = np.zeros(y.shape[2], y.dtype)
     for k in channels:
-        middle[k] = np.median(y[some][..., k][noisy[..., k]])
-    seen = np.where(noisy, y[some], middle)
+        middle[k] = np.median(seen[..., k][noisy[..., k]])
+    seen = np.where(noisy, seen, middle)
     levels = [
-        _levels(seen[..., k], noisy[..., k], *_ends(y[..., k], known[..., k]))
+        _levels(seen[..., k], noisy[..., k], *extremes(y[..., k], known[..., k]))
         if k in channels
         else _Levels(1.0, -np.inf, np.inf)
         for k in range(y.shape[2])
@@ -129,13 +132,13 @@ def _made_up(
     near = median_filter(picture, (_NEAR, _NEAR, 1))  # or single wrong values are taken for it
     at_low &= near < low + _REACH
     at_high &= near > high - _REACH
-    box = _box(np.asarray((at_low | at_high).any(axis=2)))
+    box = box_around(np.asarray((at_low | at_high).any(axis=2)), _MARGIN)
     there = np.zeros(picture.shape, bool)
     if box is None:
         return picture, there
     found, ends = picture[box], (at_low[box], at_high[box])
     for turn in range(_ROUNDS):
-        image = _nonlocal_means(found)
+        image = nonlocal_means(found)
         inside = [image - low, high - image]
         if not turn:
             inside = [_before_clipping(z) for z in inside]
@@ -146,16 +149,6 @@ def _made_up(
     whole = picture.copy()
     whole[box] = found
     return whole, there
-
-
-def _box(there: Bool[np.ndarray, "h w"]) -> tuple[slice, slice] | None:
-    """The rows and columns around all that is there, with what has a say in it; None if nothing."""
-    if not there.any():
-        return None
-    rows, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
-    return tuple(  # type: ignore[return-value]
-        slice(max(int(at[0]) - _MARGIN, 0), int(at[-1]) + _MARGIN + 1) for at in (rows, columns)
-    )
 
 
 def _before_clipping(z: Values) -> Values:
@@ -203,9 +196,9 @@ def _levels(
     if noise < _LEAST or high - low < _WIDE * noise:
         return none
     white = noise_level.white_deviation(y[..., None], known[..., None])
-    quietest = _quietest(y, known, low, high)
     if white is not None and white < max(_NO_NOISE * noise, _LEAST):
         return none
+    quietest = _quietest(y, known, low, high)
     loudest = _LOUD * max(noise, free or 0.0)
     if quietest is not None and not _QUIET * noise < quietest < loudest:
         return none
@@ -213,12 +206,6 @@ def _levels(
     if not any(are):
         return none
     return _Levels(noise, low if are[0] else -np.inf, high if are[1] else np.inf)
-
-
-def _blocks(values: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "blocks values"]:
-    h, w = (side // _BLOCK * _BLOCK for side in values.shape)
-    cut = values[:h, :w].reshape(h // _BLOCK, _BLOCK, w // _BLOCK, _BLOCK)
-    return cut.swapaxes(1, 2).reshape(-1, _BLOCK**2)
 
 
 def _blocks_at(
@@ -230,7 +217,7 @@ def _blocks_at(
         inside: how far values are inside of the scale; 0 where clipped.
         known: where they are known.
     """
-    values, seen = _blocks(inside), _blocks(known)
+    values, seen = (noise_level.blocks(part, _BLOCK) for part in (inside, known))
     share = (seen & (values <= 0)).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
     tell = (seen.mean(axis=1) >= _KNOWN) & (share >= _SOME) & (share <= _MOST)
     return None if tell.sum() < _BLOCKS else (values[tell], seen[tell])
@@ -273,10 +260,11 @@ def _quietest(
 ) -> float | None:
     """The noise of the quietest tenth of the blocks with nothing clipped; None if there are few."""
     free = known & (y > low) & (y < high)
-    whole = _blocks(noise_level.second_differences_known(free)).all(axis=1)
+    whole = noise_level.blocks(noise_level.second_differences_known(free), _BLOCK).all(axis=1)
     if whole.sum() < _FREE_BLOCKS:
         return None
-    square = np.square(_blocks(noise_level.second_differences(y))[whole]).mean(axis=1)
+    seen = noise_level.blocks(noise_level.second_differences(y), _BLOCK)[whole]
+    square = np.square(seen).mean(axis=1)
     return float(np.sqrt(np.quantile(square, 0.1)))
 
 
@@ -300,22 +288,6 @@ def _free(
     return noise
 
 
-def _nonlocal_means(picture: Image) -> Image:
-    """Of a picture with noise of deviation 1."""
-    from skimage.restoration import denoise_nl_means  # here, because it takes long to import
-
-    means = denoise_nl_means(
-        picture,
-        patch_size=_PATCH,
-        patch_distance=_DISTANCE,
-        h=_STRENGTH,
-        sigma=1.0,
-        fast_mode=True,
-        channel_axis=-1,
-    )
-    return means.reshape(picture.shape)  # it has lost the axis of a single channel
-
-
 def _some_rows(shape: tuple[int, ...]) -> slice | Int[np.ndarray, " rows"]:
     """Rows that tell what the noise is like: all, or of a large picture bands all over it."""
     h, w = shape[:2]
@@ -325,11 +297,3 @@ def _some_rows(shape: tuple[int, ...]) -> slice | Int[np.ndarray, " rows"]:
         return slice(None)
     starts = np.linspace(0, h - _ROWS, kept).astype(int)
     return (starts[:, None] + np.arange(_ROWS)).ravel()
-
-
-def _ends(y: Float[np.ndarray, "h w"], known: Bool[np.ndarray, "h w"]) -> tuple[float, float]:
-    """The least and the greatest known value."""
-    return (
-        float(y.min(where=known, initial=np.inf)),
-        float(y.max(where=known, initial=-np.inf)),
-    )

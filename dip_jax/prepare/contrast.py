@@ -28,13 +28,18 @@ def range_filled(
     """
     if known.sum() < _LEAST:
         return None
-    low = float(y.min(where=known, initial=np.inf))
-    high = float(y.max(where=known, initial=-np.inf))
+    low, high = extremes(y, known)
     filled = high - low
     if filled >= full or filled <= 0:
         return None
     margin = (_MARGIN if known.mean() > _MOST else _MARGIN_OF_PART) * filled
     return max(0.0, low - margin), min(1.0, high + margin)
+
+
+def extremes(y: Float[np.ndarray, "*s"], known: Bool[np.ndarray, "*s"]) -> tuple[float, float]:
+    """The least and the greatest known value; infinite if there is none."""
+    low, high = y.min(where=known, initial=np.inf), y.max(where=known, initial=-np.inf)
+    return float(low), float(high)
 
 
 def range_of_most(

@@ -12,6 +12,8 @@ from collections.abc import Collection
 import numpy as np
 from jaxtyping import Float
 
+from dip_jax.prepare.noise_level import blocks
+
 _BLOCK = 8  # of JPEG
 _BAND, _AT_ONCE = 1024, 2**14  # rows and patches that are looked at in one go
 _VISIBLE_BLOCKS = 0.165  # JPEG of quality 95 has up to 0.13, of quality 40 from 0.19 on
@@ -112,8 +114,7 @@ def flat_noise(grey: Float[np.ndarray, "h w"]) -> FlatNoise | None:
     Patches with clipped or unknown values are left out.
     """
     n = _PATCH
-    h, w = (side // n for side in grey.shape)
-    patches = grey[: h * n, : w * n].reshape(h, n, w, n).swapaxes(1, 2).reshape(-1, n * n)
+    patches = blocks(grey, n)
     finite = np.isfinite(grey)
     if not finite.any():  # every pixel lacks a channel, as in a mosaic
         return None

@@ -6,7 +6,7 @@ Images are `(h, w, c)`, of any range.
 import math
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from numpy.lib.stride_tricks import sliding_window_view
 
 _FITTED = 1.5  # how much larger than what a network leaves the noise may be; more is texture
@@ -74,14 +74,9 @@ def noise_covariance(
     differences = second_differences(y)
     # A channel without any difference is clipped there.
     whole = np.all(second_differences_known(noisy) & (differences != 0), axis=2)
-    h, w = (side // _BLOCK * _BLOCK for side in whole.shape)
-
-    def blocks(values):
-        channels = values.shape[2]
-        values = values[:h, :w].reshape(h // _BLOCK, _BLOCK, w // _BLOCK, _BLOCK, channels)
-        return values.swapaxes(1, 2).reshape(h * w // _BLOCK**2, _BLOCK**2, channels)
-
-    seen, some = blocks(differences * whole[..., None]), blocks(whole[..., None])
+    seen, some = (
+        blocks(values, _BLOCK) for values in (differences * whole[..., None], whole[..., None])
+    )
     counts = some.sum(axis=(1, 2))
     enough = counts >= _BLOCK**2 // 4
     if enough.sum() < _BLOCKS:
@@ -91,6 +86,14 @@ def noise_covariance(
     flattest = np.argsort(energy, kind="stable")[: max(_BLOCKS, len(energy) // 10)]
     values = seen[flattest].reshape(-1, y.shape[2]).astype(np.float64)
     return values.T @ values / counts[flattest].sum()
+
+
+def blocks(values: Shaped[np.ndarray, "h w *c"], side: int) -> Shaped[np.ndarray, "blocks n *c"]:
+    """The squares of so many pixels a side, side by side; what is left at the end has none."""
+    h, w = (length // side for length in values.shape[:2])
+    rest = values.shape[2:]
+    cut = values[: h * side, : w * side].reshape(h, side, w, side, *rest)
+    return cut.swapaxes(1, 2).reshape(h * w, side**2, *rest)
 
 
 def second_differences(y: Float[np.ndarray, "h w *c"]) -> Float[np.ndarray, "h-1 w-1 *c"]:

@@ -331,3 +331,15 @@ def _merged(boxes: list[list[int]]) -> list[list[int]]:
         else:
             done.append([top, left, bottom, right])
     return done
+
+
+def box_around(there: Bool[np.ndarray, "h w"], margin: int) -> tuple[slice, slice] | None:
+    """The rows and columns of all that is there, and so many pixels around; None of nothing."""
+    rows, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return None
+
+    def along(at):
+        return slice(max(int(at[0]) - margin, 0), int(at[-1]) + margin + 1)
+
+    return along(rows), along(columns)

@@ -59,8 +59,7 @@ class Job:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Of the picture to restore, `(h, w, c)`."""
-        h, w, c = (*self.degraded.pixels.shape, 1)[:3]
-        return h, w, c
+        return _shape(self.degraded)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -300,7 +299,7 @@ def _already_damaged(
         page = page_beside(field("clean"), config["clean"], config["page"], pages)
         clean = reading.read(config["clean"], data_range, page=page).pixels
         clean = to_float(clean, data_range)
-        shape = (*picture.pixels.shape, 1)[:3]
+        shape = _shape(picture)
         if clean.shape != (shape if found is None else found.shape):
             expected = f"{_size(shape)} like the degraded picture"
             if found is not None:
@@ -316,6 +315,12 @@ def _already_damaged(
             ", or choose heldout or wmv",
         )
     return Job(name, picture, fill, clean, False, remarks, found)
+
+
+def _shape(picture: Picture) -> tuple[int, int, int]:
+    """Of a picture as an image, `(h, w, c)`."""
+    h, w, c = (*picture.pixels.shape, 1)[:3]
+    return h, w, c
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -108,6 +108,7 @@ _SINCE = {
     "config.network.kind": "hourglass",
     "config.heldout.kind": "squares",
     "config.parts.memory": 0.0,
+    "config.adapt.clipping": False,
 }
 
 
