@@ -20,8 +20,10 @@ _VISIBLE_BLOCKS = 0.165  # JPEG of quality 95 has up to 0.13, of quality 40 from
 _PATCH = 12
 _CLEAN = 3 / 255  # in the flattest patches; a clean photograph has 0.4 to 1.6 of 255
 _CORRELATED = 0.35  # white noise has up to 0.26 where some texture is left in the patches
+_STRONG = 9 / 255  # in the flattest patches: then it is noise, and texture has little part in it
+_STRONG_CORRELATED = 0.25  # white noise that is as strong has up to 0.15
 _ALONG_LINES = 0.45  # the same in one direction alone: up to 0.33
-_MANY_PATCHES = 300
+_SOME_PATCHES, _MANY_PATCHES = 60, 300
 
 
 def sign_of_correlation(x: Float[np.ndarray, "h w c"], stripes: Collection[int] = ()) -> str | None:
@@ -45,12 +47,14 @@ def sign_of_correlation(x: Float[np.ndarray, "h w c"], stripes: Collection[int] 
     if not seen:
         return None
     mean = sum(seen.values()) / len(seen)
-    if mean < _CORRELATED and max(seen.values()) < _ALONG_LINES:
+    strong = noise.deviation >= _STRONG and noise.patches >= _SOME_PATCHES
+    enough = _STRONG_CORRELATED if strong else _CORRELATED
+    if mean < enough and max(seen.values()) < _ALONG_LINES:
         return None
     # Where the flattest patches differ much from the others, it may be texture and not noise.
-    if noise.contrast > (3.5 if noise.patches >= _MANY_PATCHES else 1.7):
+    if noise.contrast > (3.5 if strong or noise.patches >= _MANY_PATCHES else 1.7):
         return None
-    if mean >= _CORRELATED:
+    if min(seen.values()) >= max(seen.values()) / 2:
         return "has noise that is correlated from pixel to pixel"
     lines = "columns" if max(seen, key=seen.__getitem__) else "rows"
     return f"has noise that is correlated along its {lines}"

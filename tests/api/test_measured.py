@@ -18,7 +18,8 @@ from dip_jax.forward.observation import hold_out_measured
 from dip_jax.prepare.measured import observe_measured
 
 TINY = {"network.scales": 1, "network.down": (4,), "network.up": (4,), "log_every": 5}
-QUICK = {"num_steps": 5, "options": TINY}
+# What a refinement makes of it has tests of its own.
+QUICK = {"num_steps": 5, "options": TINY | {"refine": False}}
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,7 @@ def test_the_same_call_gives_the_same_picture_and_seeds_their_mean(picture):
     both, info = dip_jax.restore(operator(x), operator, seeds=[3, 4], **how)
     np.testing.assert_allclose(both, (one + other) / 2, atol=1e-6)
     assert info.uncertainty.shape == x.shape[:2] and info.uncertainty.max() > 0
-    side_by_side = TINY | {"lanes.at_once": 2, "lanes.form": "vmap"}
+    side_by_side = QUICK["options"] | {"lanes.at_once": 2, "lanes.form": "vmap"}
     how["options"] = side_by_side
     again, _ = dip_jax.restore(operator(x), operator, seeds=[3, 4], **how)
     np.testing.assert_allclose(again, both, atol=1e-3)

@@ -44,6 +44,13 @@ def test_blurred_noise_has_one(clean, blur):
     assert "noise" in sign_of_correlation(noisy)
 
 
+def test_strong_noise_need_not_be_blurred_as_much(clean):
+    """By 0.6 pixels; patches alone then leave nearly all of it, and the network takes it out."""
+    noise = 25 / 255 * np.stack([normal(clean.shape, blur) for blur in (0, 0.4, 0.6)])
+    signs = [sign_of_correlation(eight_bits(clean + one)) for one in noise]
+    assert signs[:2] == [None, None] and "noise" in signs[2]
+
+
 @pytest.mark.parametrize("quality", [40, 20, 10])
 def test_blocks_have_one_wherever_the_picture_was_cut(clean, quality):
     buffer = BytesIO()

@@ -30,13 +30,14 @@ TINY = {
     "log_every": 5,
     "preview_every": 10,
     "checkpoint_every": 5,
+    "refine": False,
 }
 MEASURED = [name for name in tasks.DOORS if name in tasks.MEASURED]
 OWN = {"degrade": "none"}
 
 
 OF_TASK = {  # so that little is to be done
-    "tomography": {"sample.side": 32, "operator.views": 8},
+    "tomography": {"sample.side": 32, "operator.views": 8, "refine": True},
     "super_resolve": {"operator.factor": 2},
 }
 
