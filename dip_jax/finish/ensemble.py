@@ -21,6 +21,7 @@ from dip_jax.finish import composite
 from dip_jax.finish.consistency import consistent
 from dip_jax.finish.denoising import denoised, no_worse
 from dip_jax.finish.filling import filled
+from dip_jax.finish.plausible import plausible
 from dip_jax.finish.smooth_filling import filled_smoothly
 from dip_jax.forward import metrics
 from dip_jax.forward.model import Measured
@@ -177,6 +178,7 @@ def shown(
             return consistent(x, observation, held)
         if not how.seamless:
             return denoised(x, observation, measured=noise, held=held if how.judged else None)
+        x = plausible(x, observation)
         if how.around_damage:
             return filled_smoothly(x, observation)
         return filled(x, observation, held if how.judged else None)

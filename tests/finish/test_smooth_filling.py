@@ -1,10 +1,8 @@
 """Where a picture is smooth, a smooth surface fills it; elsewhere the network's image does."""
 
-import jax.numpy as jnp
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from dip_jax.finish import smooth_filling
 from dip_jax.finish.filling import filled
 from dip_jax.finish.smooth_filling import filled_smoothly
 from dip_jax.forward.observation import observe
@@ -56,22 +54,3 @@ def test_single_values_are_left_to_the_network():
     single[..., 1] = fill
     observation, _ = observe(np.where(single, 0, clean), single)
     np.testing.assert_array_equal(filled_smoothly(clean, observation), filled(clean, observation))
-
-
-def test_the_holes_shape_is_laid_over_known_pixels():
-    fill = _hole()
-    moved = smooth_filling._moved(fill)
-    assert len(moved) == 4
-    for one in moved:
-        assert not (one & fill).any() and one.sum() >= 0.6 * fill.sum()
-    whole = np.ones((SIDE, SIDE), bool)
-    assert smooth_filling._moved(whole) == []
-
-
-def test_the_surface_passes_through_a_plane():
-    rows, columns = np.mgrid[:SIDE, :SIDE].astype(np.float32)
-    plane = np.stack([rows - 20, 3 * columns, -rows], axis=-1)  # of any range
-    fill = _hole()
-    found = smooth_filling._surface(np.where(fill[..., None], 0, plane), fill)
-    np.testing.assert_allclose(found, plane, atol=0.05)
-    assert jnp.asarray(found).dtype == jnp.float32
