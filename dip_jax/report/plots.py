@@ -3,7 +3,6 @@
 Matplotlib takes long to import, so nothing imports this before the fit has ended.
 """
 
-import io
 import itertools
 import math
 import textwrap
@@ -14,6 +13,7 @@ import numpy as np
 from matplotlib import patheffects
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
@@ -79,9 +79,9 @@ def curves(
             handlelength=2.6,
         )
     figure.align_ylabels(axes)
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi="figure", facecolor="white")
-    return Image.open(png).convert("RGB")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3]))
 
 
 def _keys(measure: str) -> list[str]:

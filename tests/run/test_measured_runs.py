@@ -29,7 +29,7 @@ TINY = {
     "num_steps": 20,
     "log_every": 5,
     "preview_every": 10,
-    "checkpoint_every": 5,
+    "checkpoint_every": 10,
     "refine": False,
 }
 MEASURED = [name for name in tasks.DOORS if name in tasks.MEASURED]
