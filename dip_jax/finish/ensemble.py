@@ -178,10 +178,9 @@ def shown(
             return consistent(x, observation, held)
         if not how.seamless:
             return denoised(x, observation, measured=noise, held=held if how.judged else None)
-        x = plausible(x, observation)
         if how.around_damage:
             return filled_smoothly(x, observation)
-        return filled(x, observation, held if how.judged else None)
+        return filled(plausible(x, observation), observation, held if how.judged else None)
     return np.asarray(composite.seamless(jnp.asarray(x), observation)) if how.seamless else x
 
 

@@ -20,7 +20,7 @@ from dip_jax.forward.observation import Observation
 Image = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]
 
-_WIDE = 6.0  # pixels from the inmost pixel of a hole to the nearest known one
+_WIDE = 6.0  # pixels from the inmost pixel of a hole to the nearest known one: 12 wide, or 11
 _MOST = 6000  # pixels of a hole: for more the surface takes long, and tells little
 _AWAY = (10, 18, 28, 40, 60)  # pixels that the hole's shape is moved, or as few as will do
 _FEWEST = 3  # sides of a hole that must have room for its shape
@@ -59,7 +59,10 @@ def plausible(x: Image, observation: Observation) -> Image:
         wide[side[side > 0] - 1] = False  # beyond the border there is nothing to go by
     if not wide.any():
         return x
-    met = np.asarray(seamless(jnp.asarray(x), observation))
+    # What is added to meet the known pixels depends on them alone; half way, none of it is clipped.
+    half = np.where(unknown[..., None], np.float32(0.5), np.asarray(x))
+    raw = x + np.asarray(seamless(jnp.asarray(half), observation)) - np.float32(0.5)
+    met = np.where(unknown[..., None], np.clip(raw, 0, 1), np.asarray(observation.y))
     places = ndimage.find_objects(holes)
     image = np.array(x)
     for number in numbers[wide]:
@@ -68,13 +71,13 @@ def plausible(x: Image, observation: Observation) -> Image:
             for side in places[number - 1]
         )
         hole = holes[here] == number
-        there, share = _instead(met[here], hole, unknown[here])
+        there, share = _tried(met[here], hole, unknown[here])
         if share:
-            image[here][hole] += np.float32(share) * (there - met[here])[hole]
+            image[here][hole] += np.float32(share) * (there - raw[here])[hole]
     return image
 
 
-def _instead(met: Image, hole: Mask, unknown: Mask) -> tuple[Image, float]:
+def _tried(met: Image, hole: Mask, unknown: Mask) -> tuple[Image, float]:
     """The surface in one hole, and how much of the network's image there it is to replace.
 
     Args:

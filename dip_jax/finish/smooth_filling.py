@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 
 from dip_jax.finish.composite import seamless
 from dip_jax.finish.filling import filled
+from dip_jax.finish.plausible import plausible
 from dip_jax.finish.surface import error_of_surface, moved, surface
 from dip_jax.forward.observation import Observation
 
@@ -45,12 +46,12 @@ def filled_smoothly(x: Image, observation: Observation) -> Image:
     share = 0.0
     if known.shape[2] == 1 and 0 < (~known).sum() <= _MOST:
         share = _share(x, y, known[..., 0])
-    image = filled(x, observation) if share < 1 else x
+    image = filled(plausible(x, observation), observation) if share < 1 else x
     if not share:
         return image
     lacking = surface(np.where(known, y - x, 0), ~known[..., 0])
     met = np.where(known, y, np.clip(x + lacking, 0, 1)).astype(np.float32)
-    smooth = filled(met, observation)
+    smooth = filled(plausible(met, observation), observation)
     return smooth if share == 1 else image + np.float32(share) * (smooth - image)
 
 

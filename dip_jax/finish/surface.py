@@ -34,16 +34,16 @@ def surface(values: Image, unknown: Mask) -> Image:
     return ((found - 0.5) * (4 * width) + (low + high) / 2).astype(np.float32)
 
 
-def error_of_surface(y: Image, unknown: Mask, moved: Mask) -> float:
+def error_of_surface(y: Image, unknown: Mask, there: Mask) -> float:
     """The mean squared error of the surface on known pixels that it has not seen.
 
     Args:
         y: the picture.
         unknown: what of it is not to be seen either.
-        moved: the known pixels.
+        there: the known pixels.
     """
-    found = surface(np.where(unknown[..., None], np.float32(0), y), unknown | moved)
-    return float(np.square(np.clip(found, 0, 1) - y)[moved].mean())
+    found = surface(np.where(unknown[..., None], np.float32(0), y), unknown | there)
+    return float(np.square(np.clip(found, 0, 1) - y)[there].mean())
 
 
 def moved(hole: Mask, unknown: Mask, away: Sequence[int]) -> list[Mask]:
@@ -85,11 +85,11 @@ def _moved(hole: Mask, unknown: Mask, far: int, side: tuple[int, int]) -> Mask:
 
 def _shifted(mask: Mask, rows: int, columns: int) -> Mask:
     h, w = mask.shape
-    moved = np.zeros_like(mask)
+    shifted = np.zeros_like(mask)
     if abs(rows) < h and abs(columns) < w:
         target = tuple(slice(max(n, 0), size + min(n, 0)) for n, size in ((rows, h), (columns, w)))
         source = tuple(
             slice(max(-n, 0), size + min(-n, 0)) for n, size in ((rows, h), (columns, w))
         )
-        moved[target] = mask[source]
-    return moved
+        shifted[target] = mask[source]
+    return shifted

@@ -43,6 +43,7 @@ def curves(
     figure = Figure(
         figsize=(10, 6.8 if with_ssim else 4.4),
         dpi=120,
+        facecolor="white",
         layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1),
     )
     axes: list[Axes] = list(

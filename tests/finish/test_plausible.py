@@ -6,7 +6,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from dip_jax.finish.composite import seamless
+from dip_jax.finish.ensemble import Ending, shown
 from dip_jax.finish.plausible import plausible
+from dip_jax.finish.surface import surface
 from dip_jax.forward.observation import observe
 
 SIDE = 96
@@ -47,10 +49,58 @@ def test_a_blob_in_one_of_two_holes_gives_way():
 def test_a_network_that_lacks_what_is_known_is_corrected_to_the_surface():
     clean, (hole, _) = _flat(), _discs(12)
     x = clean - np.float32(0.05)
-    x[_discs(8)[0]] = [0.5, 0.5, 0.9]
+    x[_discs(8)[0]] = [1.0, 1.0, 0.98]  # which is white, where all that is lacking is added
+    observation = _observed(clean, hole)
+    met = np.asarray(seamless(jnp.asarray(plausible(x, observation)), observation))
+    expected = surface(np.where(hole[..., None], np.float32(0), clean), hole)
+    np.testing.assert_allclose(met, expected, atol=1e-4)
+
+
+def test_between_the_limits_the_surface_has_a_share(monkeypatch):
+    clean, (hole, _) = _flat(), _discs(12)
+    x = clean.copy()
+    x[hole] += np.float32([-0.1, 0, 0])
+    observation = _observed(clean, hole)
+    monkeypatch.setattr("dip_jax.finish.plausible._WORSE", 0.0)
+    monkeypatch.setattr("dip_jax.finish.plausible._MUCH_WORSE", 10.0)
+    found = plausible(x, observation)
+    there = surface(np.where(hole[..., None], np.float32(0), clean), hole)
+    way = (there - x)[hole]
+    share = float(((found - x)[hole] * way).sum() / np.square(way).sum())
+    assert 0.1 < share < 0.9
+    np.testing.assert_allclose((found - x)[hole], share * way, atol=1e-3)
+
+
+@pytest.mark.parametrize("uneven", [0, 1, 2])
+def test_one_side_of_a_hole_may_be_uneven(uneven, monkeypatch):
+    """As beside an edge; of two uneven ones it is not known which the hole is like."""
+    monkeypatch.setattr("dip_jax.finish.plausible._AWAY", (28,))
+    clean, (hole,) = _flat(), _discs(12, SIDE, ((48, 48),))
+    noise = np.random.default_rng(1).uniform(-0.4, 0.4, (8, 12, 3)).astype(np.float32)
+    for place in (np.s_[44:52, 14:26], np.s_[44:52, 70:82])[:uneven]:
+        clean[place] = 0.5 + noise
+    x = clean.copy()
+    x[hole] = clean[hole] + np.float32(0.06)
+    gives_way = (plausible(x, _observed(clean, hole)) != x).any()
+    assert gives_way == (uneven < 2)
+
+
+def test_a_grey_picture_too():
+    clean, (hole, _) = _flat()[..., :1], _discs(12)
+    x = np.where(hole[..., None], np.float32(0.3), clean)
     observation = _observed(clean, hole)
     met = np.asarray(seamless(jnp.asarray(plausible(x, observation)), observation))
     assert np.sqrt(np.square(met - clean)[hole].mean()) < 0.03
+
+
+@pytest.mark.parametrize("around_damage", [False, True])
+def test_it_is_part_of_what_a_person_gets(around_damage):
+    clean, (hole, _) = _flat(), _discs(12)
+    x = clean + 0.02 * np.random.default_rng(2).standard_normal(clean.shape).astype(np.float32)
+    x[_discs(8)[0]] = [1.0, 1.0, 0.5]
+    how = Ending(keep_known=True, seamless=True, refine=True, around_damage=around_damage)
+    made = shown(x, _observed(clean, hole), how, refined=True)
+    assert np.sqrt(np.square(made - clean)[hole].mean()) < 0.03
 
 
 @pytest.mark.parametrize(
@@ -71,7 +121,7 @@ def test_else_the_networks_image_stays(case):
         x[hole] = [0.5, 0.5, 0.9]
     if case == "channels":
         fill = np.zeros(clean.shape, bool)
-        fill[..., 1] = hole
+        fill[..., 0] = hole
         observation, _ = observe(np.where(fill, np.float32(0), clean), fill)
     else:
         observation = _observed(clean, np.ones_like(hole) if case == "nothing" else hole)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dip_jax.finish.surface import error_of_surface, moved, surface
+from dip_jax.finish.surface import beside, error_of_surface, moved, surface
 
 SIDE = 48
 
@@ -29,6 +29,18 @@ def test_other_holes_are_no_known_pixels():
     unknown[:20] = True
     found = moved(fill, unknown, (10, 18))
     assert found and not any((one & unknown).any() for one in found)
+
+
+def test_beside_a_hole_it_is_as_near_as_there_is_room():
+    fill = np.zeros((SIDE, SIDE), bool)
+    fill[18:26, 18:26] = True
+    unknown = fill.copy()
+    unknown[:, 26:40] = True
+    found = beside(fill, unknown, (10, 20))
+    columns = [np.flatnonzero(there.any(axis=0)).min() for there in found]
+    # To the right there is room only 20 pixels away.
+    assert sorted(columns) == [8, 8, 8, 18, 18, 40, 40, 40]
+    assert not any((there & unknown).any() for there in found)
 
 
 def test_the_surface_passes_through_a_plane():
