@@ -27,7 +27,6 @@ from dip_jax.settings.fields import override
 from dip_jax.settings.tasks import defaults
 
 PICTURES = ("astronaut", "camera", "chelsea", "coffee", "rocket")
-SIGMAS = (5, 10, 15, 25, 50)
 _WITHOUT_NETWORK = ("BM3D", "refinement alone")
 _WITH_IT = "result"
 
@@ -63,6 +62,7 @@ def main() -> None:
     )
     add_pictures(parser, side=256, work="noise_levels")
     parser.add_argument("--fits", action="store_true", help="whole fits too")
+    parser.add_argument("--sigmas", default="5,10,15,25,50", help="with commas between them")
     args = parser.parse_args()
     methods: dict[str, Method | None] = {
         method.name: method
@@ -84,7 +84,7 @@ def main() -> None:
     ]
     for grey in (False, True):
         rows, means = [], []
-        for sigma in SIGMAS:
+        for sigma in map(int, args.sigmas.split(",")):
             of_method = {
                 name: [
                     kept(

@@ -37,9 +37,10 @@ def refinement_alone(y: np.ndarray, fill: np.ndarray | None) -> np.ndarray:
     prepared = prepared_as_floats(y, fill, Adapting())
     observation = prepared.observation
     if fill is None:
-        sigma = float(np.mean(denoising.deviations(observation)))
-        means = nonlocal_means(np.asarray(observation.y), sigma)
-        x = denoising.denoised(means, observation, alone=True)
+        # Not by non-local means, which follow weak noise.
+        noise = denoising.deviations(observation)
+        means = nonlocal_means(np.asarray(observation.y), float(np.mean(noise)))
+        x = denoising.denoised(means, observation, alone=True, measured=noise)
     else:
         grey = jnp.full_like(observation.y, 0.5)
         start = np.asarray(composite.seamless(grey, observation))
