@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 import dip_jax
-from benchmarks.common.samples import add_pictures, chosen, damage, opened
+from benchmarks.common.samples import add_pictures, chosen, damage
 from benchmarks.common.tables import kept, measured_with, table, write_report
 from benchmarks.ensembles.figures import psnr
+from benchmarks.operators.measurements import clean_picture
 from benchmarks.quality.classical import DENOISING, Method, installed
-from benchmarks.quality.plan import Picture, Pixels
-from dip_jax.pictures.values import to_float
+from benchmarks.quality.plan import Picture
 from dip_jax.settings.fields import override
 from dip_jax.settings.tasks import defaults
 
@@ -31,17 +31,9 @@ _WITHOUT_NETWORK = ("BM3D", "refinement alone")
 _WITH_IT = "result"
 
 
-def square(where: Path, side: int, *, grey: bool) -> Pixels:
-    """From the middle of a picture, `(side, side, c)`."""
-    with opened(where) as image:
-        pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    top, left = ((length - side) // 2 for length in pixels.shape[:2])
-    return to_float(np.atleast_3d(pixels[top : top + side, left : left + side]))
-
-
 def noisy(where: Path, side: int, sigma: int, *, grey: bool) -> Picture:
-    """Such a square with noise of sigma, of 255."""
-    clean = square(where, side, grey=grey)
+    """A square from the middle of a picture, with noise of sigma, of 255."""
+    clean = clean_picture(where, side, colours=not grey)
     y, _ = damage(override(defaults("denoise"), {"damage.sigma": float(sigma)}), clean)
     return Picture(where.stem, clean, y, None)
 

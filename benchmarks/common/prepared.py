@@ -37,7 +37,7 @@ def refinement_alone(y: np.ndarray, fill: np.ndarray | None) -> np.ndarray:
     prepared = prepared_as_floats(y, fill, Adapting())
     observation = prepared.observation
     if fill is None:
-        # Not by non-local means, which follow weak noise.
+        # Measured without the image of non-local means, which follow weak noise.
         noise = denoising.deviations(observation)
         means = nonlocal_means(np.asarray(observation.y), float(np.mean(noise)))
         x = denoising.denoised(means, observation, alone=True, measured=noise)

@@ -32,6 +32,8 @@ _LEAST = 1e-8
 def filled_smoothly(x: Image, observation: Observation) -> Image:
     """As `filling.filled`, not judged, from the network's image or from one that meets the picture.
 
+    Either without what cannot be the picture (`plausible`).
+
     Args:
         x: the network's image, in [0, 1].
         observation: `y`, and what is known of it; where the channels are not alike in that, it is
