@@ -24,7 +24,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from dip_jax.compiling import compiled_quickly
 
@@ -32,6 +32,7 @@ _RADIUS = 16  # pixels, how far off they are looked for
 _ALIKE, _ALIKE_TO_FILL = 30, 45  # patches in a group
 _NEAREST = 3  # of a group, those whose missing values are estimated with it
 _ROWS = 6  # of groups at once, which bounds the memory
+_SHARES = 8  # of these groups, in which they are estimated where not all need be
 _UNIT = 2.0**-13  # of the noise's deviation, in which estimates are added
 # How many deviations an estimate may be off the pilot. No sum leaves 32 bits: with a stride of 2 no
 # more than 20 x 20 groups reach a pixel, each with as many estimates as it has members.
@@ -83,7 +84,10 @@ def filled(
     side: int = 5,
     stride: int = 3,
 ) -> Float[Array, "h w c"]:
-    """Estimates a picture from its known values.
+    """Fills a picture by its known values.
+
+    Only groups with a member that lacks a value are estimated, for the others have no say in what
+    is filled: where little is unknown, that is quick.
 
     Args:
         y: the picture.
@@ -94,13 +98,22 @@ def filled(
         stride: pixels from one patch for which others are looked for to the next, from 2 to `side`.
 
     Returns:
-        The image, at known values as well, at most 128 σ off the pilot; where no value is known
-        within a patch, the pilot.
+        The picture, and where it is unknown the estimate, at most 128 σ off the pilot; where no
+        value is known within a patch, the pilot.
     """
-    seen = y / noise, jnp.broadcast_to(known, y.shape).astype(y.dtype)
-    return noise * _estimated(
-        seen, pilot / noise, _from_known, side, stride, _ALIKE_TO_FILL, _NEAREST, _FARTHEST_OF_FEW
+    there = jnp.broadcast_to(known, y.shape).astype(y.dtype)
+    image = noise * _estimated(
+        (y / noise, there),
+        pilot / noise,
+        _from_known,
+        side,
+        stride,
+        _ALIKE_TO_FILL,
+        _NEAREST,
+        _FARTHEST_OF_FEW,
+        wanted=there.min(2) <= 0,
     )
+    return jnp.where(known > 0, y, image)
 
 
 def _estimated(
@@ -112,6 +125,7 @@ def _estimated(
     alike: int,
     members: int,
     farthest: float,
+    wanted: Bool[Array, "h w"] | None = None,
 ) -> Float[Array, "h w c"]:
     """The mean of the estimates of all groups, in deviations of the noise.
 
@@ -124,6 +138,8 @@ def _estimated(
         alike: how many patches a group has.
         members: how many of them, the nearest, are estimated.
         farthest: that an estimate may be off the pilot.
+        wanted: where the mean is needed; elsewhere it is one of those that are made for that, or
+            the pilot. None for everywhere.
     """
     h, w, c = pilot.shape
     last = [max(length - side, 0) for length in (h, w)]
@@ -137,6 +153,8 @@ def _estimated(
     padded = [jnp.pad(image, (*widths, (0, 0)), "symmetric") for image in (*seen, pilot)]
     alike = min(alike, math.prod(min(end, _RADIUS) + 1 for end in last))
 
+    reaches = None if wanted is None else _patches_with(wanted, widths, side)
+
     def add(sums, band):
         i = jax.lax.dynamic_slice_in_dim(downs, band * at_once, at_once)
         top = i[0]
@@ -144,23 +162,52 @@ def _estimated(
             jax.lax.dynamic_slice_in_dim(image, top, height + 2 * _RADIUS) for image in padded
         )
         at = _alike(guide, top, i - top, columns, last, side, alike)
-        some = at[:, :members]
-        found = _patches(guide, at, side)
-        off = estimate(*(_patches(image, some, side) for image in near), found) - found[:, :members]
-        off = jnp.clip(jnp.where(jnp.isfinite(off), off, 0), -farthest, farthest)
-        whole = jnp.rint(off / _UNIT).astype(jnp.int32).reshape(-1, side, side, c)
-        parts = jnp.concatenate([whole, jnp.ones_like(whole[..., :1])], axis=3)
         # The last band may have rows too many.
-        there = (band * at_once + jnp.arange(at_once) < rows.size).astype(jnp.int32)
-        parts = parts * jnp.repeat(there, parts.shape[0] // at_once)[:, None, None, None]
-        places = some.reshape(-1, 2) + jnp.stack([top, 0])[None]
-        return jax.lax.scatter_add(sums, places, parts, _WHERE_THEY_ARE), None
+        there = jnp.repeat(band * at_once + jnp.arange(at_once) < rows.size, columns.size)
+
+        def added(sums, at, there):
+            some = at[:, :members]
+            found = _patches(guide, at, side)
+            off = estimate(*(_patches(image, some, side) for image in near), found)
+            off = off - found[:, :members]
+            off = jnp.clip(jnp.where(jnp.isfinite(off), off, 0), -farthest, farthest)
+            whole = jnp.rint(off / _UNIT).astype(jnp.int32).reshape(-1, side, side, c)
+            parts = jnp.concatenate([whole, jnp.ones_like(whole[..., :1])], axis=3)
+            parts = parts * jnp.repeat(there.astype(jnp.int32), some.shape[1])[:, None, None, None]
+            places = some.reshape(-1, 2) + jnp.stack([top, 0])[None]
+            return jax.lax.scatter_add(sums, places, parts, _WHERE_THEY_ARE)
+
+        if reaches is None:
+            return added(sums, at, there), None
+        begins = at[:, :members] + jnp.stack([top, 0])[None, None]
+        there &= reaches[begins[..., 0], begins[..., 1]].any(axis=1)
+        share = -(-there.size // _SHARES)
+        more = share * _SHARES - there.size
+        at = jnp.pad(at, ((0, more), (0, 0), (0, 0)), "edge")
+        there = jnp.pad(there, (0, more))
+        order = jnp.argsort(~there)
+
+        def add_share(k, sums):
+            chosen = jax.lax.dynamic_slice_in_dim(order, k * share, share)
+            return added(sums, at[chosen], there[chosen])
+
+        return jax.lax.fori_loop(0, -(-there.sum() // share), add_share, sums), None
 
     sums = jnp.zeros((*padded[-1].shape[:2], c + 1), jnp.int32)
     sums, _ = jax.lax.scan(add, sums, jnp.arange(bands))
     inside = sums[_RADIUS : _RADIUS + h, _RADIUS : _RADIUS + w]
     off = inside[..., :c] / jnp.maximum(inside[..., c:], 1)
     return pilot + (_UNIT * off).astype(pilot.dtype)
+
+
+def _patches_with(
+    wanted: Bool[Array, "h w"], widths: list[tuple[int, int]], side: int
+) -> Bool[Array, "h w"]:
+    """Which patches have a wanted pixel, by where they begin, in a padded image."""
+    padded = jnp.pad(wanted, widths, "symmetric")
+    return jax.lax.reduce_window(
+        padded, False, jnp.logical_or, (side, side), (1, 1), ((0, side - 1), (0, side - 1))
+    )
 
 
 def _alike(
@@ -184,18 +231,20 @@ def _alike(
         alike: so many.
     """
     h, w = (guide.shape[k] - 2 * _RADIUS for k in (0, 1))
-    here = guide[_RADIUS : _RADIUS + h, _RADIUS : _RADIUS + w]
+    # One by one, for the sum over the last axis of an array is slow on a CPU.
+    channels = [guide[..., k] for k in range(guide.shape[2])]
+    here = [channel[_RADIUS : _RADIUS + h, _RADIUS : _RADIUS + w] for channel in channels]
     shifts = np.arange(-_RADIUS, _RADIUS + 1)
 
     def distances(down):
-        line = jax.lax.dynamic_slice_in_dim(guide, down + _RADIUS, h)
+        lines = [jax.lax.dynamic_slice_in_dim(one, down + _RADIUS, h) for one in channels]
         i = (top + rows + down)[:, None]
 
         def distance(right):
-            off = jax.lax.dynamic_slice_in_dim(line, right + _RADIUS, w, axis=1) - here
-            square = jnp.square(off).sum(2)
-            across = jnp.stack([square[:, columns + k] for k in range(side)]).sum(0)
-            total = jnp.stack([across[rows + k] for k in range(side)]).sum(0)
+            there = [jax.lax.dynamic_slice_in_dim(one, right + _RADIUS, w, 1) for one in lines]
+            square = sum(jnp.square(a - b) for a, b in zip(there, here, strict=True))
+            below = sum(square[rows + k] for k in range(side))
+            total = sum(below[:, columns + k] for k in range(side))
             j = (columns + right)[None]
             return jnp.where((i >= 0) & (i <= last[0]) & (j >= 0) & (j <= last[1]), total, jnp.inf)
 

@@ -32,7 +32,7 @@ from dip_jax.settings.tasks import Config
 _SLOWNESS = (0.3, 83.0)  # and so much over the number of channels
 _SPREAD = (0.65, 1.45)
 # What the refinement takes for each pixel, as multiply-adds of a matrix product that takes as long.
-_REFINING = {"denoising": 3.0e7, "filling": 4.4e7}
+_REFINING = {"denoising": 2.0e7, "filling": 2.4e7}
 _JUDGING = 1.7  # times that, where seven of ten passes of denoising are made twice
 _COMPILING = (10.0, 35.0)  # seconds, on two CPU cores
 PROCESS_BYTES = 0.6e9  # Python and JAX

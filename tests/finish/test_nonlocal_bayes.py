@@ -67,8 +67,13 @@ def test_noise_is_taken_out_as_the_equations_say(example):
     np.testing.assert_allclose(made, plainly(pilot, side, 30, 30, estimate), atol=2e-3)
 
 
-def test_what_is_unknown_is_estimated_as_the_equations_say(example):
+# Where few values are unknown, most groups are not estimated.
+@pytest.mark.parametrize("few", [False, True])
+def test_what_is_unknown_is_estimated_as_the_equations_say(example, few):
     y, pilot, known, side = example
+    if few:
+        known = np.ones_like(known)
+        known[3:5, 4:11] = known[-1, -1] = False
     noise = 0.4
 
     def estimate(mean, covariance, place, places):
@@ -80,7 +85,16 @@ def test_what_is_unknown_is_estimated_as_the_equations_say(example):
     made = nonlocal_bayes.filled(
         *(jnp.asarray(a, "f4") for a in (y, known, pilot)), jnp.float32(noise), side
     )
-    np.testing.assert_allclose(made, plainly(pilot, side, 45, 3, estimate), atol=1e-2)
+    wanted = np.where(known, y, plainly(pilot, side, 45, 3, estimate))
+    np.testing.assert_allclose(made, wanted, atol=1e-2)
+
+
+def test_what_is_known_stays(example):
+    y, pilot, known, side = (jnp.asarray(a, "f4") if np.ndim(a) else a for a in example)
+    made = nonlocal_bayes.filled(y, known, pilot, 0.4, side)
+    np.testing.assert_array_equal(np.where(known, made, 0), np.where(known, y, 0))
+    everywhere = nonlocal_bayes.filled(y, jnp.ones_like(known), pilot, 0.4, side)
+    np.testing.assert_array_equal(everywhere, y)
 
 
 def test_unknown_values_have_no_say(example):
