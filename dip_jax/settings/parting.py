@@ -22,6 +22,8 @@ from dip_jax.settings.tasks import Config, task_of
 # Squares around damage are worth it if they have at most so much of the picture's pixels together.
 _WORTH_IT = 0.5
 _NETWORK, _HOW = ("network", "input"), ("schedule", "stop", "average_share", "learning_rate")
+# Seconds for each pixel of a picture to be read, divided, put together and written.
+_HANDLING = (2.5e-7, 6e-7)
 # A picture of more pixels is fitted in tiles, whatever memory there is, so that the machine has no
 # say in what comes out.
 _WHOLE = 2**20
@@ -198,7 +200,9 @@ def advice(config: Config, division: Division, seeds: int) -> list[str]:
     line = f"about {bytes_of(config, division) / 1e9:.1f} GB of memory"
     seconds = estimates.seconds_of_all({**config, "seeds": seeds}, shapes)
     if seconds is not None:
-        line = f"{between(*seconds)} for all steps, and {line}; a rough estimate"
+        h, w, _ = division.shape
+        low, high = (a + h * w * b for a, b in zip(seconds, _HANDLING, strict=True))
+        line = f"{between(low, high)} for all steps, and {line}; a rough estimate"
     return [*lines, line]
 
 
