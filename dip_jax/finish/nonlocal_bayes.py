@@ -17,9 +17,10 @@ Sapiro, Mallat, "Solving Inverse Problems with Piecewise Linear Estimators", IEE
 section III, with a group of patches in the place of a class of them.
 """
 
+import functools
 import math
+import operator
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +42,7 @@ _OWN_MISFIT = 0.9  # variances of noise between the noisy patches and a pilot th
 _LACKING = 0.5  # of what is more, the share that counts as picture
 _LEAST_SHARE = 1e-6  # of the sum of all variances in a group, what counts as noise at least
 
-_dot = partial(jnp.einsum, precision="highest")
+_dot = functools.partial(jnp.einsum, precision="highest")
 
 Patches = Float[Array, "groups patches values"]
 
@@ -242,9 +243,9 @@ def _alike(
 
         def distance(right):
             there = [jax.lax.dynamic_slice_in_dim(one, right + _RADIUS, w, 1) for one in lines]
-            square = sum(jnp.square(a - b) for a, b in zip(there, here, strict=True))
-            below = sum(square[rows + k] for k in range(side))
-            total = sum(below[:, columns + k] for k in range(side))
+            square = _total([jnp.square(a - b) for a, b in zip(there, here, strict=True)])
+            below = _total([square[rows + k] for k in range(side)])
+            total = _total([below[:, columns + k] for k in range(side)])
             j = (columns + right)[None]
             return jnp.where((i >= 0) & (i <= last[0]) & (j >= 0) & (j <= last[1]), total, jnp.inf)
 
@@ -257,6 +258,11 @@ def _alike(
     down, right = jnp.divmod(jnp.asarray(order)[which], shifts.size)
     i, j = jnp.repeat(rows, columns.size)[:, None], np.tile(columns, rows.size)[:, None]
     return jnp.stack([i + down, j + right], axis=2)
+
+
+def _total(arrays: list[Array]) -> Array:
+    """Their sum, one after the other."""
+    return functools.reduce(operator.add, arrays)
 
 
 _WHERE_THEY_ARE = jax.lax.ScatterDimensionNumbers(
