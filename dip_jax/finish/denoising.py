@@ -107,8 +107,7 @@ def denoised(
     not, and more than six off three quarters of these; what else is far off `x` is fine detail,
     which the network has not come to.
 
-    How strong the noise is, is measured in each channel. Texture adds to that; so it is no more
-    than the flattest parts of the picture allow (`noise_level.most_noise`), and if white noise as
+    How strong the noise is, is measured in each channel. Texture adds to that; so if white noise as
     `noise_level.white_deviation` finds it in all channels together is weaker by up to a third, the
     noise of all channels is taken to be weaker by as much; where it seems weak, below 12.5 of 255,
     and less than 4.5 of that are white, it is the least of what white noise and the flattest parts
@@ -171,9 +170,6 @@ def _of_channels(
     measured: Float[np.ndarray, " c"], y: Image, noisy: Known, weakest: float
 ) -> tuple[Float[np.ndarray, " c"], bool]:
     """The deviations of the channels' noise, less what is texture, and whether they are weak."""
-    most = noise_level.most_noise(y, noisy)
-    if most is not None:
-        measured = np.minimum(measured, most).astype(measured.dtype)
     noise = _at_least(measured, _QUIET)
     if noise.max() < _SEEMS_WEAK:
         flat, white = _without_texture(y, noisy)

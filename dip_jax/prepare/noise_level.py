@@ -12,7 +12,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 _FITTED = 1.5  # how much larger than what a network leaves the noise may be; more is texture
 _OF_NORMAL = 0.6745  # the median of the size of standard normal noise
 _BLOCK, _BLOCKS = 8, 6  # side of a block in pixels, and how many say enough
-_GROUPS, _AT_MOST = 4, 1.25  # of blocks, by brightness; noise has so much more than the flattest
 _PATCH = 5  # side of a patch in pixels
 _NUMBERS = 20_000_000  # in the patches that are looked at, which bounds time and memory
 _PER_VALUE = 20  # so many patches for each value of one, or their covariance says too little
@@ -72,82 +71,21 @@ def noise_covariance(
     Returns:
         The covariance; None if there are too few blocks.
     """
-    found = _blocks_of_differences(y, noisy)
-    if found is None:
-        return None
-    seen, counts, _ = found
-    flattest = _flattest(seen, counts, _BLOCKS)
-    values = seen[flattest].reshape(-1, y.shape[2]).astype(np.float64)
-    return values.T @ values / counts[flattest].sum()
-
-
-def most_noise(
-    y: Float[np.ndarray, "h w c"], noisy: Bool[np.ndarray, "h w c"]
-) -> Float[np.ndarray, " c"] | None:
-    """The deviations that the channels' noise has at most, by parts of the picture without texture.
-
-    Of the blocks of second differences, as in `noise_covariance`, four groups are made by their
-    brightness, and in each the flattest tenth is taken: it has 0.7 to 1.1 of the noise, and more
-    where all of a group has texture. The second largest of the four counts, times 1.25: in dark
-    parts and in bright ones noise may be clipped, or weaker than elsewhere.
-
-    Args:
-        y: the noisy picture.
-        noisy: False where a value of it has no noise, having been put there.
-
-    Returns:
-        The deviations; None if there are too few blocks.
-    """
-    found = _blocks_of_differences(y, noisy)
-    if found is None or len(found[0]) < _GROUPS * _BLOCKS:
-        return None
-    seen, counts, brightness = found
-    deviations = []
-    for group in np.array_split(np.argsort(brightness, kind="stable"), _GROUPS):
-        flattest = group[_flattest(seen[group], counts[group], _BLOCKS)]
-        squares = np.square(seen[flattest]).sum(axis=(0, 1), dtype=np.float64)
-        deviations.append(np.sqrt(squares / counts[flattest].sum()))
-    return _AT_MOST * np.sort(deviations, axis=0)[-2]
-
-
-def _blocks_of_differences(
-    y: Float[np.ndarray, "h w c"], noisy: Bool[np.ndarray, "h w c"]
-) -> (
-    tuple[
-        Float[np.ndarray, "blocks n c"],
-        Shaped[np.ndarray, " blocks"],
-        Float[np.ndarray, " blocks"],
-    ]
-    | None
-):
-    """Mixed second differences in blocks, how many each has, and how bright it is.
-
-    Where a channel has no difference at all it is clipped; such places are left out, as 0. None if
-    there are too few blocks.
-    """
     differences = second_differences(y)
+    # A channel without any difference is clipped there.
     whole = np.all(second_differences_known(noisy) & (differences != 0), axis=2)
-    seen, some, grey = (
-        blocks(values, _BLOCK)
-        for values in (
-            differences * whole[..., None],
-            whole[..., None],
-            y[1:, 1:].mean(axis=2, keepdims=True),
-        )
+    seen, some = (
+        blocks(values, _BLOCK) for values in (differences * whole[..., None], whole[..., None])
     )
     counts = some.sum(axis=(1, 2))
     enough = counts >= _BLOCK**2 // 4
     if enough.sum() < _BLOCKS:
         return None
-    return seen[enough], counts[enough], grey.mean(axis=(1, 2))[enough]
-
-
-def _flattest(
-    seen: Float[np.ndarray, "blocks n c"], counts: Shaped[np.ndarray, " blocks"], least: int
-) -> Shaped[np.ndarray, " flattest"]:
-    """The tenth of the blocks in which the differences are smallest, or so many at least."""
+    seen, counts = seen[enough], counts[enough]
     energy = np.square(seen).sum(axis=(1, 2), dtype=np.float64) / counts
-    return np.argsort(energy, kind="stable")[: max(least, len(energy) // 10)]
+    flattest = np.argsort(energy, kind="stable")[: max(_BLOCKS, len(energy) // 10)]
+    values = seen[flattest].reshape(-1, y.shape[2]).astype(np.float64)
+    return values.T @ values / counts[flattest].sum()
 
 
 def blocks(values: Shaped[np.ndarray, "h w *c"], side: int) -> Shaped[np.ndarray, "blocks n *c"]:

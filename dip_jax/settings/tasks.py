@@ -144,9 +144,6 @@ _ALL = (
                 "degrade": "noise",
                 "sample": {"name": "chelsea"},
                 "input": {"noise": 1 / 30},
-                # In white noise more steps add 0.1 dB. Where it is correlated, or single values are
-                # wrong, the network learns these in more steps, and the result is worse.
-                "num_steps": 300,
             },
             # Mostly the patches do it; where noise is correlated, the network that has so few.
             "draft": _DRAFT,

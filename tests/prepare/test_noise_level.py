@@ -6,12 +6,7 @@ import pytest
 from dip_jax.pictures import samples
 from dip_jax.pictures.values import to_float
 from dip_jax.prepare import noise_level
-from dip_jax.prepare.noise_level import (
-    deviation,
-    most_noise,
-    noise_covariance,
-    white_deviation,
-)
+from dip_jax.prepare.noise_level import deviation, noise_covariance, white_deviation
 
 
 @pytest.fixture(scope="module")
@@ -135,38 +130,3 @@ def test_it_is_not_looked_for_where_the_picture_is_clipped(clean, channels):
 def test_of_a_few_blocks_it_is_not_said(shape):
     y = np.random.default_rng(0).random(shape)
     assert noise_covariance(y, everywhere(y)) is None
-
-
-@pytest.mark.parametrize("sigma", [5, 10, 25])
-def test_the_most_that_noise_can_be_is_not_much_more_and_hardly_less(clean, sigma):
-    grey = clean.mean(axis=2, keepdims=True)
-    y = grey + np.random.default_rng(0).normal(0, sigma, grey.shape) / 255
-    assert 0.97 * sigma < 255 * most_noise(y, everywhere(y))[0] < 1.4 * sigma
-
-
-def test_texture_in_half_of_a_picture_is_not_counted_as_noise():
-    generator = np.random.default_rng(1)
-    i, j = np.mgrid[:128, :128]
-    clean = np.stack([(0.2 + 0.005 * j), (0.8 - 0.003 * i)], axis=2)
-    clean[:, 64:] += generator.normal(0, 0.1, (128, 64, 1))
-    deviations = np.array([0.01, 0.02])
-    y = clean + generator.normal(size=clean.shape) * deviations
-    np.testing.assert_allclose(most_noise(y, everywhere(y)), 1.1 * deviations, rtol=0.2)
-
-
-def test_where_noise_is_clipped_or_weaker_has_no_say_in_how_much_there_may_be():
-    generator = np.random.default_rng(2)
-    clean = np.tile(np.repeat(np.linspace(0, 1, 16), 8), (128, 1))[..., None]
-    even = clean + generator.normal(0, 0.05, clean.shape)
-    growing = clean + generator.normal(0, 0.05, clean.shape) * np.sqrt(2 * clean)
-    for y in (np.clip(even, 0, 1), growing):
-        assert 0.95 * 0.05 < most_noise(y, everywhere(y))[0] < 1.3 * 0.05
-    # Values without noise that were put there are left out.
-    noisy = generator.random(clean.shape) < 0.9
-    y = np.where(noisy, even, 0)
-    assert most_noise(y, noisy)[0] == pytest.approx(most_noise(even, everywhere(even))[0], rel=0.1)
-
-
-def test_in_a_small_picture_there_is_no_telling_how_much_noise_there_may_be(clean):
-    assert most_noise(clean[:32, :40], everywhere(clean[:32, :40])) is None
-    assert most_noise(clean, np.zeros(clean.shape, bool)) is None

@@ -79,3 +79,16 @@ def test_the_command_says_it_once():
     given = parser.parse_args(["denoise", "a.png", "--memory", "2.5", "--set", "parts.memory=3"])
     with pytest.raises(InputError, match="leave one"):
         changes_of_options(given)
+
+
+def test_what_is_foretold_counts_the_reading_of_a_picture_as_large_as_it_is(monkeypatch):
+    monkeypatch.setattr(estimates, "seconds_of_all", lambda config, shapes: (60.0, 120.0))
+    config = config_of("text_inpaint")
+    said = {}
+    for side in (500, 10_000):
+        fill = np.zeros((side, side), bool)
+        fill[100:110, 100:120] = True
+        division = divided(config, side, side, fill)
+        (said[side],) = [line for line in parting.advice(config, division, 1) if "GB" in line]
+    assert said[500].startswith("1 to 2 minutes for all steps")
+    assert said[10_000].startswith("1.4 to 3 minutes for all steps")
