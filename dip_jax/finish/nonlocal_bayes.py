@@ -153,15 +153,16 @@ def _estimated(
     widths = [(_RADIUS, _RADIUS + height), (_RADIUS, _RADIUS + max(side - w, 0))]
     padded = [jnp.pad(image, (*widths, (0, 0)), "symmetric") for image in (*seen, pilot)]
     alike = min(alike, math.prod(min(end, _RADIUS) + 1 for end in last))
-
-    reaches = None if wanted is None else _patches_with(wanted, widths, side)
+    reach = None if wanted is None else _patches_with(wanted, widths, side)
 
     def add(sums, band):
         i = jax.lax.dynamic_slice_in_dim(downs, band * at_once, at_once)
         top = i[0]
-        *near, guide = (
-            jax.lax.dynamic_slice_in_dim(image, top, height + 2 * _RADIUS) for image in padded
-        )
+
+        def of_band(image):
+            return jax.lax.dynamic_slice_in_dim(image, top, height + 2 * _RADIUS)
+
+        *near, guide = (of_band(image) for image in padded)
         at = _alike(guide, top, i - top, columns, last, side, alike)
         # The last band may have rows too many.
         there = jnp.repeat(band * at_once + jnp.arange(at_once) < rows.size, columns.size)
@@ -178,10 +179,9 @@ def _estimated(
             places = some.reshape(-1, 2) + jnp.stack([top, 0])[None]
             return jax.lax.scatter_add(sums, places, parts, _WHERE_THEY_ARE)
 
-        if reaches is None:
+        if reach is None:
             return added(sums, at, there), None
-        begins = at[:, :members] + jnp.stack([top, 0])[None, None]
-        there &= reaches[begins[..., 0], begins[..., 1]].any(axis=1)
+        there &= of_band(reach)[at[:, :members, 0], at[:, :members, 1]].any(axis=1)
         share = -(-there.size // _SHARES)
         more = share * _SHARES - there.size
         at = jnp.pad(at, ((0, more), (0, 0), (0, 0)), "edge")
