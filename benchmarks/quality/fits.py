@@ -29,6 +29,7 @@ from dip_jax.prepare.prepared import Prepared
 from dip_jax.settings import build
 from dip_jax.settings.adapting import adapting
 from dip_jax.settings.ending import ending
+from dip_jax.settings.steps import with_steps
 
 OUT, AVG, RESULT = "output", "average", "result"
 
@@ -175,6 +176,7 @@ def fit_pictures(
                 prepared.observation,
                 seed,
                 prepared.of_clean(picture.clean),
+                with_steps(config, prepared.observation, prepared.striped)["num_steps"],
                 checkpoints=watched[seed],  # type: ignore[arg-type]
                 on_done=keep,
             )

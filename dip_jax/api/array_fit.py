@@ -34,6 +34,7 @@ from dip_jax.settings.adapting import adapting
 from dip_jax.settings.ending import ending
 from dip_jax.settings.fields import override
 from dip_jax.settings.parting import config_of_parts, divided, ending_of_parts
+from dip_jax.settings.steps import with_steps
 
 TOO_EARLY = (
     "interrupted before there was a usable picture: nothing was written, and the same command "
@@ -241,7 +242,7 @@ def prepare(
         layout=layout,
         prepared=prepared,
         how=how,
-        config=config,
+        config=with_steps(config, prepared.observation, prepared.striped),
         seeds=chosen,
         alpha=alpha,
         remarks=remarks,

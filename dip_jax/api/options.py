@@ -38,6 +38,8 @@ def changes_of(
             raise InputError(
                 field(name), f" is {value!r}, and {name!r} is set to {changes[name]!r}: leave one"
             )
+    if "num_steps" in changes:  # which a person has set
+        changes.setdefault("refined_steps", 0)
     if changes.get("stop.criterion") == "oracle":
         raise InputError(
             field("stop.criterion"),

@@ -102,6 +102,7 @@ class LaneJob:
         observation: the degraded image, `(h, w, c)`, and what is known of it.
         seed: of the weights, the input, its noise and the held-out values.
         clean: the clean image of an experiment, `(h, w, c)` in [0, 1].
+        num_steps: the largest number of its steps, where that is less than that of all lanes.
         checkpoints: where to save, and to go on from if there is something.
         on_log: called at the first, at every logged and at the last step; True ends all fits.
         on_preview: called with the step and the moving average, `(h, w, c)` in [0, 1].
@@ -113,6 +114,7 @@ class LaneJob:
     observation: Observation
     seed: int = 0
     clean: np.ndarray | None = None
+    num_steps: int | None = None
     checkpoints: Checkpoints | None = None
     on_log: Callable[[Log], bool] | None = None
     on_preview: Callable[[int, np.ndarray], None] | None = None

@@ -65,7 +65,7 @@ def fit_lanes(
         jobs: the lanes.
         settings: the hyper-parameters.
         criterion: judges every step and may end a lane.
-        num_steps: the largest number of steps of each.
+        num_steps: the largest number of steps of each; a lane may have fewer of its own.
         log_every: steps between two calls of a lane's `on_log`.
         preview_every: steps between two calls of `on_preview`; 0 for none.
         checkpoint_every: steps between two checkpoints; there is one at the end as well.
@@ -228,8 +228,9 @@ def _opened(
 def _start(plan: _Plan, group: _Group, job: LaneJob, waiting: int, fail: _Fail) -> None:
     """Puts a lane into a free place; one that has no step left to make has ended."""
     begin = plan.begin if group.slots is None else time.perf_counter()
-    run, lane, state = begun(job, plan.settings, group.made, plan.schedule.num_steps, begin)
-    if has_ended(state, plan.schedule):
+    steps = plan.schedule.steps_of(job)
+    run, lane, state = begun(job, plan.settings, group.made, steps, begin)
+    if has_ended(run, state):
         state = jax.device_put(state)  # a checkpoint's is in the host's memory
         _end(plan, group, run, lane, state, fail)
         return
@@ -286,7 +287,7 @@ def _look_at(plan: _Plan, group: _Group, i: int, advance: Advance, fail: _Fail) 
     if made == 0:
         return False
     step, schedule = run.step, plan.schedule
-    ended = step >= schedule.num_steps or not advance.running[i]
+    ended = step >= run.num_steps or not advance.running[i]
     logged = step == 1 or step % schedule.log_every == 0 or ended
     previewed = schedule.preview_every and step % schedule.preview_every == 0
     saved = run.job.checkpoints is not None and step % schedule.checkpoint_every == 0
@@ -320,7 +321,7 @@ def _end(
     """Saves a lane and gives its result, or says why there is none."""
     save(run, state)
     try:
-        result = result_of(run, lane, state, group.made, plan.schedule, plan.settings, asked)
+        result = result_of(run, lane, state, group.made, plan.settings, asked)
         if run.job.on_done is not None:
             run.job.on_done(result)
     except InputError as error:

@@ -30,7 +30,7 @@ class Schedule(NamedTuple):
     """After how many steps what is done.
 
     Attributes:
-        num_steps: the largest number of steps.
+        num_steps: the largest number of steps of a lane; one may have fewer.
         log_every: steps between two logs.
         preview_every: steps between two previews; 0 for none.
         checkpoint_every: steps between two checkpoints.
@@ -42,9 +42,13 @@ class Schedule(NamedTuple):
     checkpoint_every: int
 
     def after(self, step: int) -> int:
-        """The next step at which there is something to do."""
+        """The next step at which there is something to do, beside the last."""
         every = (self.log_every, self.preview_every, self.checkpoint_every)
-        return min(self.num_steps, *((step // n + 1) * n for n in every if n))
+        return min((step // n + 1) * n for n in every if n)
+
+    def steps_of(self, job: LaneJob) -> int:
+        """The largest number of steps of a lane."""
+        return self.num_steps if job.num_steps is None else min(job.num_steps, self.num_steps)
 
 
 class Programs(NamedTuple):
@@ -80,6 +84,7 @@ class Running:
     Attributes:
         job: what was asked.
         mark: the fingerprint of its picture.
+        num_steps: the largest number of its steps.
         step: steps made.
         first_step: steps that earlier sessions had made.
         seconds: its share of the time, all sessions together.
@@ -91,6 +96,7 @@ class Running:
 
     job: LaneJob
     mark: str
+    num_steps: int
     step: int
     first_step: int
     seconds: float
@@ -107,7 +113,9 @@ class Running:
 
     def until(self, schedule: Schedule) -> int:
         """The step that its next chunk ends at: the first alone, so that its time is known."""
-        return self.step + 1 if self.step == self.first_step else schedule.after(self.step)
+        if self.step == self.first_step:
+            return self.step + 1
+        return min(self.num_steps, schedule.after(self.step))
 
     def spend(self, seconds: float) -> None:
         """Counts time as spent on it."""
@@ -124,7 +132,7 @@ def begun(
         job: what is asked.
         settings: the hyper-parameters.
         made: the programs of its shape.
-        num_steps: the largest number of steps.
+        num_steps: the largest number of its steps.
         begin: when it began, by `time.perf_counter`.
 
     Raises:
@@ -166,12 +174,12 @@ def begun(
             )
         seconds = record["seconds"]
     step = int(state.step)
-    return Running(job, mark, step, step, seconds, begin), lane, state
+    return Running(job, mark, num_steps, step, step, seconds, begin), lane, state
 
 
-def has_ended(state: LaneState, schedule: Schedule) -> bool:
+def has_ended(run: Running, state: LaneState) -> bool:
     """Whether there is no step left to make."""
-    return int(state.step) >= schedule.num_steps or int(state.status) != RUNNING
+    return run.step >= run.num_steps or int(state.status) != RUNNING
 
 
 def take_in(run: Running, made: int, step: int) -> None:
@@ -226,7 +234,6 @@ def result_of(
     lane: Lane,
     state: LaneState,
     made: Programs,
-    schedule: Schedule,
     settings: FitSettings,
     asked: bool,
 ) -> Restoration:
@@ -244,7 +251,7 @@ def result_of(
         )
     later = run.step - run.first_step - 1
     speed = float("nan")
-    asked = asked and run.step < schedule.num_steps
+    asked = asked and run.step < run.num_steps
     reason = figures.stop_reason(state, asked, settings.schedule)
     if run.first_seconds is not None and later > 0:
         speed = later / (run.this_session - run.first_share)

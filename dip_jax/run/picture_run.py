@@ -17,6 +17,7 @@ from dip_jax.run.loaded import Loaded, load
 from dip_jax.run.results import write_results
 from dip_jax.run.seed_folder import Overall, lane_folders
 from dip_jax.run.workdir import check_workdir, finished_summary, make_workdir
+from dip_jax.settings.steps import with_steps
 from dip_jax.settings.tasks import Config
 
 
@@ -73,6 +74,7 @@ class PictureRun:
         self.failure = ""
         self._loaded: Loaded | None = None
         self._waiting: set[int] = set()
+        self._num_steps: int | None = None
 
     def load(self) -> Loaded:
         """The picture, which is read unless it has been.
@@ -93,8 +95,24 @@ class PictureRun:
         """
         return finished_summary(self.folder, self.load().mark)
 
+    def _fitted(self) -> Loaded:
+        """The picture, whose seeds learn how many steps it needs.
+
+        Raises:
+            InputError: if it cannot be used.
+        """
+        loaded = self.load()
+        if self._num_steps is None:
+            found = with_steps(self.config, loaded.observation, loaded.prepared.striped)
+            self._num_steps = found["num_steps"]
+            for lane in self.lanes:
+                lane.shorten(self._num_steps)
+        return loaded
+
     def look(self) -> None:
-        """Finds out how far an earlier session has come."""
+        """Finds out how far an earlier session has come, and how far it is, if it was read."""
+        if self._loaded is not None:
+            self._fitted()
         for lane in self.lanes:
             lane.look()
 
@@ -147,7 +165,7 @@ class PictureRun:
             raise InputError(self.failure)
         lane = self.lanes[i]
         try:
-            loaded = self.load()
+            loaded = self._fitted()
             check_workdir(self.folder, self.config)
             make_workdir(self.folder, self.config)
         except InputError as error:
@@ -158,6 +176,7 @@ class PictureRun:
             loaded.observation,
             lane.seed,
             loaded.clean,
+            self._num_steps,
             checkpoints=lane.checkpoints,
             on_log=lane.on_log,
             on_preview=lane.on_preview,

@@ -28,12 +28,12 @@ class Overall:
     """The steps of all lanes together, for the progress bar."""
 
     def __init__(self, progress: Progress) -> None:
-        self.progress, self.steps = progress, 0
+        self.progress, self.steps, self.started = progress, 0, False
         self._shown, self._row = 0, dict[str, Any]()
 
     def start(self, total_steps: int) -> None:
         """The lanes begin, those steps that are known to be done behind them."""
-        self._shown = self.steps
+        self._shown, self.started = self.steps, True
         self.progress.start(total_steps, self.steps)
 
     def made(self, steps: int, row: Mapping[str, Any] | None = None) -> None:
@@ -54,6 +54,7 @@ class LaneFolder:
 
     Attributes:
         seed: of the lane.
+        num_steps: the largest number of its steps.
         rows: the logged rows so far.
         steps: steps made so far, as far as the log and the checkpoints know.
         checkpoints: of the lane, while it is open and has no result.
@@ -65,7 +66,7 @@ class LaneFolder:
         self, folder: Path, seed: int, num_steps: int, alone: bool, name: str, overall: Overall
     ) -> None:
         self.seed, self._folder, self._alone = seed, folder, alone
-        self._num_steps, self._name, self._overall = num_steps, name, overall
+        self.num_steps, self._name, self._overall = num_steps, name, overall
         self.result: Restoration | None = None
         self.checkpoints: Checkpoints | None = None
         self.rows: list[dict[str, Any]] = []
@@ -78,9 +79,15 @@ class LaneFolder:
         """Whether an earlier session, or another process, has left its result."""
         return not self._alone and self._result_path.exists()
 
+    def shorten(self, num_steps: int) -> None:
+        """Learns that it makes no more steps than these; those that it was to make need not be."""
+        spared, self.num_steps = self.num_steps - num_steps, num_steps
+        if self._overall.started:
+            self._overall.made(spared)
+
     def look(self) -> None:
         """Finds out, without opening anything, how many steps there are from an earlier session."""
-        self._count(self._num_steps if self.is_finished else self.saved_steps())
+        self._count(self.num_steps if self.is_finished else self.saved_steps())
 
     def saved_steps(self) -> int:
         """The step of its latest checkpoint, without opening it; 0 if there is none."""
@@ -125,7 +132,7 @@ class LaneFolder:
 
     def rows_on_disk(self) -> list[dict[str, Any]]:
         """The logged rows, all of them."""
-        return rows_so_far(self._folder, self._num_steps)
+        return rows_so_far(self._folder, self.num_steps)
 
     def _count(self, steps: int, row: Mapping[str, Any] | None = None) -> None:
         before, self.steps = self.steps, steps
@@ -164,7 +171,7 @@ class LaneFolder:
             return
         self.result = result
         if result.stop_reason != "asked":
-            self._count(self._num_steps)
+            self._count(self.num_steps)
         if result.stop_reason == "asked" or self._alone:
             return
         try:
@@ -182,7 +189,7 @@ class LaneFolder:
         """It has no result, and will have none in this session."""
         self.failure, self.result = reason, None
         self.close()
-        self._count(self._num_steps)
+        self._count(self.num_steps)
 
     def on_failed(self, error: InputError) -> None:
         self.give_up(str(error))

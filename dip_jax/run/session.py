@@ -33,8 +33,8 @@ def restore_pictures(
     for picture, lanes, owner in zip(pictures, todo, owners, strict=True):
         jobs += picture.later_jobs(lanes, owner, processes.index)
     progress = overall.progress
-    lanes_of_all = sum(len(picture.lanes) for picture in pictures)
-    overall.start(config["num_steps"] * lanes_of_all)
+    lanes_of_all = [lane for picture in pictures for lane in picture.lanes]
+    overall.start(sum(lane.num_steps for lane in lanes_of_all))
     try:
         fit_lanes(
             jobs,
@@ -46,7 +46,7 @@ def restore_pictures(
         for picture in pictures:  # interrupted, or killed before its report
             if picture.owned and not picture.has_ended:
                 picture.finish()
-        if lanes_of_all > 1:  # alone, it is told at which step it has stopped
+        if len(lanes_of_all) > 1:  # alone, it is told at which step it has stopped
             overall.catch_up()
     finally:
         for picture in pictures:

@@ -55,13 +55,18 @@ def check_workdir(folder: Path, config: Config) -> bool:
 def as_begun(folder: Path, config: Config) -> Config:
     """The configuration, as an earlier version began the run in a folder, if one did.
 
-    Before there were parts, pictures were fitted as a whole.
+    Before there were parts, pictures were fitted as a whole; before there were `refined_steps`,
+    all made `num_steps`.
     """
     try:
         before = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return config
-    if not isinstance(before, dict) or "parts" in before or config["parts"]["kind"] != "auto":
+    if not isinstance(before, dict):
+        return config
+    if "refined_steps" not in before:
+        config = {**config, "refined_steps": 0}
+    if "parts" in before or config["parts"]["kind"] != "auto":
         return config
     return {**config, "parts": {**config["parts"], "kind": "whole"}}
 
@@ -105,6 +110,7 @@ def finished_summary(folder: Path, mark: str) -> dict[str, Any] | None:
 _NO_MATTER = ("config.lanes",)
 # What earlier versions did not have, and what they did.
 _SINCE = {
+    "config.refined_steps": 0,
     "config.network.kind": "hourglass",
     "config.heldout.kind": "squares",
     "config.parts.memory": 0.0,

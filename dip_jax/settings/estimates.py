@@ -24,6 +24,7 @@ from dip_jax.networks.fields import widths
 from dip_jax.prepare.correlated_noise import sign_of_correlation
 from dip_jax.report.durations import between
 from dip_jax.settings import build, tasks
+from dip_jax.settings.steps import fewest
 from dip_jax.settings.tasks import Config
 
 # Seconds of a step over those of its arithmetic at the speed of a matrix product. On two CPU cores,
@@ -61,6 +62,8 @@ def measured_speed() -> float:
 def seconds_of(config: Config, shape: tuple[int, ...]) -> tuple[float, float] | None:
     """How long all seeds take here, with the refinement, from and to; None if not on a CPU.
 
+    Where the picture has a say in how many steps there are, and is not known, from the fewest on.
+
     Args:
         config: as `tasks.defaults` gives it.
         shape: of the picture, `(h, w, c)`.
@@ -71,10 +74,17 @@ def seconds_of(config: Config, shape: tuple[int, ...]) -> tuple[float, float] | 
     h, w, channels = shape
     cost = settings.architecture.cost(h, w, settings.input_depth, channels)
     adds = 3 * cost.multiply_adds
-    ideal = config["num_steps"] * config["seeds"] * adds / measured_speed()
-    likely = (_SLOWNESS[0] + _SLOWNESS[1] / settings.architecture.width) * ideal
-    likely += config["seeds"] * h * w * _refining(config) / measured_speed()
-    return _COMPILING[0] + _SPREAD[0] * likely, _COMPILING[1] + _SPREAD[1] * likely
+    refining = h * w * _refining(config)
+    slowness = _SLOWNESS[0] + _SLOWNESS[1] / settings.architecture.width
+    times = [
+        config["seeds"] * (slowness * steps * adds + refining) / measured_speed()
+        for steps in (fewest(config), config["num_steps"])
+    ]
+    low, high = (
+        compiling + spread * time
+        for compiling, spread, time in zip(_COMPILING, _SPREAD, times, strict=True)
+    )
+    return low, high
 
 
 def _refining(config: Config) -> float:

@@ -52,6 +52,7 @@ _LARGEST = 2**31 - 1  # steps are counted in 32 bits
 RANGES = (
     _Range("page", 0),
     _Range("num_steps", 1),
+    _Range("refined_steps", 0),
     _Range("log_every", 1),
     _Range("preview_every", 0),
     _Range("checkpoint_every", 1),

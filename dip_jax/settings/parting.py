@@ -17,6 +17,7 @@ from dip_jax.report.durations import between
 from dip_jax.settings import allowed_memory, estimates, tasks
 from dip_jax.settings.adapting import adapting
 from dip_jax.settings.ending import ending
+from dip_jax.settings.steps import with_steps
 from dip_jax.settings.tasks import Config, task_of
 
 # Squares around damage are worth it if they have at most so much of the picture's pixels together.
@@ -115,6 +116,9 @@ def config_of_parts(config: Config, division: Division) -> dict[str, Any]:
     network and input, those of `hole_fill` take their place, and so do its schedule and stopping.
     """
     if division.plan.kind != "damage":
+        whole = division.whole
+        if whole is not None:
+            config = with_steps(config, whole.observation, whole.striped)
         return _at_once(config, division)
     steps = min(config["num_steps"], config["parts"]["steps"])
     parted = {**config, "num_steps": steps, "refine_judged": False}

@@ -41,6 +41,7 @@ _BASE: dict[str, Any] = {
     # has more than 2^20, or smaller ones where they are to take so many GB of memory at most.
     "parts": {"kind": "auto", "steps": 200, "side": 512, "memory": 0.0},
     "num_steps": 600,
+    "refined_steps": 0,
     "precision": "float32",
     "remat": False,
     "network": {  # a kind reads those of its fields alone: see `networks.registry`
@@ -144,11 +145,12 @@ _ALL = (
                 "degrade": "noise",
                 "sample": {"name": "chelsea"},
                 "input": {"noise": 1 / 30},
+                "refined_steps": 300,
             },
             # Mostly the patches do it; where noise is correlated, the network that has so few.
             "draft": _DRAFT,
             "quick": {"sample": {"side": 128}, "num_steps": 200},
-            "paper": {**_PUBLISHED, "num_steps": 3000},
+            "paper": {**_PUBLISHED, "num_steps": 3000, "refined_steps": 0},
         },
     ),
     Task(

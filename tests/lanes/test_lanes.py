@@ -55,7 +55,7 @@ def fitted(seeds, steps=STEPS, checkpoints=None, **how):
         results[result.seed] = result
 
     where = checkpoints if callable(checkpoints) else lambda seed: checkpoints
-    jobs = [LaneJob(seen, seed, clean, where(seed), on_done=keep) for seed in seeds]
+    jobs = [LaneJob(seen, seed, clean, checkpoints=where(seed), on_done=keep) for seed in seeds]
     how = {"settings": settings, "criterion": criterion, "log_every": 5} | how
     fit_lanes(jobs, num_steps=steps, **how)
     return [results[seed] for seed in seeds]
@@ -344,3 +344,55 @@ def test_eight_devices_give_the_results_of_one(tmp_path):
         np.testing.assert_allclose(there, apart, atol=1e-5)
     resumed = np.load(tmp_path / "x-resumed.npy")
     np.testing.assert_allclose(resumed, apart, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["loop", "vmap"])
+def test_a_lane_with_fewer_steps_is_the_fit_of_so_many(form):
+    settings, criterion = settings_and_criterion()
+    settings = dataclasses.replace(settings, schedule="one_cycle")  # whose length goes by them
+    how = {"settings": settings, "criterion": criterion, "log_every": 5}
+    seen, _ = observation()
+    results, logged = [], []
+
+    def on_log(log):
+        logged.append((log.seed, log.step))
+        return False
+
+    jobs = [
+        LaneJob(seen, seed, num_steps=steps, on_log=on_log, on_done=results.append)
+        for seed, steps in enumerate((7, None, 30))
+    ]
+    assert fit_lanes(jobs, num_steps=STEPS, at_once=3, form=form, **how)
+    by_seed = {result.seed: result for result in results}
+    assert [by_seed[seed].steps for seed in range(3)] == [7, STEPS, STEPS]
+    assert {seed: max(n for s, n in logged if s == seed) for seed in range(3)} == {
+        seed: result.steps for seed, result in by_seed.items()
+    }
+    for seed, result in by_seed.items():
+        (one,) = restore(seen, seeds=[seed], num_steps=result.steps, **how)
+        assert result.stop_reason == one.stop_reason == "schedule"
+        np.testing.assert_allclose(result.x, one.x, atol=1e-5)
+    (all_of_them,) = restore(seen, seeds=[0], num_steps=STEPS, **how)
+    assert np.abs(all_of_them.x - by_seed[0].x).max() > 1e-3
+
+
+def test_a_lane_with_fewer_steps_that_has_made_them_makes_no_more(tmp_path):
+    settings, criterion = settings_and_criterion()
+    how = {"settings": settings, "criterion": criterion, "num_steps": STEPS, "log_every": 5}
+    seen, _ = observation()
+    results, logged = [], []
+
+    def on_log(log):
+        logged.append(log.step)
+        return False
+
+    for _ in range(2):
+        checkpoints = Checkpoints(tmp_path / "checkpoints")
+        job = LaneJob(
+            seen, 0, None, 7, checkpoints=checkpoints, on_log=on_log, on_done=results.append
+        )
+        assert fit_lanes([job], **how)
+        checkpoints.close()
+    assert logged == [1, 5, 7]
+    np.testing.assert_array_equal(results[0].x, results[1].x)
+    assert results[1].steps == 7 and results[1].seconds_to_first_step is None

@@ -6,7 +6,7 @@ import pytest
 from dip_jax.pictures import samples
 from dip_jax.pictures.values import to_float
 from dip_jax.prepare import noise_level
-from dip_jax.prepare.noise_level import deviation, noise_covariance, white_deviation
+from dip_jax.prepare.noise_level import deviation, noise_covariance, roughly, white_deviation
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +130,22 @@ def test_it_is_not_looked_for_where_the_picture_is_clipped(clean, channels):
 def test_of_a_few_blocks_it_is_not_said(shape):
     y = np.random.default_rng(0).random(shape)
     assert noise_covariance(y, everywhere(y)) is None
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("sigma", [5, 10, 25, 50])
+def test_a_quick_look_finds_the_noise_and_not_much_more(clean, sigma, channels):
+    shape = (*clean.shape[:2], channels)
+    y = clean[..., :channels] + np.random.default_rng(0).normal(0, sigma, shape) / 255
+    known = everywhere(y)
+    known[:40] = False
+    y[:40] = 9.0
+    assert 0.9 * sigma < 255 * roughly(y, known) < 1.25 * sigma + 1
+
+
+def test_a_quick_look_does_not_take_all_texture_for_noise():
+    y = np.random.default_rng(5).random((64, 64, 1))
+    y[:24] = 0.5
+    y += np.random.default_rng(6).normal(0, 0.02, y.shape)
+    assert 0.018 < roughly(y, everywhere(y)) < 0.035
+    assert roughly(y, ~everywhere(y)) == 0

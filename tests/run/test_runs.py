@@ -13,6 +13,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from dip_jax.errors import InputError, Interrupted
+from dip_jax.finish import ensemble
 from dip_jax.finish.composite import seamless
 from dip_jax.finish.denoising import denoised
 from dip_jax.finish.filling import filled
@@ -24,6 +25,7 @@ from dip_jax.report.experiment import note_of
 from dip_jax.report.progress import PlainProgress
 from dip_jax.run import seed_files
 from dip_jax.run.inputs import added_damage, prepare
+from dip_jax.run.many import run_folder
 from dip_jax.run.one import run
 from dip_jax.run.words import last_words
 from dip_jax.settings import tasks
@@ -672,3 +674,40 @@ def test_metrics_that_are_torn_or_foreign_are_left_out(tmp_path):
     summary, _ = go(config, tmp_path / "run")
     assert summary["stop_reason"] == "num_steps"
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 10, 20, 25]
+
+
+def test_each_picture_of_a_folder_makes_the_steps_that_it_needs(tmp_path, monkeypatch):
+    # How it is refined, which takes long, has no say in that.
+    monkeypatch.setattr(ensemble, "denoised", lambda x, *_, **__: x)
+    (tmp_path / "in").mkdir()
+    clean = samples.sample("chelsea", 48).pixels
+    for name, sigma in (("strong", 40), ("weak", 3)):
+        noise = np.random.default_rng(0).normal(0, sigma, clean.shape)
+        pixels = np.clip(np.round(clean + noise), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "in" / f"{name}.png")
+    few, all_steps = 20, tasks.defaults("denoise")["num_steps"]
+    config = config_of(
+        "denoise",
+        image=str(tmp_path / "in"),
+        degrade="none",
+        num_steps=all_steps,
+        refined_steps=few,
+        log_every=all_steps,
+        checkpoint_every=all_steps,
+        preview_every=0,
+    )
+    stream = io.StringIO()
+    progress = PlainProgress("test", stream, every_seconds=0.0)
+    summary = run_folder(config, tmp_path / "run", progress)
+    steps = {row["folder"]: row["steps"] for row in summary["pictures"]}
+    assert steps == {"strong": few, "weak": all_steps}
+    told = read_json(tmp_path / "run" / "strong" / "summary.json")
+    assert told["steps"] == few and told["refined"]
+    # What the first need not make counts as made, so that the bar ends at its end.
+    assert f"step {2 * all_steps}/{2 * all_steps}" in stream.getvalue()
+    one = config | {"image": str(tmp_path / "in" / "strong.png")}
+    alone, said = go(one, tmp_path / "alone")
+    assert alone["steps"] == few and f"test: {few} steps" in said and f"step {few}/{few}" in said
+    together = (tmp_path / "run" / "strong" / "restored.png").read_bytes()
+    assert (tmp_path / "alone" / "restored.png").read_bytes() == together
+    assert "nothing to do" in go(one, tmp_path / "alone")[1]
