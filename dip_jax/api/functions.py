@@ -89,7 +89,7 @@ def denoise(
         image: an array `(h, w)`, or with three axes and any number of channels; sides of 32 pixels
             or more. It is not changed. Or an image of Pillow: its EXIF orientation is applied;
             palettes, CMYK, YCbCr and HSV become RGB; its alpha is kept as it is.
-        num_steps: the largest number of steps. None for the default of the task (400 to 1200). A
+        num_steps: the largest number of steps. None for the default of the task (300 to 1200). A
             learning rate that changes does so over this many steps (the option "schedule.kind").
         seeds: the number of fits, each with its own random numbers, or a list of the seeds. The
             result is the mean of the fits. Each further fit takes as long as the first, and reduces

@@ -245,7 +245,7 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         type=whole,
         metavar="N",
         help="the largest number of steps of a fit, which often stops by itself before. More steps "
-        "take longer and follow the picture more closely, damage included. Default: 400 to 1200, "
+        "take longer and follow the picture more closely, damage included. Default: 300 to 1200, "
         "depending on the task",
     )
     fit.add_argument(

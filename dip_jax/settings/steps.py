@@ -1,8 +1,13 @@
 """How many steps the fits of a picture make: fewer where patches do the most of it.
 
-Where noise is strong and white, the refinement takes next to nothing from the network, and more
-steps hardly help. Where it is weak, the network finds what patches leave out; and where the result
-is not refined, as with noise that is correlated, it is the network's alone.
+Where strong white noise is in colours, the refinement takes next to nothing from the network, and
+more steps hardly help. Where noise is weak, or there is one channel, so that patches have less to
+go by, the network finds what they leave out; and where the result is not refined, as with noise
+that is correlated, it is the network's alone.
+
+On four to six photographs of 128 pixels that settings are chosen on, 300 steps gave so much less PSNR than
+600: in colours 0.06 dB with noise of 25 (of 255), 0.05 with 50, but 0.15 with 15 and 0.36 with 10;
+in grey 0.15 with 25 and 0.14 with 50.
 """
 
 from collections.abc import Collection
@@ -18,6 +23,7 @@ from dip_jax.settings.ending import ending
 from dip_jax.settings.tasks import Config
 
 _STRONG = 20 / 255  # deviation of the noise
+_COLOURS = 3  # channels
 
 
 def fewest(config: Config) -> int:
@@ -46,7 +52,9 @@ def with_steps(
         stripes: along which axes it had stripes.
     """
     few = fewest(config)
-    if few == config["num_steps"] or not is_refined(ending(config), observation, stripes):
+    if few == config["num_steps"] or observation.shape[2] < _COLOURS:
+        return dict(config)
+    if not is_refined(ending(config), observation, stripes):
         return dict(config)
     y = np.asarray(observation.y)
     known = np.broadcast_to(np.asarray(observation.known) > 0, y.shape)

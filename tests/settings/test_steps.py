@@ -32,11 +32,12 @@ def steps_of(config, pixels, stripes=()):
     return with_steps(config, observe(to_float(pixels))[0], stripes)["num_steps"]
 
 
-@pytest.mark.parametrize("grey", [False, True])
+@pytest.mark.parametrize("name", ["coffee", "chelsea", "astronaut"])
 @pytest.mark.parametrize("sigma", [25, 50])
-def test_strong_white_noise_gets_few(sigma, grey):
+def test_strong_white_noise_in_colours_gets_few(sigma, name):
     assert 0 < FEW < ALL
-    assert steps_of(tasks.defaults("denoise"), picture(sigma, grey=grey)) == FEW
+    assert steps_of(tasks.defaults("denoise"), picture(sigma, name=name)) == FEW
+    assert steps_of(tasks.defaults("denoise"), picture(sigma, name=name, grey=True)) == ALL
 
 
 @pytest.mark.parametrize("name", ["coffee", "chelsea", "astronaut"])
