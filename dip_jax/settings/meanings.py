@@ -40,8 +40,8 @@ MEANINGS = {
     "has, and tiles of `parts.side`.",
     "num_steps": "The largest number of steps of a fit. A learning rate that changes completes its "
     "cycle in this many steps.",
-    "refined_steps": "The same where a picture in colours has strong noise and the result is refined, "
-    "which more steps hardly change, unless another `num_steps` than the preset's is set. "
+    "refined_steps": "The same where a picture in colours has strong noise and the result is "
+    "refined, which more steps hardly change, unless another `num_steps` than the preset's is set. "
     "0: `num_steps`.",
     "precision": "Precision of the convolutions. Weights, norms and loss are always float32.",
     "remat": "Recompute activations for the gradient: less memory, more time.",

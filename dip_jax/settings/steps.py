@@ -5,9 +5,9 @@ more steps hardly help. Where noise is weak, or there is one channel, so that pa
 go by, the network finds what they leave out; and where the result is not refined, as with noise
 that is correlated, it is the network's alone.
 
-On four to six photographs of 128 pixels that settings are chosen on, 300 steps gave so much less PSNR than
-600: in colours 0.06 dB with noise of 25 (of 255), 0.05 with 50, but 0.15 with 15 and 0.36 with 10;
-in grey 0.15 with 25 and 0.14 with 50.
+On four to six photographs of 128 pixels that settings are chosen on, 300 steps gave so much less
+PSNR than 600: in colours 0.06 dB with noise of 25 (of 255), 0.05 with 50, but 0.15 with 15 and 0.36
+with 10; in grey 0.15 with 25 and 0.14 with 50.
 """
 
 from collections.abc import Collection
