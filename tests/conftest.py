@@ -64,6 +64,7 @@ def _as_it_stands(request):
     jax.config.update("jax_disable_most_optimizations", before)
 
 
+@pytest.hookimpl(trylast=True)  # of those that are run
 def pytest_collection_modifyitems(items):
     """The files with the most slow tests come first: no worker is left with one at the end."""
     slow = collections.Counter(item.path for item in items if item.get_closest_marker("slow"))

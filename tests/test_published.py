@@ -65,6 +65,7 @@ def test_twine_finds_nothing_wrong(wheel):
     assert "PASSED" in said
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_all_doors_work_outside_of_the_checkout(environment, tmp_path):
     x = np.rint(127 + 100 * np.sin(np.indices((40, 36)).sum(axis=0) / 4)).astype(np.uint8)

@@ -57,6 +57,7 @@ def test_a_part_does_not_depend_on_the_others():
     np.testing.assert_array_equal(both[one], alone[one])
 
 
+@pytest.mark.thorough
 def test_the_whole_can_be_asked_for_and_small_pictures_are_fitted_as_before():
     x, fill = picture((200, 300, 3)), two_scratches()
     options = TINY | {"parts.kind": "whole", "num_steps": 2}
@@ -140,6 +141,7 @@ def test_a_hole_wider_than_any_square():
     assert step < 12
 
 
+@pytest.mark.thorough
 def test_dense_masks_are_fitted_in_tiles_if_so_asked():
     x = picture((130, 260, 3))
     fill = np.random.default_rng(0).random((130, 260)) < 0.3

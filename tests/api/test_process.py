@@ -83,6 +83,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SETTINGS)
 def test_what_the_process_has_set_of_jax_changes_nothing_and_stays(name, plain, compiled):
     setting, value = SETTINGS[name]
@@ -191,6 +192,7 @@ print([jax.config.values["jax_" + name] for name in names])
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_second_process_finds_its_programs_and_the_settings_are_left_alone(tmp_path):
     kept = {

@@ -19,6 +19,7 @@ def test_its_settings_can_be_used(name):
         heldout.build.fit_settings(override(tasks.defaults(suite.task), changes))
 
 
+@pytest.mark.thorough
 def test_the_oracle_sees_the_steps_after_the_stop():
     suite = heldout.SUITES["deblur"]
     clean = np.random.default_rng(0).random((32, 32, 1)).astype(np.float32)

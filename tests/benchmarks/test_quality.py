@@ -35,6 +35,7 @@ def run(folder, *words):
     assert main(given) == 0
 
 
+@pytest.mark.thorough
 def test_the_report_of_the_classical_methods_and_what_is_kept_of_them(tmp_path):
     words = ("--suite=denoise", "--pictures=2", "--methods=classical")
     run(tmp_path, *words)
@@ -64,6 +65,7 @@ def test_parameters_are_never_chosen_on_the_picture_that_is_measured(tmp_path):
     assert classical.chosen([[1.0, 5.0, 4.0], [2.0, 2.0, 4.0]]) == 2
 
 
+@pytest.mark.thorough
 def test_a_folder_with_a_mask_that_is_white_where_the_picture_is_known(tmp_path):
     data = tmp_path / "data"
     data.mkdir()
@@ -96,6 +98,7 @@ def test_what_cannot_be_measured_is_said_in_one_line(tmp_path, capsys):
         plan.row("picture.png,side=wide")
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_the_oracle_of_a_fit_is_its_best_step_by_the_clean_picture():
     config, picture = tiny("denoise")
@@ -181,6 +184,7 @@ def test_a_mean_leaves_out_what_not_every_picture_has():
     assert mean["psnr"] == 25 and mean["oracle_psnr"] is None
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_fits_seconds_are_its_steps_by_those_of_a_step(tmp_path):
     settings = [f"--set={name}={value}" for name, value in TINY.items()]
@@ -237,6 +241,7 @@ def test_an_accelerator_fits_all_pictures_side_by_side(tmp_path, monkeypatch, su
     assert "side by side" in text and "an accelerator" in text
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_the_oracle_of_a_masked_task_is_of_what_a_person_gets():
     config, picture = tiny("reconstruct")

@@ -99,6 +99,7 @@ def test_a_signal_writes_the_best_so_far(folder):
     leaves_the_best_so_far(process, signal.SIGINT)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_terminal_that_closes_writes_the_best_so_far_with_its_report(folder):
     arguments = ("denoise", "photo.png", "-o", "out.png", "--report", "seen")
@@ -141,6 +142,7 @@ def test_what_a_picture_is_like_is_told(folder, capsys):
     assert restored.dtype == np.uint16 and 90 <= restored.min() and restored.max() <= 1050
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_the_result_is_written_though_nobody_listens(folder):
     """Standard output is a pipe that is closed, and says less than the file's name needs."""
@@ -154,6 +156,7 @@ def test_the_result_is_written_though_nobody_listens(folder):
     assert reading.read("bü.png").pixels.shape == (40, 36, 3)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
 def test_the_result_is_written_though_the_disk_of_the_log_is_full(folder):
@@ -363,6 +366,7 @@ def test_with_a_report_each_picture_is_read_once_and_no_result_is_read_back(fold
     assert (folder / "out.png").read_bytes() == (folder / "again.png").read_bytes()
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_every_page_of_a_tiff_is_a_picture_of_its_own(folder):
     pages = [waves(40, 36, 1), 3 * waves(33, 50, 1).astype(np.uint16), waves(32, 32)]
@@ -446,6 +450,7 @@ def test_help_and_version_are_quick(capsys):
     assert time.perf_counter() - begin < 5
 
 
+@pytest.mark.thorough
 def test_the_commands_of_what_was_measured(folder, capsys):
     pixels = waves()
     assert here("super-resolve", "photo.png", "--factor", "2", "--steps", "4") == 0

@@ -10,6 +10,7 @@ import time
 import pytest
 from checkout import ROOT
 from PIL import Image
+from tiers import first_always
 
 from dip_jax.pictures import samples
 
@@ -59,20 +60,23 @@ def test_fields_are_overridden_and_the_result_is_named(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [
-        ((), "no configuration"),
-        (("--config=configs/denoise.py:fast",), "config.preset is 'fast'"),
-        (
-            ("--config=configs/denoise.py", "--config.nmu_steps=5"),
-            "no field 'nmu_steps'; did you mean 'num_steps'?",
-        ),
-        (("--config=configs/denoise.py", "--config.num_steps=many"), "num_steps"),
-        (("--config=configs/sharpen.py",), "sharpen"),
-        (("--config=configs/denoise.py", "extra"), "unexpected argument 'extra'"),
-        (("--config=configs/denoise.py", "--config.image=no.png"), "no.png"),
-        (("--config=configs/denoise.py", "--config.image=no/*.png"), "stands for no picture"),
-        (("--config=configs/denoise.py", "--distributed=manual"), "--coordinator is ''"),
-    ],
+    first_always(
+        [
+            (
+                ("--config=configs/denoise.py", "--config.nmu_steps=5"),
+                "no field 'nmu_steps'; did you mean 'num_steps'?",
+            ),
+            (("--config=configs/denoise.py:fast",), "config.preset is 'fast'"),
+            (("--config=configs/denoise.py", "--config.num_steps=many"), "num_steps"),
+            (("--config=configs/sharpen.py",), "sharpen"),
+            (("--config=configs/denoise.py", "--config.image=no.png"), "no.png"),
+            ((), "no configuration"),
+            (("--config=configs/denoise.py", "extra"), "unexpected argument 'extra'"),
+            (("--config=configs/denoise.py", "--config.image=no/*.png"), "stands for no picture"),
+            (("--config=configs/denoise.py", "--distributed=manual"), "--coordinator is ''"),
+        ],
+        5,
+    ),
 )
 def test_bad_usage_is_one_line_and_a_status(arguments, words, tmp_path):
     status, out, err = command(f"--workdir={tmp_path / 'run'}", *arguments)
@@ -83,6 +87,7 @@ def test_bad_usage_is_one_line_and_a_status(arguments, words, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_folder_with_a_bad_picture_is_restored_and_the_status_says_so(tmp_path):
     (tmp_path / "photos").mkdir()
@@ -101,6 +106,7 @@ def test_a_folder_with_a_bad_picture_is_restored_and_the_status_says_so(tmp_path
     assert (tmp_path / "run" / "good" / "restored.png").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_run_all_of_whose_seeds_fail_is_no_bad_input(tmp_path):
     status, _, err = command(
@@ -117,6 +123,7 @@ def test_a_run_all_of_whose_seeds_fail_is_no_bad_input(tmp_path):
     assert err.splitlines()[-1].startswith("dip_jax: the fit fell apart from its first step on")
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM])  # SIGINT: in test_command
 def test_a_signal_saves_what_there_is_and_the_same_command_goes_on(number, tmp_path):

@@ -43,6 +43,7 @@ def built(tmp_path_factory):
     return folder
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_pages_load_nothing_from_elsewhere(built):
     pages = sorted(built.rglob("*.html"))

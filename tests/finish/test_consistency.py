@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 from skimage.restoration import denoise_nl_means
+from tiers import first_always
 
 from dip_jax import operators
 from dip_jax.finish import consistency
@@ -51,13 +52,16 @@ def off(clean, how=0.06):
 
 @pytest.mark.parametrize(
     "operator",
-    [
-        operators.downsample(2),
-        operators.blur(operators.gaussian(1.2)),
-        operators.stack(operators.downsample(3), operators.blur(operators.gaussian(2.0))),
-        lambda x: jnp.fft.rfft2(x, axes=(0, 1))[:, :16],
-        lambda x: jnp.exp(-2 * operators.blur(operators.gaussian(1.0))(x)),  # not linear
-    ],
+    first_always(
+        [
+            operators.downsample(2),
+            lambda x: jnp.exp(-2 * operators.blur(operators.gaussian(1.0))(x)),  # not linear
+            operators.blur(operators.gaussian(1.2)),
+            operators.stack(operators.downsample(3), operators.blur(operators.gaussian(2.0))),
+            lambda x: jnp.fft.rfft2(x, axes=(0, 1))[:, :16],
+        ],
+        2,
+    ),
 )
 def test_the_image_is_nearer_to_what_was_measured_and_to_the_clean_one(clean, operator):
     observation, held = observed(clean, operator, 0.002)

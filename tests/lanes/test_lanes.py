@@ -115,6 +115,7 @@ for seed, one in enumerate(together):
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_on_a_cpu_one_after_another_gives_the_same_bits():
     # As a person's process compiles them: the quick way of the tests rounds otherwise.
@@ -284,6 +285,7 @@ def test_other_failures_of_the_device_are_not_taken_for_want_of_memory(monkeypat
         fitted([0], at_once=1)
 
 
+@pytest.mark.thorough
 def test_the_estimate_of_a_lanes_memory_is_near_what_is_reserved():
     config = tasks.defaults("denoise")
     config["network"] |= {"scales": 3, "down": (16,), "up": (16,)}
@@ -333,6 +335,7 @@ print(json.dumps(results))
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_eight_devices_give_the_results_of_one(tmp_path):
     said = said_by(_ON_EIGHT.format(out=str(tmp_path / "x")))

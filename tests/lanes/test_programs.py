@@ -213,6 +213,7 @@ def test_without_a_folder_or_a_label_the_function_itself_is_used(folder):
     assert programs.kept(function, "sums") is function
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_kept_program_runs_where_there_are_more_devices_than_it_uses(tmp_path):
     program = """
@@ -239,6 +240,7 @@ for device in jax.devices()[::-1]:
         assert len(files(tmp_path / "whole")) == 2
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_what_jax_has_in_its_own_cache_is_kept_whole(tmp_path):
     """In a process of its own, because the quick compiles of the tests do not show it."""

@@ -165,6 +165,7 @@ def test_a_channel_that_is_dead_stays_finite():
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("architecture", [same_everywhere(2, 6), MIXED])
 def test_lanes_are_what_they_are_one_by_one(architecture):
     network, size = architecture.network(3), (16, 24)

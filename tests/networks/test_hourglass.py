@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
+from tiers import first_always
 
 from dip_jax.networks.hourglass import Hourglass, hourglass
 from dip_jax.networks.inputs import network_input
@@ -73,11 +74,13 @@ def distance(a, b=None):
 
 @pytest.mark.parametrize(
     ("skip", "upsampling", "pointwise", "size"),
-    [
-        (4, "bilinear", True, (96, 80)),
-        (24, "nearest", True, (80, 72)),
-        (0, "bilinear", False, (8, 12)),
-    ],
+    first_always(
+        [
+            (4, "bilinear", True, (96, 80)),
+            (24, "nearest", True, (80, 72)),
+            (0, "bilinear", False, (8, 12)),
+        ]
+    ),
 )
 def test_the_network_agrees_with_its_plain_form(skip, upsampling, pointwise, size):
     """Value and gradient, at sizes and channels that take every form of the convolutions."""
@@ -153,6 +156,7 @@ def test_an_impossible_architecture_is_refused(change, words):
         Hourglass(**(fine.__dict__ | change))
 
 
+@pytest.mark.thorough
 def test_with_remat_the_gradient_is_the_same_and_less_is_kept_for_it():
     architecture = same_everywhere(2, 8, 4, upsampling="bilinear")
     z = jax.random.uniform(jax.random.key(0), (32, 32, 4))

@@ -136,6 +136,7 @@ def test_the_transposed_convolution_lays_out_its_taps():
     np.testing.assert_allclose(out[5, 8], x[2, 4] @ kernel[1, 0], atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_lanes_are_what_they_are_one_by_one():
     architecture = UNet((4, 6, 8))
     network = architecture.network(3)

@@ -59,6 +59,7 @@ def photos(tmp_path):
     return config_of(image=str(tmp_path / "photos" / "*"), mask=str(tmp_path / "masks"))
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_what_is_wrong_with_some_is_told_and_the_others_are_as_alone(photos, tmp_path):
     summary, said = go(photos, tmp_path / "run")
@@ -106,6 +107,7 @@ def test_finished_pictures_are_kept_and_mended_ones_are_done(photos, tmp_path):
         go(photos | {"num_steps": 11}, tmp_path / "run")
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_every_picture_has_its_seeds_in_refilled_places(tmp_path):
     for name, side in (("a.png", 24), ("b.png", 26), ("c.png", 25)):

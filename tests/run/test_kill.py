@@ -89,6 +89,7 @@ def result(folder):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_dozen_kills_change_nothing(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import tifffile
 from PIL import Image
 from skimage.data import astronaut, shepp_logan_phantom
 from skimage.transform import resize
+from tiers import first_always
 
 import dip_jax
 from dip_jax import operators
@@ -53,7 +54,7 @@ def go(config, folder, **options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", MEASURED)
+@pytest.mark.parametrize("task", first_always(MEASURED, 2))
 def test_a_sample_is_damaged_and_restored(task, tmp_path):
     summary, said = go(config_of(task), tmp_path / "run")
     if task == "tomography":
@@ -77,7 +78,7 @@ def test_a_sample_is_damaged_and_restored(task, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", MEASURED)
+@pytest.mark.parametrize("task", first_always(MEASURED))
 def test_an_interrupted_run_goes_on_bit_for_bit(task, tmp_path):
     whole, _ = go(config_of(task), tmp_path / "whole")
     calls = iter([False, False, True])
@@ -111,12 +112,14 @@ def test_a_run_gives_what_python_gives(own):
     assert by_run.dpi == pytest.approx((200, 200), rel=1e-2)  # of the same size on paper
 
 
+@pytest.mark.thorough
 def test_seeds_and_their_uncertainty(own):
     config = config_of("deblur", image=str(own / "photo.png"), seeds=2, **OWN)
     summary, _ = go(config, own / "run")
     assert summary["seeds"] == [0, 1] and (own / "run" / "uncertainty.png").exists()
 
 
+@pytest.mark.thorough
 def test_a_folder_of_pictures_of_several_sizes(own):
     (own / "scans").mkdir()
     for name, size in (("a", 20), ("b", 24)):
@@ -127,6 +130,7 @@ def test_a_folder_of_pictures_of_several_sizes(own):
     assert reading.read(own / "run" / "b" / "restored.png").pixels.shape == (48, 48, 3)
 
 
+@pytest.mark.thorough
 def test_a_clean_picture_has_the_size_of_the_result(own):
     Image.fromarray(astronaut()[:80:2, :72:2]).save(own / "clean.png")
     small = reading.read(own / "photo.png").pixels[:20, :18]
@@ -146,6 +150,7 @@ def test_a_kernel_is_read_from_its_file(own):
     assert "blurred by a kernel of 3 x 3 pixels" in said
 
 
+@pytest.mark.thorough
 def test_a_jpeg_says_how_it_was_compressed_and_another_file_does_not(own):
     Image.open(own / "photo.png").save(own / "photo.jpg", quality=30, subsampling=0)
     _, said = go(config_of("remove_jpeg", image=str(own / "photo.jpg"), **OWN), own / "run")
@@ -158,6 +163,7 @@ def test_a_jpeg_says_how_it_was_compressed_and_another_file_does_not(own):
     assert "chroma 4:2:0" in said
 
 
+@pytest.mark.thorough
 def test_a_sinogram_of_ones_own_in_its_own_units(own):
     """In a TIFF of floats, of which `data_range` says the values."""
     angles = np.linspace(0, 180, 12, endpoint=False)

@@ -291,6 +291,7 @@ def test_where_every_page_fails_nothing_is_written(folder, capsys):
     assert capsys.readouterr().err.splitlines()[-1].startswith("dip-jax: page 1: no known value")
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_main_restores_every_page(folder):
     (folder / "runs").mkdir()

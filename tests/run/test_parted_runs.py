@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from tiers import first_always
 
 from dip_jax.errors import InputError, Interrupted
 from dip_jax.pictures import reading
@@ -105,7 +106,7 @@ def test_the_same_run_again_does_nothing_and_another_picture_is_refused(files, f
         photo.write_bytes(kept)
 
 
-@pytest.mark.parametrize("logs", [2, 6])
+@pytest.mark.parametrize("logs", first_always([6, 2]))
 def test_an_interrupted_run_goes_on_to_the_same_picture(files, finished, tmp_path, logs):
     photo, mask, _ = files
     config, asked = config_of("text_inpaint", photo, mask), []
@@ -131,6 +132,7 @@ def test_an_interrupted_run_goes_on_to_the_same_picture(files, finished, tmp_pat
     ).read_text().count("\n")
 
 
+@pytest.mark.thorough
 def test_seeds_of_parts(files, tmp_path):
     photo, mask, fill = files
     config = config_of("hole_fill", photo, mask, seeds=2, parts__steps=10)

@@ -106,6 +106,7 @@ def alone(tmp_path_factory):
     return folder
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_two_processes_give_the_results_of_one(tmp_path, alone):
     two = start_two(tmp_path / "two", *LONG)
@@ -121,6 +122,7 @@ def kept(folder):
     return {path: path.stat().st_mtime_ns for path in folder.glob("seeds/*/result.npz")}
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_one_of_two_is_killed_and_the_job_goes_on_with_the_finished_lanes_kept(tmp_path, alone):
     folder = tmp_path / "two"

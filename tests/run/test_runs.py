@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
+from tiers import first_always
 
 from dip_jax.errors import InputError, Interrupted
 from dip_jax.finish import ensemble
@@ -270,6 +271,7 @@ def test_keep_polarity_is_the_opposite_mask(photo, tmp_path):
     assert (tmp_path / "a/restored.png").read_bytes() == (tmp_path / "b/restored.png").read_bytes()
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_an_own_noisy_picture_and_its_clean_one(photo, tmp_path):
     noisy = np.asarray(Image.open(photo)).astype(float)
@@ -530,6 +532,7 @@ def test_a_seed_in_an_ensemble_is_the_seed_alone(three_seeds, tmp_path):
     np.testing.assert_array_equal(pixels, expected)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_an_interrupted_ensemble_keeps_its_finished_seeds(three_seeds, tmp_path, monkeypatch):
     whole, whole_summary, _ = three_seeds
@@ -623,7 +626,7 @@ def test_a_result_that_does_not_say_what_was_held_out_is_read(three_seeds, tmp_p
     assert seed_files.read_result(path, mark).held is None
 
 
-@pytest.mark.parametrize("harm", ["torn", "older", "newer", "foreign"])
+@pytest.mark.parametrize("harm", first_always(["torn", "older", "newer", "foreign"]))
 def test_a_result_that_cannot_be_used_is_one_line_and_the_others_count(harm, tmp_path):
     config = config_of("hole_fill", seeds=2, num_steps=1, preview_every=0, refine=False)
     whole, _ = go(config, tmp_path / "run")
@@ -676,6 +679,7 @@ def test_metrics_that_are_torn_or_foreign_are_left_out(tmp_path):
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 10, 20, 25]
 
 
+@pytest.mark.thorough
 def test_each_picture_of_a_folder_makes_the_steps_that_it_needs(tmp_path, monkeypatch):
     # How it is refined, which takes long, has no say in that.
     monkeypatch.setattr(ensemble, "denoised", lambda x, *_, **__: x)

@@ -16,6 +16,7 @@ import pytest
 import tifffile
 from PIL import Image
 from serving import SIZE, SMALL, Person, layer, serving, waves
+from tiers import first_always
 
 from dip_jax.cli import command
 from dip_jax.cli.many_files import restore_files
@@ -189,6 +190,7 @@ def test_a_mask_from_a_file_and_one_that_suggests_itself(person):
     assert status == 422 and "'mask.png'" in error and str(person.studio.desk.folder) not in error
 
 
+@pytest.mark.thorough
 def test_a_kernel_is_a_file_of_an_option(person):
     id = person.open_pixels(waves(channels=1))["id"]
     kernel = io.BytesIO()
@@ -208,7 +210,7 @@ def test_a_kernel_is_a_file_of_an_option(person):
     assert "--sigma 1.5" in work["result"]["command"]
 
 
-@pytest.mark.parametrize("task", ["denoise", "deblur", "super-resolve"])
+@pytest.mark.parametrize("task", first_always(["denoise", "deblur", "super-resolve"]))
 def test_what_is_painted_is_nothing_to_other_tasks(person, photo, task, tmp_path, monkeypatch):
     set_here = SMALL if task == "denoise" else SMALL.replace(" parts.kind=whole", "")
     own = {"deblur": {"sigma": 1.5}, "super-resolve": {"factor": 2}}.get(task, {})
@@ -428,6 +430,7 @@ def test_what_it_needs_and_cannot_use_is_told_in_a_line(monkeypatch, capsys, tmp
         assert expected in told and told.count("\n") == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_stopping_the_server_saves_what_was_not_downloaded(tmp_path):
     (tmp_path / "photo_denoised.png").write_bytes(b"mine")

@@ -234,6 +234,7 @@ def test_a_reload_in_the_middle_loses_nothing(browser, person, photo):
     assert page.marked()[48, 30:90].all()
 
 
+@pytest.mark.thorough
 def test_a_second_tab_is_told_and_can_watch(browser, person, photo):
     page = Page(browser, person)
     page.begin(photo, **UNTIL_STOPPED)
@@ -317,6 +318,7 @@ def test_it_can_be_painted_without_a_mouse(browser, person, photo):
     assert 0 < page.marked().sum() < marked.sum()
 
 
+@pytest.mark.thorough
 def test_a_picture_of_12_megapixels(browser, person, tmp_path):
     path = tmp_path / "large.jpg"
     rows, columns = np.mgrid[:3000, :4000].astype(np.float32) / 40
