@@ -113,7 +113,8 @@ def config_of_parts(config: Config, division: Division) -> dict[str, Any]:
     and its held-out pixels, all over it, say little of how far the refinement should go. And what
     is to be filled hangs together, which is what the network of hole filling is for: one with
     skip connections may come to anything inside. So where the configuration has its task's own
-    network and input, those of `hole_fill` take their place, and so do its schedule and stopping.
+    network and input, those of `tasks.around_damage` take their place, and so do its schedule and
+    stopping.
     """
     if division.plan.kind != "damage":
         whole = division.whole
@@ -124,7 +125,7 @@ def config_of_parts(config: Config, division: Division) -> dict[str, Any]:
     parted = {**config, "num_steps": steps, "refine_judged": False}
     own = tasks.defaults(config["task"], config["preset"])
     if all(config[name] == own[name] for name in _NETWORK):
-        for_holes = tasks.defaults("hole_fill", config["preset"])
+        for_holes = tasks.around_damage(config["preset"])
         its_own = [name for name in (*_NETWORK, *_HOW) if config[name] == own[name]]
         parted |= {name: for_holes[name] for name in its_own}
     return _at_once(parted, division)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import dip_jax
+from dip_jax.api.array_fit import prepare
 from dip_jax.errors import InputError
+from dip_jax.settings import tasks
 
 TINY = {
     "network.scales": 1,
@@ -165,3 +167,20 @@ def test_dense_masks_are_fitted_in_tiles_if_so_asked():
 def test_options_that_cannot_be(options, words):
     with pytest.raises(InputError, match=words):
         dip_jax.inpaint(picture((200, 300, 3)), two_scratches(), options=options)
+
+
+def test_around_damage_the_network_is_wide_at_its_finest_scale():
+    photo, fill = picture((200, 300, 3)), two_scratches()
+    widths = {}
+    for task in ("hole_fill", "text_inpaint"):
+        whole, parts = (
+            prepare(task, photo, fill, options={"parts.kind": kind}) for kind in ("whole", "auto")
+        )
+        assert len(parts.shapes) == 2 and whole.shapes == [(200, 300, 3)]
+        for kind in ("down", "up"):
+            assert parts.config["network"][kind] == (32,)
+            widths[task, kind] = whole.config["network"][kind]
+    assert widths["hole_fill", "down"][0] < 32 and widths["text_inpaint", "up"][0] < 32
+    own = prepare("hole_fill", photo, fill, options={"network.down": (12,)})
+    assert own.config["network"]["down"] == (12,)
+    assert tasks.around_damage("paper")["network"]["down"] == (128,)
