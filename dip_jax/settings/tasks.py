@@ -163,7 +163,9 @@ _ALL = (
             "": {
                 "degrade": "text",
                 "sample": {"name": "astronaut", "side": 256},
-                "network": {"skip": (16, 32), "upsampling": ("nearest",)},
+                "network": {"upsampling": ("nearest",)},
+                # After it is refined, 600 steps give 0.01 to 0.05 dB more.
+                "num_steps": 400,
             },
             "draft": _DRAFT,
             "quick": {"sample": {"side": 128}, "num_steps": 200},
