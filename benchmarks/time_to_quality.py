@@ -265,8 +265,10 @@ def plot(found: Found) -> Path:
             beside, align = ((5, 5), "left") if ours else ((-5, 5), "right")
             if name in ("BM3D", "non-local means", "biharmonic", "before"):
                 beside, align = (5, -12), "left"
-            elif name == "default":  # beside what was before
-                beside, align = (-5, 5), "right"
+            elif name == "default":  # between a draft and what was before
+                beside, align = (0, -13), "center"
+            elif name == "draft":
+                beside, align = (0, 6), "center"
             axes.annotate(name, at, xytext=beside, textcoords="offset points", fontsize=8, ha=align)
         axes.set_title(task)
         axes.set_xlabel("seconds, warm")
