@@ -268,7 +268,7 @@ def plot(found: Found) -> Path:
             elif name == "default":  # between a draft and what was before
                 beside, align = (0, -13), "center"
             elif name == "draft":
-                beside, align = (0, 6), "center"
+                beside, align = (-5, -12), "right"
             axes.annotate(name, at, xytext=beside, textcoords="offset points", fontsize=8, ha=align)
         axes.set_title(task)
         axes.set_xlabel("seconds, warm")
