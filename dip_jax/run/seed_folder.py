@@ -82,8 +82,9 @@ class LaneFolder:
     def shorten(self, num_steps: int) -> None:
         """Learns that it makes no more steps than these; those that it was to make need not be."""
         spared, self.num_steps = self.num_steps - num_steps, num_steps
-        if self._overall.started:
-            self._overall.made(spared)
+        counted = max(0, self.steps - num_steps)  # of a lane that had ended
+        self.steps -= counted
+        self._overall.made((spared if self._overall.started else 0) - counted)
 
     def look(self) -> None:
         """Finds out, without opening anything, how many steps there are from an earlier session."""

@@ -136,14 +136,15 @@ def _differences(before: Any, now: Any, path: str = "config") -> list[tuple[Part
 
 
 def make_workdir(folder: Path, config: Config) -> None:
-    """Makes the folder of a run, with its configuration, which marks it.
+    """Makes the folder of a run, with its configuration, which marks it; as it was begun, it stays.
 
     Raises:
         InputError: if it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        records.write_json(folder / "config.json", config)
+        if not (folder / "config.json").exists():
+            records.write_json(folder / "config.json", config)
     except OSError as error:
         raise InputError(
             f"the work directory {folder} cannot be written ({error.strerror}): choose "

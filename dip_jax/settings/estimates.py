@@ -78,7 +78,7 @@ def seconds_of(config: Config, shape: tuple[int, ...]) -> tuple[float, float] | 
     slowness = _SLOWNESS[0] + _SLOWNESS[1] / settings.architecture.width
     times = [
         config["seeds"] * (slowness * steps * adds + refining) / measured_speed()
-        for steps in (fewest(config), config["num_steps"])
+        for steps in (fewest(config, channels), config["num_steps"])
     ]
     low, high = (
         compiling + spread * time

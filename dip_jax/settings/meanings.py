@@ -42,7 +42,7 @@ MEANINGS = {
     "cycle in this many steps.",
     "refined_steps": "The same where a picture in colours has strong noise and the result is "
     "refined, which more steps hardly change, unless another `num_steps` than the preset's is set. "
-    "0: `num_steps`.",
+    "0: `num_steps` in any case.",
     "precision": "Precision of the convolutions. Weights, norms and loss are always float32.",
     "remat": "Recompute activations for the gradient: less memory, more time.",
     "network.kind": "The network.",

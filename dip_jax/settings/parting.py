@@ -128,6 +128,11 @@ def config_of_parts(config: Config, division: Division) -> dict[str, Any]:
         for_holes = tasks.around_damage(config["preset"])
         its_own = [name for name in (*_NETWORK, *_HOW) if config[name] == own[name]]
         parted |= {name: for_holes[name] for name in its_own}
+    elif config["task"] == "hole_fill":
+        network, its_own = config["network"], own["network"]
+        wide = tasks.around_damage(config["preset"])["network"]
+        same = [name for name in ("down", "up") if network[name] == its_own[name]]
+        parted["network"] = {**network, **{name: wide[name] for name in same}}
     return _at_once(parted, division)
 
 

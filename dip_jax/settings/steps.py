@@ -14,26 +14,31 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from dip_jax.finish.ensemble import is_refined
 from dip_jax.forward.observation import Observation
-from dip_jax.prepare.noise_level import roughly
+from dip_jax.prepare.noise_level import noise_covariance, roughly
 from dip_jax.settings import tasks
 from dip_jax.settings.ending import ending
 from dip_jax.settings.tasks import Config
 
 _STRONG = 20 / 255  # deviation of the noise
 _COLOURS = 3  # channels
+_QUIET = 1 / 255  # deviation of the noise of a channel that has next to none, as alpha
+_IN_COMMON = 0.6  # correlation of the channels' noise: then they tell little more than one
 
 
-def fewest(config: Config) -> int:
+def fewest(config: Config, channels: int = _COLOURS) -> int:
     """The largest number of steps of a picture that needs few of them.
 
     Args:
         config: as `tasks.defaults` gives it.
+        channels: of the picture.
     """
-    steps, few, how = config["num_steps"], config["refined_steps"], ending(config)
-    if not few or how.seamless or not how.refine:
+    steps, few = config["num_steps"], config["refined_steps"]
+    denoises = tasks.task_of(config).refinement == "denoising" and ending(config).refine
+    if not few or not denoises or channels < _COLOURS:
         return steps
     # A number of steps that a person has set stands.
     if steps != tasks.defaults(config["task"], config["preset"])["num_steps"]:
@@ -44,18 +49,36 @@ def fewest(config: Config) -> int:
 def with_steps(
     config: Config, observation: Observation, stripes: Collection[int] = ()
 ) -> dict[str, Any]:
-    """The configuration with as many steps as a picture needs.
+    """The configuration with as many steps as a picture needs, which is settled by it.
 
     Args:
         config: as `tasks.defaults` gives it.
         observation: the picture, or all of that whose parts are fitted.
         stripes: along which axes it had stripes.
     """
-    few = fewest(config)
-    if few == config["num_steps"] or observation.shape[2] < _COLOURS:
-        return dict(config)
+    few = fewest(config, observation.shape[2])
+    if few < config["num_steps"] and _needs_few(config, observation, stripes):
+        return {**config, "num_steps": few, "refined_steps": 0}
+    return {**config, "refined_steps": 0}
+
+
+def _needs_few(config: Config, observation: Observation, stripes: Collection[int]) -> bool:
     if not is_refined(ending(config), observation, stripes):
-        return dict(config)
+        return False
     y = np.asarray(observation.y)
     known = np.broadcast_to(np.asarray(observation.known) > 0, y.shape)
-    return {**config, "num_steps": few if roughly(y, known) >= _STRONG else config["num_steps"]}
+    return roughly(y, known) >= _STRONG and _are_colours(y, known)
+
+
+def _are_colours(y: Float[np.ndarray, "h w c"], known: Bool[np.ndarray, "h w c"]) -> bool:
+    """Whether three channels or more have noise of their own, which a grey picture has not."""
+    covariance = noise_covariance(y, known)
+    if covariance is None:
+        return False
+    deviations = np.sqrt(np.diag(covariance))
+    noisy = deviations > _QUIET
+    if noisy.sum() < _COLOURS:
+        return False
+    correlation = (covariance / np.outer(deviations, deviations).clip(1e-12))[noisy][:, noisy]
+    others = ~np.eye(len(correlation), dtype=bool)
+    return float(correlation[others].mean()) < _IN_COMMON

@@ -109,6 +109,7 @@ DTYPES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @settings(
     deadline=None,
@@ -328,6 +329,7 @@ def test_what_a_callback_raises_comes_through():
         dip_jax.denoise(picture((10, 9)), num_steps=2, callback=fail, options=TINY)
 
 
+@pytest.mark.thorough
 def test_the_same_as_a_run_gives_also_in_double_precision(tmp_path):
     before = picture((12, 10, 3))
     mask = random_mask((12, 10))

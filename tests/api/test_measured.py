@@ -83,6 +83,7 @@ def test_alpha_is_enlarged_with_the_picture(picture):
     assert (after[:16, :, 3] == 0).all() and (after[24:, :, 3] == 255).all()
 
 
+@pytest.mark.thorough
 def test_a_jpeg_knows_how_it_was_compressed(picture):
     for how in ({"quality": 20}, {"quality": 60, "subsampling": 0}):
         opened = saved(picture, **how)
@@ -207,6 +208,7 @@ def test_two_priors_of_one_class_are_two(picture):
     assert found[1] > found[0] + 0.05
 
 
+@pytest.mark.thorough
 def test_a_jpeg_is_restored_as_it_is_by_its_own_function(picture):
     x = picture / np.float32(255)
     operator = operators.jpeg(30)
@@ -234,6 +236,7 @@ def test_what_is_not_sampled_is_not_known_in_compositions_too(picture):
     assert [float(jnp.mean(m)) for m in jax.tree.leaves(half.known)] == [1, 0, 1]
 
 
+@pytest.mark.thorough
 def test_a_prior_is_added_to_the_data_term(picture):
     x = jnp.asarray(picture / np.float32(255))
     operator = operators.downsample(2)
@@ -315,6 +318,7 @@ def test_what_is_held_out_together_can_be_told(picture):
     assert (held.all(axis=(1, 3)) | ~held.any(axis=(1, 3))).all() and held.any()
 
 
+@pytest.mark.thorough
 def test_a_callback_sees_pictures_like_the_result_and_can_end(picture):
     steps = []
 

@@ -182,5 +182,5 @@ def test_around_damage_the_network_is_wide_at_its_finest_scale():
             widths[task, kind] = whole.config["network"][kind]
     assert widths["hole_fill", "down"][0] < 32 and widths["text_inpaint", "up"][0] < 32
     own = prepare("hole_fill", photo, fill, options={"network.down": (12,)})
-    assert own.config["network"]["down"] == (12,)
+    assert own.config["network"]["down"] == (12,) and own.config["network"]["up"] == (32,)
     assert tasks.around_damage("paper")["network"]["down"] == (128,)

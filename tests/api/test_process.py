@@ -99,6 +99,7 @@ def test_what_the_process_has_set_of_jax_changes_nothing_and_stays(name, plain, 
     assert not compiled
 
 
+@pytest.mark.thorough
 def test_a_callback_may_use_jax_and_fit_in_double_precision(plain):
     inner = []
 

@@ -8,7 +8,6 @@ import warnings
 import numpy as np
 import pytest
 from skimage.restoration import denoise_nl_means
-from tiers import first_always
 
 import dip_jax
 from dip_jax.pictures import samples
@@ -81,7 +80,8 @@ def test_clean_bars_cost_what_is_between_them_next_to_nothing(clean, noisy, with
     assert psnr(result[INSIDE] / 255, clean[INSIDE]) > plain - 0.5
 
 
-@pytest.mark.parametrize("kind", first_always(["20 photons", "speckle", "200 photons"]))
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", ["20 photons", "speckle", "200 photons"])
 def test_noise_that_grows_with_brightness_is_removed(clean, kind):
     rng = np.random.default_rng(1)
     if kind == "speckle":
@@ -106,6 +106,7 @@ def test_stripes_are_taken_out_and_told(clean):
     )  # here 3.48, elsewhere above 3.5
 
 
+@pytest.mark.thorough
 def test_a_picture_that_fills_little_of_its_range_is_restored_as_one_that_fills_it(
     clean, noisy, without_bars
 ):
@@ -116,6 +117,7 @@ def test_a_picture_that_fills_little_of_its_range_is_restored_as_one_that_fills_
     assert psnr((result - 100.0) / 900, clean) > full - 0.5
 
 
+@pytest.mark.thorough
 def test_a_picture_with_next_to_no_noise_becomes_no_worse(clean):
     pixels = rounded(clean + np.random.default_rng(3).normal(0, 3 / 255, clean.shape))
     result, _ = restored(pixels)

@@ -208,6 +208,7 @@ def test_a_fits_seconds_are_its_steps_by_those_of_a_step(tmp_path):
         assert e["steps"] == 25 * int(e["method"].split()[1])
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("suite", ["reconstruct"])
 def test_an_accelerator_fits_all_pictures_side_by_side(tmp_path, monkeypatch, suite):

@@ -58,6 +58,7 @@ def test_pages_load_nothing_from_elsewhere(built):
         assert not re.search(r"(url\(|@import)\s*[\"']?(https?:)?//", text), style
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_every_option_and_every_field_is_there(built):
     command = (built / "reference" / "command.html").read_text(encoding="utf-8")
@@ -71,6 +72,7 @@ def test_every_option_and_every_field_is_there(built):
             assert name in ("task", "preset") or f"config.{name}<" in configuration, name
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_formulas_are_drawn_in_their_page(built):
     page = (built / "how-it-works.html").read_text(encoding="utf-8")

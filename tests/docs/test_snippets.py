@@ -13,6 +13,7 @@ import pytest
 import tifffile
 from checkout import ROOT
 from PIL import Image
+from tiers import thorough
 
 from dip_jax import operators
 from dip_jax.cli import configured
@@ -54,7 +55,8 @@ def blocks(language):
             not_run, of, text = match.groups()
             if of == language and not not_run and "pip install" not in text:
                 name = f"{page.relative_to(ROOT)}-{number}"
-                found.append(pytest.param(text, id=name))
+                always = page.name in ("README.md", "getting-started.md")
+                found.append(pytest.param(text, id=name, marks=() if always else thorough))
     return found
 
 
@@ -66,8 +68,11 @@ def commands():
         for line in text.splitlines():
             words = shlex.split(line, comments=True)
             if words:
-                found.setdefault(tuple(words), block.id)
-    return [pytest.param(words, id=f"{at}: {' '.join(words)}") for words, at in found.items()]
+                found.setdefault(tuple(words), block)
+    return [
+        pytest.param(words, id=f"{block.id}: {' '.join(words)}", marks=block.marks)
+        for words, block in found.items()
+    ]
 
 
 def waves(h=40, w=36, c=3):

@@ -93,6 +93,7 @@ def test_a_channel_of_which_nothing_is_known_is_the_networks():
     assert np.isfinite(found).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_hole_meets_the_known_pixels_around_it_unless_pasted():
     """After few steps the network is far from the picture, so that a pasted hole shows."""

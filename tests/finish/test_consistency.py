@@ -76,6 +76,7 @@ def test_the_image_is_nearer_to_what_was_measured_and_to_the_clean_one(clean, op
     assert psnr(x, clean) > psnr(f, clean) + 1
 
 
+@pytest.mark.thorough
 def test_what_noise_says_is_not_followed(clean):
     observation, held = observed(clean, operators.blur(operators.gaussian(1.2)), 0.3)
     f = np.asarray(operators.blur(operators.gaussian(0.5))(clean))

@@ -93,6 +93,7 @@ def test_a_grey_picture_too():
     assert np.sqrt(np.square(met - clean)[hole].mean()) < 0.03
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("around_damage", [False, True])
 def test_it_is_part_of_what_a_person_gets(around_damage):
     clean, (hole, _) = _flat(), _discs(12)

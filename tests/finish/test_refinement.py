@@ -196,6 +196,7 @@ def test_noise_that_is_slightly_correlated_is_taken_out(clean):
     assert psnr(made, clean) > psnr(y, clean) + 7.5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sigma", [2, 4])
 def test_texture_is_not_taken_for_weak_noise(sigma):
     """Whose deviation by medians is three times as much."""
@@ -204,6 +205,7 @@ def test_texture_is_not_taken_for_weak_noise(sigma):
     assert psnr(denoised(smoothed(y), observe(y)[0]), clean) > psnr(y, clean) + 1
 
 
+@pytest.mark.thorough
 def test_a_picture_without_noise_stays(larger):
     made = denoised(larger, observe(larger)[0])
     np.testing.assert_allclose(made, larger, atol=0.5 / 255)

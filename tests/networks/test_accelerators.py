@@ -142,6 +142,7 @@ def test_the_variance_of_an_upsampled_image_and_its_gradient(accelerator, method
     np.testing.assert_allclose(jax.grad(ours)(x), jax.grad(expected)(x), atol=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("skip", first_always([2, 12]))
 def test_a_network_has_the_output_and_gradient_that_it_has_on_a_cpu(monkeypatch, skip):
     network = hourglass(

@@ -89,6 +89,7 @@ def test_what_is_wrong_with_some_is_told_and_the_others_are_as_alone(photos, tmp
     assert json.loads((tmp_path / "run" / "summary.json").read_text()) == summary
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_finished_pictures_are_kept_and_mended_ones_are_done(photos, tmp_path):
     asked = iter([False] * 4 + [True] * 50)  # in the midst of the second picture

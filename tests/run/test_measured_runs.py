@@ -54,7 +54,7 @@ def go(config, folder, **options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", first_always(MEASURED, 2))
+@pytest.mark.parametrize("task", first_always(MEASURED))
 def test_a_sample_is_damaged_and_restored(task, tmp_path):
     summary, said = go(config_of(task), tmp_path / "run")
     if task == "tomography":
@@ -98,6 +98,7 @@ def own(tmp_path):
     return tmp_path
 
 
+@pytest.mark.thorough
 def test_a_run_gives_what_python_gives(own):
     config = config_of(
         "super_resolve", image=str(own / "photo.png"), **OWN, **{"operator.factor": 2}

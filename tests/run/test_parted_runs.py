@@ -142,6 +142,7 @@ def test_seeds_of_parts(files, tmp_path):
     assert not spread[~fill].any() and (spread[fill] > 0).mean() > 0.9
 
 
+@pytest.mark.thorough
 def test_a_folder_with_a_large_picture_and_a_small_one(files, tmp_path, monkeypatch):
     photo, mask, _ = files
     opened = []

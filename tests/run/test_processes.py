@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 from checkout import ROOT
+from tiers import first_always
 
 from dip_jax.errors import InputError
 from dip_jax.run.joining import join
@@ -168,7 +169,7 @@ with join("manual", address, 2, index, silence=4.0) as mates:
 
 @pytest.mark.parametrize(
     ("how", "first", "second"),
-    [("late", 0, 0), ("killed", 0, -signal.SIGKILL), ("after a failure", 1, 0)],
+    first_always([("late", 0, 0), ("killed", 0, -signal.SIGKILL), ("after a failure", 1, 0)]),
 )
 def test_the_first_process_stays_until_the_other_has_left(how, first, second):
     address = free_address()

@@ -28,6 +28,7 @@ from dip_jax.run import seed_files
 from dip_jax.run.inputs import added_damage, prepare
 from dip_jax.run.many import run_folder
 from dip_jax.run.one import run
+from dip_jax.run.seed_folder import LaneFolder, Overall
 from dip_jax.run.words import last_words
 from dip_jax.settings import tasks
 
@@ -679,7 +680,6 @@ def test_metrics_that_are_torn_or_foreign_are_left_out(tmp_path):
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 10, 20, 25]
 
 
-@pytest.mark.thorough
 def test_each_picture_of_a_folder_makes_the_steps_that_it_needs(tmp_path, monkeypatch):
     # How it is refined, which takes long, has no say in that.
     monkeypatch.setattr(ensemble, "denoised", lambda x, *_, **__: x)
@@ -715,3 +715,26 @@ def test_each_picture_of_a_folder_makes_the_steps_that_it_needs(tmp_path, monkey
     together = (tmp_path / "run" / "strong" / "restored.png").read_bytes()
     assert (tmp_path / "alone" / "restored.png").read_bytes() == together
     assert "nothing to do" in go(one, tmp_path / "alone")[1]
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_steps_that_need_not_be_made_count_once(tmp_path, started):
+    """Of two seeds the first has ended; that they have fewer steps is learnt before or after."""
+    total, few = 600, 300
+    overall = Overall(PlainProgress("test", io.StringIO()))
+    lanes = [LaneFolder(tmp_path / str(seed), seed, total, False, "", overall) for seed in range(2)]
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "result.npz").touch()
+    for lane in lanes:
+        lane.look()
+    assert overall.steps == total
+    if started:
+        overall.start(2 * total)
+    for lane in lanes:
+        lane.shorten(few)
+    if not started:
+        overall.start(sum(lane.num_steps for lane in lanes))
+    all_of_them = 2 * total if started else 2 * few
+    assert overall.steps == all_of_them - few
+    lanes[1].give_up("for the test")
+    assert overall.steps == all_of_them

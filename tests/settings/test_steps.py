@@ -46,6 +46,18 @@ def test_weak_noise_gets_all(sigma, name):
     assert steps_of(tasks.defaults("denoise"), picture(sigma, name=name)) == ALL
 
 
+def test_grey_that_is_stored_in_colours_gets_all():
+    in_colours = np.repeat(picture(25, grey=True), 3, axis=2)
+    assert steps_of(tasks.defaults("denoise"), in_colours) == ALL
+    with_an_empty_one = np.concatenate([picture(50)[..., :2], np.full((64, 96, 1), 255)], axis=2)
+    assert steps_of(tasks.defaults("denoise"), with_an_empty_one.astype(np.uint8)) == ALL
+
+
+def test_other_tasks_get_all():
+    config = tasks.defaults("super_resolve") | {"refined_steps": FEW}
+    assert steps_of(config, picture(50)) == config["num_steps"]
+
+
 def test_what_is_not_refined_gets_all():
     config, strong = tasks.defaults("denoise"), picture(25)
     assert steps_of(config, picture(25, blur=1.0)) == ALL
@@ -77,13 +89,21 @@ def test_tiles_get_those_of_the_whole_picture():
     for sigma, steps in ((25, FEW), (5, ALL)):
         fit = prepare("denoise", picture(sigma, side=192), options=options)
         assert len(fit.shapes) > 1 and fit.config["num_steps"] == steps
+        # And no tile decides anew.
+        for other in (25, 5):
+            assert steps_of(fit.config, picture(other)) == steps
 
 
 def test_where_it_is_not_known_an_estimate_begins_with_few():
     config, shape = tasks.defaults("denoise"), (96, 128, 3)
     low, high = estimates.seconds_of(config, shape)
     assert low == estimates.seconds_of(config | {"num_steps": FEW}, shape)[0]
-    assert high == estimates.seconds_of(config | {"refined_steps": 0}, shape)[1]
+    every = config | {"refined_steps": 0}
+    assert high == estimates.seconds_of(every, shape)[1]
+    grey = (96, 128, 1)
+    assert estimates.seconds_of(config, grey) == estimates.seconds_of(every, grey)
+    known = prepare("denoise", picture(5)).config
+    assert estimates.seconds_of(known, shape) == estimates.seconds_of(every, shape)
 
 
 def test_a_run_of_before_there_were_few_makes_all(tmp_path):
@@ -91,8 +111,10 @@ def test_a_run_of_before_there_were_few_makes_all(tmp_path):
     assert fewest(as_begun(tmp_path, config)) == FEW
     before = {name: value for name, value in config.items() if name != "refined_steps"}
     make_workdir(tmp_path, before)
-    now = as_begun(tmp_path, config)
-    assert fewest(now) == ALL and check_workdir(tmp_path, now)
-    make_workdir(tmp_path, config)
-    assert fewest(as_begun(tmp_path, config)) == FEW
-    assert json.loads((tmp_path / "config.json").read_text())["refined_steps"] == FEW
+    for _ in range(2):  # interrupted again
+        now = as_begun(tmp_path, config)
+        assert fewest(now) == ALL and check_workdir(tmp_path, now)
+        make_workdir(tmp_path, now)
+    make_workdir(tmp_path / "new", config)
+    assert fewest(as_begun(tmp_path / "new", config)) == FEW
+    assert json.loads((tmp_path / "new" / "config.json").read_text())["refined_steps"] == FEW

@@ -169,6 +169,7 @@ def test_a_mask_is_painted_and_the_picture_heals(browser, person, photo, tmp_pat
     assert [e for e in browser.get_log("browser") if "favicon" not in e["message"]] == []
 
 
+@pytest.mark.thorough
 def test_a_result_is_found_again_when_its_tab_was_closed(browser, person, photo):
     page = Page(browser, person)
     page.begin(photo, steps=3, set=SMALL)
@@ -218,6 +219,7 @@ def test_what_was_rubbed_out_of_a_suggestion_stays_out(browser, person, tmp_path
     assert not page.marked()[31, 30:130].any() and page.marked()[91, 30:130].all()
 
 
+@pytest.mark.thorough
 def test_a_reload_in_the_middle_loses_nothing(browser, person, photo):
     page = Page(browser, person)
     page.begin(photo, **UNTIL_STOPPED)
