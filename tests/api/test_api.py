@@ -183,6 +183,7 @@ def two_seeds():
     return before, mask, after, info
 
 
+@pytest.mark.thorough
 def test_the_info_of_several_seeds(two_seeds):
     before, mask, after, info = two_seeds
     assert [result.seed for result in info.results] == [5, 6] == list(info.chosen_steps)

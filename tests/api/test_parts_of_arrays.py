@@ -86,6 +86,7 @@ def test_channels_first_single_values_and_several_seeds():
     assert not info.uncertainty[100:].any() and set(info.chosen_steps) == {0, 1}
 
 
+@pytest.mark.thorough
 def test_tiles_of_a_noisy_picture():
     rng = np.random.default_rng(0)
     clean = picture((160, 230, 1), np.float32)[..., 0]

@@ -171,6 +171,7 @@ def test_a_second_fit_compiles_nothing_whatever_the_picture_seed_or_steps(first,
     assert again < first[1] / 5
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_second_filling_compiles_nothing_whatever_the_mask(compiled):
     for seed in (0, 1):

@@ -58,6 +58,7 @@ def test_the_report_of_the_classical_methods_and_what_is_kept_of_them(tmp_path):
     assert (tmp_path / "quality_denoise.md").read_text() == text
 
 
+@pytest.mark.thorough
 def test_parameters_are_never_chosen_on_the_picture_that_is_measured(tmp_path):
     run(tmp_path, "--suite=denoise", "--pictures=1", "--methods=classical")
     grids = [path.name for path in (tmp_path / "work").glob("*-grid-of-*.json")]

@@ -29,6 +29,7 @@ def check(ours: Results, theirs: Results) -> None:
     assert not too_far
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", first_always(CASES), ids=lambda case: case.name)
 def test_output_gradients_and_loss_curve_are_those_of_pytorch(case: Case) -> None:
     theirs = live(case) if HAS_TORCH else compare.stored(case)

@@ -291,6 +291,7 @@ def test_an_own_noisy_picture_and_its_clean_one(photo, tmp_path):
     assert "psnr_heldout" in summary["metrics"]["restored"]
 
 
+@pytest.mark.thorough
 def test_a_picture_that_is_damaged_for_an_experiment_is_announced(photo, tmp_path):
     config = config_of("denoise", image=photo, num_steps=1)
     summary, said = go(config, tmp_path / "run")
@@ -485,6 +486,7 @@ def member(folder, seed):
         return {name: archive[name] for name in ("x", "x_out", "x_avg", "held")}
 
 
+@pytest.mark.thorough
 def test_several_seeds_give_their_mean_and_how_they_differ(three_seeds):
     folder, summary, said = three_seeds
     observation, _ = observe(prepare(config_of("denoise", seeds=3, seed=4)).y)
