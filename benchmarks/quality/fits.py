@@ -153,6 +153,7 @@ def fit_pictures(
     jobs = []
     for picture in pictures:
         prepared = prepared_as_floats(picture.y, picture.fill, adapting(config))
+        settled = with_steps(config, prepared.observation, prepared.striped)
         watched = [_Watched() for _ in range(seeds)]
         results: dict[int, Restoration] = {}
 
@@ -176,7 +177,7 @@ def fit_pictures(
                 prepared.observation,
                 seed,
                 prepared.of_clean(picture.clean),
-                with_steps(config, prepared.observation, prepared.striped)["num_steps"],
+                settled["num_steps"],
                 checkpoints=watched[seed],  # type: ignore[arg-type]
                 on_done=keep,
             )

@@ -42,22 +42,26 @@ def deviation(
     return min(max(left, own), _FITTED * left)
 
 
-def roughly(y: Float[np.ndarray, "h w c"], known: Bool[np.ndarray, "h w c"]) -> float:
+def roughly(
+    y: Float[np.ndarray, "h w c"],
+    known: Bool[np.ndarray, "h w c"],
+    flat: Float[np.ndarray, "c c"] | None,
+) -> float:
     """The standard deviation of the noise, quickly, and with some of the texture in it.
 
     That of the second differences by their median, the mean of the channels; but at most half as
-    much again as in the flattest blocks (`noise_covariance`), where there are enough of these.
+    much again as in the flattest blocks, where there are enough of these.
 
     Args:
         y: the noisy picture.
         known: where it is known.
+        flat: the `noise_covariance` of these.
     """
     whole = second_differences_known(known)
     differences = np.abs(second_differences(y))
     found = [middle(one[there]) for one, there in _channels(differences, whole) if there.any()]
     if not found:
         return 0.0
-    flat = noise_covariance(y, known)
     everywhere = float(np.mean(found))
     if flat is None:
         return everywhere

@@ -18,7 +18,6 @@ from dip_jax.report.experiment import announced
 from dip_jax.run.inputs import Given, Job, prepare
 from dip_jax.settings import build, estimates
 from dip_jax.settings.adapting import adapting
-from dip_jax.settings.steps import with_steps
 from dip_jax.settings.tasks import Config, task_of
 
 
@@ -58,9 +57,8 @@ class Loaded:
         """
         job = self.job
         lines = [*introduced(config, job), *self.prepared.remarks]
-        stripes = self.prepared.striped
-        config = with_steps(config, self.observation, stripes)
         memory = estimates.check_memory(config, self.observation, job.clean)
+        stripes = self.prepared.striped
         return lines + estimates.advice(config, self.observation, memory=memory, stripes=stripes)
 
 

@@ -87,7 +87,7 @@ def run(
         reason = picture.summary["stop_reason"]
         progress.message(f"{picture.folder} holds this run, finished ({reason}): nothing to do")
     else:
-        for line in picture.load().remarks(config):
+        for line in picture.remarks():
             progress.message(line)
         if processes.index == 0:
             make_workdir(picture.folder, config)

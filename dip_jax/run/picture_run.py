@@ -74,7 +74,7 @@ class PictureRun:
         self.failure = ""
         self._loaded: Loaded | None = None
         self._waiting: set[int] = set()
-        self._num_steps: int | None = None
+        self._settled: Config | None = None
 
     def load(self) -> Loaded:
         """The picture, which is read unless it has been.
@@ -95,24 +95,31 @@ class PictureRun:
         """
         return finished_summary(self.folder, self.load().mark)
 
-    def _fitted(self) -> Loaded:
-        """The picture, whose seeds learn how many steps it needs.
+    def _settle(self) -> Config:
+        """The configuration of its fits: read, the picture says how many steps its seeds make.
 
         Raises:
             InputError: if it cannot be used.
         """
-        loaded = self.load()
-        if self._num_steps is None:
-            found = with_steps(self.config, loaded.observation, loaded.prepared.striped)
-            self._num_steps = found["num_steps"]
+        if self._settled is None:
+            loaded = self.load()
+            self._settled = with_steps(self.config, loaded.observation, loaded.prepared.striped)
             for lane in self.lanes:
-                lane.shorten(self._num_steps)
-        return loaded
+                lane.shorten(self._settled["num_steps"])
+        return self._settled
+
+    def remarks(self) -> list[str]:
+        """What a person should know before the fit starts.
+
+        Raises:
+            InputError: if it cannot be used, or the memory is too small for it.
+        """
+        return self.load().remarks(self._settle())
 
     def look(self) -> None:
         """Finds out how far an earlier session has come, and how far it is, if it was read."""
         if self._loaded is not None:
-            self._fitted()
+            self._settle()
         for lane in self.lanes:
             lane.look()
 
@@ -165,7 +172,7 @@ class PictureRun:
             raise InputError(self.failure)
         lane = self.lanes[i]
         try:
-            loaded = self._fitted()
+            loaded, settled = self.load(), self._settle()
             check_workdir(self.folder, self.config)
             make_workdir(self.folder, self.config)
         except InputError as error:
@@ -176,7 +183,7 @@ class PictureRun:
             loaded.observation,
             lane.seed,
             loaded.clean,
-            self._num_steps,
+            settled["num_steps"],
             checkpoints=lane.checkpoints,
             on_log=lane.on_log,
             on_preview=lane.on_preview,

@@ -76,15 +76,12 @@ def seconds_of(config: Config, shape: tuple[int, ...]) -> tuple[float, float] | 
     adds = 3 * cost.multiply_adds
     refining = h * w * _refining(config)
     slowness = _SLOWNESS[0] + _SLOWNESS[1] / settings.architecture.width
-    times = [
-        config["seeds"] * (slowness * steps * adds + refining) / measured_speed()
-        for steps in (fewest(config, channels), config["num_steps"])
-    ]
-    low, high = (
-        compiling + spread * time
-        for compiling, spread, time in zip(_COMPILING, _SPREAD, times, strict=True)
-    )
-    return low, high
+
+    def likely(steps: int) -> float:
+        return config["seeds"] * (slowness * steps * adds + refining) / measured_speed()
+
+    low, high = likely(fewest(config, channels)), likely(config["num_steps"])
+    return _COMPILING[0] + _SPREAD[0] * low, _COMPILING[1] + _SPREAD[1] * high
 
 
 def _refining(config: Config) -> float:

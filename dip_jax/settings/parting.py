@@ -116,23 +116,20 @@ def config_of_parts(config: Config, division: Division) -> dict[str, Any]:
     network and input, those of `tasks.around_damage` take their place, and so do its schedule and
     stopping.
     """
-    if division.plan.kind != "damage":
-        whole = division.whole
-        if whole is not None:
-            config = with_steps(config, whole.observation, whole.striped)
-        return _at_once(config, division)
+    whole = division.whole
+    if whole is not None:  # in tiles
+        return _at_once(with_steps(config, whole.observation, whole.striped), division)
     steps = min(config["num_steps"], config["parts"]["steps"])
     parted = {**config, "num_steps": steps, "refine_judged": False}
     own = tasks.defaults(config["task"], config["preset"])
+    for_holes = tasks.around_damage(config["preset"])
     if all(config[name] == own[name] for name in _NETWORK):
-        for_holes = tasks.around_damage(config["preset"])
         its_own = [name for name in (*_NETWORK, *_HOW) if config[name] == own[name]]
         parted |= {name: for_holes[name] for name in its_own}
     elif config["task"] == "hole_fill":
-        network, its_own = config["network"], own["network"]
-        wide = tasks.around_damage(config["preset"])["network"]
-        same = [name for name in ("down", "up") if network[name] == its_own[name]]
-        parted["network"] = {**network, **{name: wide[name] for name in same}}
+        network = config["network"]
+        widths = [name for name in ("down", "up") if network[name] == own["network"][name]]
+        parted["network"] = network | {name: for_holes["network"][name] for name in widths}
     return _at_once(parted, division)
 
 

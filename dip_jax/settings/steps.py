@@ -14,7 +14,7 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from dip_jax.finish.ensemble import is_refined
 from dip_jax.forward.observation import Observation
@@ -67,14 +67,12 @@ def _needs_few(config: Config, observation: Observation, stripes: Collection[int
         return False
     y = np.asarray(observation.y)
     known = np.broadcast_to(np.asarray(observation.known) > 0, y.shape)
-    return roughly(y, known) >= _STRONG and _are_colours(y, known)
+    flat = noise_covariance(y, known)
+    return flat is not None and roughly(y, known, flat) >= _STRONG and _are_colours(flat)
 
 
-def _are_colours(y: Float[np.ndarray, "h w c"], known: Bool[np.ndarray, "h w c"]) -> bool:
+def _are_colours(covariance: Float[np.ndarray, "c c"]) -> bool:
     """Whether three channels or more have noise of their own, which a grey picture has not."""
-    covariance = noise_covariance(y, known)
-    if covariance is None:
-        return False
     deviations = np.sqrt(np.diag(covariance))
     noisy = deviations > _QUIET
     if noisy.sum() < _COLOURS:

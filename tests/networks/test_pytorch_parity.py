@@ -7,7 +7,6 @@ from functools import cache
 import jax
 import numpy as np
 import pytest
-from tiers import first_always
 
 from benchmarks.parity import cases, compare
 from benchmarks.parity.cases import CASES, Case, Results
@@ -30,7 +29,7 @@ def check(ours: Results, theirs: Results) -> None:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("case", first_always(CASES), ids=lambda case: case.name)
+@by_name
 def test_output_gradients_and_loss_curve_are_those_of_pytorch(case: Case) -> None:
     theirs = live(case) if HAS_TORCH else compare.stored(case)
     assert theirs.losses[-1] < 0.95 * theirs.losses[0]  # there is a curve to agree on
