@@ -90,7 +90,8 @@ class FitInfo:
         stop_reason: "criterion": the criterion stopped it. "schedule": all steps were made, and the
             learning rate has fallen to nothing. "num_steps": all steps were made at a constant
             rate. "diverged": the fit kept diverging, and the best image before that was taken.
-            "asked": the callback ended it.
+            "asked": the callback ended it. "no_fit": the picture is smooth all around the damage,
+            and was continued there with no network.
         rollbacks: how often a fit diverged and went back to its last good state.
         failed: the seeds that have no result, and why. The picture is the mean of the others.
         results: the network's own result for each seed, in [0, 1] on the scale that was fitted.
@@ -98,7 +99,7 @@ class FitInfo:
             failed ones too; there is no `seed`.
         remarks: how the image and the mask were understood, what was found in the picture, and what
             was done about it, in a line each.
-        parts: the parts that were restored, if the picture was fitted in parts; else none. With
+        parts: the parts that were fitted, if the picture was fitted in parts; else none. With
             parts, `results` is empty, `chosen_steps` are medians over the parts, and `figures` are
             those of all parts together.
     """

@@ -3,6 +3,7 @@
 import contextvars
 import dataclasses
 import functools
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -12,13 +13,21 @@ from dip_jax.api.info import Callback, FitInfo, FitPart, Pixels
 from dip_jax.api.options import options_of
 from dip_jax.api.watching import Watching
 from dip_jax.errors import FitError, InputError, Interrupted
-from dip_jax.finish.assembly import Assembly, Made, figures_of_parts, made_of, put_together
+from dip_jax.finish.assembly import (
+    Assembly,
+    Made,
+    continued_in,
+    figures_of_parts,
+    made_of,
+    put_together,
+)
 from dip_jax.finish.ensemble import Ending, composited
 from dip_jax.lanes import our_jax
 from dip_jax.lanes.jobs import LaneJob, LaterJob, Log, Restoration
 from dip_jax.lanes.loop import fit_lanes
 from dip_jax.pictures.arrays import with_alpha
 from dip_jax.prepare.division import Division
+from dip_jax.prepare.parts import Part
 from dip_jax.report.progress import Progress
 from dip_jax.settings import build, parting
 
@@ -104,8 +113,9 @@ class PartedFit:
         config, parts = self.config, self.division.plan.parts
         running = _Running(self, callback, progress, only_usable)
         try:
-            if progress is not None:
+            if progress is not None and parts:
                 progress.start(config["num_steps"] * len(self.seeds) * len(parts))
+            running.continue_smooth()
             jobs = [
                 LaterJob(
                     (*part.size, self.division.shape[2]),
@@ -126,7 +136,7 @@ class PartedFit:
             running.close()
             if progress is not None:
                 progress.stop()
-        if not running.made:
+        if not running.made and parts:
             if running.failures:
                 raise FitError(next(iter(running.failures.values())))
             raise Interrupted(NO_PART)
@@ -163,6 +173,19 @@ class _Running:
         # A part is finished while the next one is fitted: neither keeps two cores busy.
         self._finishing = ThreadPoolExecutor(1, "finishing")
         self._futures: list[Future[None]] = []
+
+    def continue_smooth(self) -> None:
+        """Makes the parts that are not fitted, beside the fits of the others."""
+        for part in self._division.smooth:
+            self._beside(self._continue, part)
+
+    def _continue(self, part: Part) -> None:
+        self._add(part, continued_in(part, self._division, spread=len(self._fit.seeds) > 1))
+
+    def _add(self, part: Part, made: Made) -> None:
+        where = self._division.to_make(part, keep_known=self._fit.how.keep_known)
+        self.assembly.add(part, made.image, made.spread, where)
+        self._refined |= made.refined
 
     def open(self, i: int, seed: int) -> LaneJob:
         """The lane of a part with a seed."""
@@ -222,10 +245,13 @@ class _Running:
 
     def _finish(self, i: int) -> None:
         if results := self._results.pop(i, {}):
-            context = contextvars.copy_context()  # the words that messages are told in
-            self._futures.append(
-                self._finishing.submit(context.run, our_jax.as_needed()(self._made), i, results)
-            )
+            self._beside(self._made, i, results)
+
+    def _beside(self, make: Callable[..., None], *arguments: Any) -> None:
+        context = contextvars.copy_context()  # the words that messages are told in
+        self._futures.append(
+            self._finishing.submit(context.run, our_jax.as_needed()(make), *arguments)
+        )
 
     def _made(self, i: int, results: dict[int, Restoration]) -> None:
         in_order = [results[seed] for seed in self._fit.seeds if seed in results]
@@ -235,9 +261,7 @@ class _Running:
         except InputError as error:  # the others are kept
             self.failures.setdefault(in_order[0].seed, f"part {i + 1}: {error}")
             return
-        where = self._division.to_make(part, keep_known=self._fit.how.keep_known)
-        self.assembly.add(part, made.image, made.spread, where)
-        self._refined |= made.refined
+        self._add(part, made)
         self.made[i] = FitPart(
             part,
             made.figures,
@@ -259,7 +283,7 @@ class _Running:
         pixels = [made.part.height * made.part.width for made in parts]
         asked = any(result.stop_reason == "asked" for result in results)
         asked |= len(parts) < len(self._division.plan.parts) and not self.failures
-        longest = max(results, key=lambda result: result.steps)
+        longest = max(results, key=lambda result: result.steps, default=None)
         spread = self.assembly.spread()
         chosen: dict[int, list[int]] = {seed: [] for seed in fit.seeds}
         for result in results:
@@ -272,7 +296,7 @@ class _Running:
             history=self.watching.history,
             steps=sum(result.steps for result in results),
             seconds=self._seconds,
-            stop_reason="asked" if asked else longest.stop_reason,
+            stop_reason="asked" if asked else longest.stop_reason if longest else "no_fit",
             rollbacks=sum(result.rollbacks for result in results),
             failed=self.failures,
             results=(),

@@ -349,5 +349,7 @@ def _chosen(info: FitInfo) -> str:
         words = f", {len(info.parts)} part{'s' * (len(info.parts) > 1)}"
         words += f", mean of {len(steps)} seeds" if len(steps) > 1 else ""
         return words + (f", {len(info.failed)} failed" if info.failed else "")
+    if not steps:
+        return ", filled with no network"
     words = f", mean of {len(steps)} seeds" if len(steps) > 1 else f", step {steps[0]} chosen"
     return words + (f", {len(info.failed)} failed" if info.failed else "")

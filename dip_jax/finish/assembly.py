@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dip_jax.finish.composite import seamless
 from dip_jax.finish.denoising import deviations
 from dip_jax.finish.ensemble import Ending, ended, is_refined
+from dip_jax.finish.smooth_filling import continued
 from dip_jax.forward.observation import observe
 from dip_jax.lanes.jobs import Restoration
 from dip_jax.pictures.values import from_float
@@ -186,6 +187,19 @@ def made_of(
             spread = spread.repeat(part.reduced, 0).repeat(part.reduced, 1)
             spread = spread[: part.height, : part.width]
     return Made(image, spread, given.refined, given.figures)
+
+
+def continued_in(part: Part, division: Division, *, spread: bool) -> Made:
+    """What is made of a part that is not fitted, because the picture is smooth there.
+
+    Args:
+        part: one of `division.smooth`.
+        division: what it is a part of.
+        spread: whether those that are fitted have a spread over seeds; it has none.
+    """
+    prepared = division.prepared(part)
+    image = prepared.to_picture(continued(prepared.observation))
+    return Made(image, np.zeros(image.shape[:2], np.float32) if spread else None, True, {})
 
 
 _Found = tuple[bool | None, Float[np.ndarray, " c"] | None]

@@ -6,6 +6,9 @@ than a network that was fitted for some seconds. In fine detail it is the other 
 the network lacks of the known pixels is continued by such a surface where that errs clearly less.
 
 That is measured in the picture, by the hole's own shape on known pixels near it (`surface`).
+
+And where the surface errs little on every side, there is nothing for a network to find: the hole is
+filled with no network at all (`is_smooth`, `continued`).
 """
 
 import jax.numpy as jnp
@@ -15,7 +18,7 @@ from jaxtyping import Bool, Float
 from dip_jax.finish.composite import seamless
 from dip_jax.finish.filling import filled
 from dip_jax.finish.plausible import plausible
-from dip_jax.finish.surface import error_of_surface, moved, surface
+from dip_jax.finish.surface import beside, error_of_surface, moved, surface
 from dip_jax.forward.observation import Observation
 
 Image = Float[np.ndarray, "h w c"]
@@ -27,6 +30,40 @@ _AWAY = (10, 18, 28)  # pixels that the hole's shape is moved
 # in the result, and from the second on all of it. Refinement adds more to the network's image.
 _BETTER, _MUCH_BETTER = 0.5, 2.0
 _LEAST = 1e-8
+_FEWEST = 4  # sides of a hole that must have room for its shape, to tell that all around is smooth
+_LITTLE = 10 ** (-36 / 10)  # mean squared error that the surface may have on each of them: 36 dB
+
+
+def is_smooth(observation: Observation) -> bool:
+    """Whether the surface continues a picture so well that a network has nothing to add.
+
+    It errs by 36 dB or less on each side of what is unknown, as far as there is room. Where that is
+    so, it came out as near to the clean picture as the network did, or nearer, in DOCUMENTED.
+
+    Args:
+        observation: `y`, and what is known of it.
+    """
+    known = _same_in_all_channels(observation)
+    if known is None or not 0 < (~known).sum() <= _MOST:
+        return False
+    y = np.asarray(observation.y)
+    shapes = beside(~known, ~known, _AWAY)
+    if len(shapes) < _FEWEST:
+        return False
+    return all(error_of_surface(y, ~known, there) <= _LITTLE for there in shapes)
+
+
+def continued(observation: Observation) -> Image:
+    """The known values of a picture, continued by the surface, and refined; with no network.
+
+    Args:
+        observation: `y`, and what is known of it, in all channels alike.
+
+    Returns:
+        The composite, in [0, 1].
+    """
+    y, known = np.asarray(observation.y), np.asarray(observation.known)[..., :1] > 0
+    return _refined(surface(np.where(known, y, 0), ~known[..., 0]), observation)
 
 
 def filled_smoothly(x: Image, observation: Observation) -> Image:
@@ -42,19 +79,29 @@ def filled_smoothly(x: Image, observation: Observation) -> Image:
     Returns:
         The composite, in [0, 1].
     """
-    y, known = np.asarray(observation.y), np.asarray(observation.known) > 0
-    if (known == known[..., :1]).all():
-        known = known[..., :1]
+    y, known = np.asarray(observation.y), _same_in_all_channels(observation)
     share = 0.0
-    if known.shape[2] == 1 and 0 < (~known).sum() <= _MOST:
-        share = _share(x, y, known[..., 0])
+    if known is not None and 0 < (~known).sum() <= _MOST:
+        share = _share(x, y, known)
     image = filled(plausible(x, observation), observation) if share < 1 else x
-    if not share:
+    if known is None or not share:
         return image
-    lacking = surface(np.where(known, y - x, 0), ~known[..., 0])
-    met = np.where(known, y, np.clip(x + lacking, 0, 1)).astype(np.float32)
-    smooth = filled(plausible(met, observation), observation)
+    lacking = surface(np.where(known[..., None], y - x, 0), ~known)
+    smooth = _refined(x + lacking, observation)
     return smooth if share == 1 else image + np.float32(share) * (smooth - image)
+
+
+def _refined(x: Image, observation: Observation) -> Image:
+    """An image that meets the known values, with them in it, and refined."""
+    known = np.asarray(observation.known) > 0
+    met = np.where(known, observation.y, np.clip(x, 0, 1)).astype(np.float32)
+    return filled(plausible(met, observation), observation)
+
+
+def _same_in_all_channels(observation: Observation) -> Mask | None:
+    """Where the picture is known, `(h, w)`; None if that is not the same in all channels."""
+    known = np.asarray(observation.known) > 0
+    return known[..., 0] if (known == known[..., :1]).all() else None
 
 
 def _share(x: Image, y: Image, known: Mask) -> float:

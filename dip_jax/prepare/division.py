@@ -31,6 +31,8 @@ class Division:
         how: it is looked at.
         whole: what is made of all of it, where its tiles are fitted; else None.
         said: where it is None, what a person should know of the picture, a line each.
+        smooth: squares around damage that are not fitted: the picture is so smooth there that it is
+            continued by a surface (`finish.smooth_filling.continued`).
     """
 
     plan: Plan
@@ -40,6 +42,7 @@ class Division:
     how: Adapting
     whole: Prepared | None = None
     said: tuple[str, ...] = ()
+    smooth: tuple[Part, ...] = ()
 
     @functools.cached_property
     def pixels(self) -> NDArray[Any]:

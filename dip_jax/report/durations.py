@@ -21,6 +21,8 @@ def in_words(seconds: float) -> str:
 
 def between(low: float, high: float) -> str:
     """A range of time in seconds, in the unit that suits its end: 2 to 3.5 minutes."""
+    if high <= 10:
+        return "a few seconds"
     for seconds, unit in ((3600, "hours"), (60, "minutes")):
         if high >= 2 * seconds:
             ends = [f"{end / seconds:.{0 if end >= 10 * seconds else 1}f}" for end in (low, high)]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dip_jax.errors import FitError, Interrupted
-from dip_jax.finish.assembly import Assembly, figures_of_parts, put_in
+from dip_jax.finish.assembly import Assembly, continued_in, figures_of_parts, put_in
 from dip_jax.lanes.jobs import Restoration, check_size
 from dip_jax.prepare.division import Division
 from dip_jax.prepare.parts import Part
@@ -122,7 +123,7 @@ def run_in_parts(
 
     def write() -> dict[str, Any]:
         there = [run for run in runs if run.has_result()]
-        if not there:
+        if runs and not there:
             failures = [run.failure for run in runs if run.failure]
             if failures:
                 raise FitError(failures[0])
@@ -175,7 +176,7 @@ def _written(
     division, job = whole.division, whole.job
     there = [run for run in runs if run.has_result()]
     results: list[Restoration | None] = []
-    rows, failed, figures, refined = [], [], [], False
+    rows, failed, figures, refined = [], [], [], bool(division.smooth)
     part_of: list[int] = []
     for run in there:
         results += run.results_without_images()
@@ -200,7 +201,7 @@ def _written(
         parts=len(runs),
         left=left,
         part_of=part_of,
-        crops=_crops(whole, pixels, there),
+        crops=_crops(whole, pixels, [run.part for run in there] + list(division.smooth)),
     )
     records.write_metrics(folder / "metrics.jsonl", rows)
     one = rows[0]["part"] if rows else 0
@@ -222,6 +223,7 @@ def _put_together(
     """
     division, how = whole.division, whole.how
     h, w, _ = division.shape
+    smooth = [(part, continued_in(part, division, spread=spread)) for part in division.smooth]
     restored = np.array(division.before, order="C")
     judged = np.zeros((h, w), bool)
     of_seeds = np.zeros((h, w), np.float32) if spread else None
@@ -229,29 +231,29 @@ def _put_together(
         rows = range(top, min(top + _BAND, h))
         assembly = Assembly(division.shape, division.plan, spread=spread, rows=rows)
         here = [run for run in there if assembly.has(run.part)]
-        for run in here:
-            made = run.made()
-            where = division.to_make(run.part, keep_known=how.keep_known)
-            assembly.add(run.part, made.image, made.spread, where)
-        if not here:
+        continued = [one for one in smooth if assembly.has(one[0])]
+        if not here and not continued:
             continue
+        for part, made in itertools.chain(continued, ((run.part, run.made()) for run in here)):
+            where = division.to_make(part, keep_known=how.keep_known)
+            assembly.add(part, made.image, made.spread, where)
         put_in(restored, judged, assembly, division, how)
         if of_seeds is not None:
             of_seeds[rows.start : rows.stop] = assembly.spread()
     return restored, judged, of_seeds
 
 
-def _crops(whole: Whole, pixels: NDArray[Any], parts: Sequence[PartRun]) -> Image.Image:
+def _crops(whole: Whole, pixels: NDArray[Any], parts: Sequence[Part]) -> Image.Image:
     """Some parts at their full size: those in which there was the most to do."""
     division = whole.division
 
-    def to_do(run: PartRun) -> int:
-        unknown = division.unknown(run.part)
-        return run.part.height * run.part.width if unknown is None else int(unknown.sum())
+    def to_do(part: Part) -> int:
+        unknown = division.unknown(part)
+        return part.height * part.width if unknown is None else int(unknown.sum())
 
     pictures = []
-    for run in sorted(parts, key=to_do, reverse=True)[:_MOST_CROPS]:
-        part = _middle_of(run.part)
+    for one in sorted(parts, key=to_do, reverse=True)[:_MOST_CROPS]:
+        part = _middle_of(one)
         restored = dataclasses.replace(division, before=pixels).image(part)
         where = f"({part.left}, {part.top})"
         panels = [(f"as given, at {where}", np.nan_to_num(division.image(part)))]

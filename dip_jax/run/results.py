@@ -190,16 +190,17 @@ def write_outcome(
     if made.parts:
         whose += f", part 1 of {made.parts}"
     chosen_step = only.chosen_step if only else None
-    write_picture(
-        folder / "curves.png",
-        plots.curves(
-            rows,
-            chosen_step,
-            name,
-            f"{config['task']}: {job.name}, {whose}",
-            only.oracle if only else None,
-        ),
-    )
+    if results:
+        write_picture(
+            folder / "curves.png",
+            plots.curves(
+                rows,
+                chosen_step,
+                name,
+                f"{config['task']}: {job.name}, {whose}",
+                only.oracle if only else None,
+            ),
+        )
     first = [r.seconds_to_first_step for r in there if r.seconds_to_first_step is not None]
     speeds = [r.steps_per_second for r in there if np.isfinite(r.steps_per_second)]
     summary = {
@@ -279,9 +280,12 @@ def stop_reason_of(results: Sequence[Restoration | None], failed: Sequence[Any])
     """Why the fits ended: "interrupted", or the reason of the seed that went on the longest.
 
     Args:
-        results: of every seed, None where there is none; at least one is there.
+        results: of every seed, None where there is none; at least one is there, or nothing was to
+            be fitted: "no_fit".
         failed: the seeds that failed.
     """
+    if not results:
+        return "no_fit"
     there = [result for result in results if result is not None]
     asked = any(result.stop_reason == "asked" for result in there)
     if asked or len(there) + len(failed) < len(results):

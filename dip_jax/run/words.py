@@ -29,10 +29,13 @@ def _of_one(summary: dict[str, Any], workdir: Path) -> str:
         "criterion": "stopped by itself",
         "diverged": "ended early because the fit kept falling apart; the best image so far is kept",
         "interrupted": "interrupted; the same command goes on",
+        "no_fit": "finished",
     }[summary["stop_reason"]]
     seeds = len(summary["seeds"])
     chosen = f"step {summary['chosen_step']} chosen"
-    if summary["chosen_step"] is None:
+    if summary["stop_reason"] == "no_fit":
+        chosen = "filled with no network"
+    elif summary["chosen_step"] is None:
         chosen = f"mean of {seeds} seed{'s' * (seeds > 1)}"
         if summary.get("parts"):
             chosen = f"{summary['parts']} parts" + (f", {chosen}" if seeds > 1 else "")

@@ -66,7 +66,10 @@ def as_begun(folder: Path, config: Config) -> Config:
         return config
     if "refined_steps" not in before:
         config = {**config, "refined_steps": 0}
-    if "parts" in before or config["parts"]["kind"] != "auto":
+    parts = before.get("parts")
+    if isinstance(parts, dict) and "continue_smooth" not in parts:
+        config = {**config, "parts": {**config["parts"], "continue_smooth": False}}
+    if parts is not None or config["parts"]["kind"] != "auto":
         return config
     return {**config, "parts": {**config["parts"], "kind": "whole"}}
 
@@ -114,6 +117,7 @@ _SINCE = {
     "config.network.kind": "hourglass",
     "config.heldout.kind": "squares",
     "config.parts.memory": 0.0,
+    "config.parts.continue_smooth": False,
     "config.adapt.clipping": False,
 }
 

@@ -33,6 +33,8 @@ MEANINGS = {
     "parts.kind": "Whether a large picture is fitted in parts: `auto`, `whole`, only around the "
     "`damage`, or in `tiles`. `auto`: around the damage where that takes less than half of the "
     "time, and in tiles above 2^20 pixels.",
+    "parts.continue_smooth": "Whether damage where the picture is smooth all around is filled by a "
+    "smooth surface, with no network.",
     "parts.steps": "The largest number of steps of a part around damage.",
     "parts.side": "The side of a tile, in pixels.",
     "parts.memory": "The memory that a picture may take, in GB (10^9 bytes), as the estimate "

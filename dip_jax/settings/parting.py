@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dip_jax.errors import setting, told
 from dip_jax.finish.ensemble import Ending
+from dip_jax.finish.smooth_filling import is_smooth
 from dip_jax.pictures.arrays import Layout
 from dip_jax.prepare import parts
 from dip_jax.prepare.division import Division, unknown_values
@@ -25,6 +26,8 @@ _WORTH_IT = 0.5
 _NETWORK, _HOW = ("network", "input"), ("schedule", "stop", "average_share", "learning_rate")
 # Seconds for each pixel of a picture to be read, divided, put together and written.
 _HANDLING = (2.5e-7, 6e-7)
+# And for each part of it that is not fitted.
+_CONTINUING = (0.2, 0.8)
 # A picture of more pixels is fitted in tiles, whatever memory there is, so that the machine has no
 # say in what comes out.
 _WHOLE = 2**20
@@ -60,7 +63,8 @@ def divided(
         if squares is not None and squares.parts:
             missing = int((~np.isfinite(pixels)).sum()) if pixels.dtype.kind == "f" else 0
             said = (about_missing(missing),) if missing else ()
-            return Division(squares, before, layout, fill, how, said=said)
+            division = Division(squares, before, layout, fill, how, said=said)
+            return _continued(division) if _may_continue(config) else division
     if not tiled:
         return None
     whole = prepare(layout.image(before), fill, layout, how, on_device=False)
@@ -71,6 +75,24 @@ def divided(
     there = tuple(p for p in plan.parts if p.reduced > 1 or known[p.place].any())
     plan = dataclasses.replace(plan, parts=there)
     return Division(plan, before, layout, fill, how, whole) if there else None
+
+
+def _may_continue(config: Config) -> bool:
+    """Whether squares around damage may be left to a surface: as all of their results are made."""
+    how = ending(config)
+    return config["parts"]["continue_smooth"] and how.seamless and how.refine
+
+
+def _continued(division: Division) -> Division:
+    """With the squares around damage apart that need no fit, because all around is smooth."""
+    plan = division.plan
+    smooth = tuple(
+        part
+        for part in plan.parts
+        if part.reduced == 1 and is_smooth(division.prepared(part).observation)
+    )
+    rest = tuple(part for part in plan.parts if part not in smooth)
+    return dataclasses.replace(division, plan=dataclasses.replace(plan, parts=rest), smooth=smooth)
 
 
 def _is_tiled(config: Config, shape: tuple[int, int, int]) -> bool:
@@ -151,12 +173,14 @@ def ending_of_parts(config: Config, division: Division) -> Ending:
 
 
 def shapes_of(division: Division) -> list[tuple[int, int, int]]:
-    """Of every part as it is fitted, `(h, w, c)`."""
+    """Of every part that is fitted, as it is, `(h, w, c)`."""
     return [(*part.size, division.shape[2]) for part in division.plan.parts]
 
 
 def _largest(division: Division) -> tuple[int, int, int]:
-    return max(shapes_of(division), key=lambda shape: shape[0] * shape[1])
+    """Of the parts, also of those that are not fitted."""
+    sizes = [part.size for part in (*division.plan.parts, *division.smooth)]
+    return (*max(sizes, key=lambda size: size[0] * size[1]), division.shape[2])
 
 
 def hints(config: Config, division: Division) -> list[str]:
@@ -176,13 +200,17 @@ def check_memory(config: Config, division: Division) -> None:
         InputError: if it is.
     """
     tiled, itemsize = division.whole is not None, division.pixels.dtype.itemsize
-    allowed_memory.check(config, division.shape, shapes_of(division), itemsize, tiled=tiled)
+    shapes = shapes_of(division) or [_largest(division)]
+    allowed_memory.check(config, division.shape, shapes, itemsize, tiled=tiled)
 
 
 def about(division: Division) -> list[str]:
     """Which parts are fitted, in a line each."""
     plan, (h, w, _) = division.plan, division.shape
     share = 100 * plan.pixels() / (h * w)
+    lines = _about_smooth(division)
+    if not plan.parts:
+        return lines
     counts: dict[str, int] = {}
     for part in plan.parts:
         size = f"{part.size[1]} x {part.size[0]}"
@@ -197,7 +225,16 @@ def about(division: Division) -> list[str]:
         )
     else:
         line = f"fitted in {len(plan.parts)} overlapping tiles: {sizes}; "
-    return [told(line, setting("parts.kind", "whole"), " fits it as a whole")]
+    return [*lines, told(line, setting("parts.kind", "whole"), " fits it as a whole")]
+
+
+def _about_smooth(division: Division) -> list[str]:
+    count, all_of = len(division.smooth), len(division.smooth) + len(division.plan.parts)
+    if not count:
+        return []
+    where = "all around the damage" if count == all_of else f"around {count} of {all_of} places"
+    line = f"the picture is smooth {where}: it is continued there, with no network; "
+    return [told(line, setting("parts.continue_smooth", False), " fits it there as well")]
 
 
 def advice(config: Config, division: Division, seeds: int) -> list[str]:
@@ -205,11 +242,15 @@ def advice(config: Config, division: Division, seeds: int) -> list[str]:
     lines = about(division)
     shapes = shapes_of(division)
     line = f"about {bytes_of(config, division) / 1e9:.1f} GB of memory"
-    seconds = estimates.seconds_of_all({**config, "seeds": seeds}, shapes)
+    seconds = (0.0, 0.0)
+    if shapes:
+        seconds = estimates.seconds_of_all({**config, "seeds": seeds}, shapes)
     if seconds is not None:
-        h, w, _ = division.shape
-        low, high = (a + h * w * b for a, b in zip(seconds, _HANDLING, strict=True))
-        line = f"{between(low, high)} for all steps, and {line}; a rough estimate"
+        (h, w, _), smooth = division.shape, len(division.smooth)
+        each = zip(seconds, _HANDLING, _CONTINUING, strict=True)
+        low, high = (fits + h * w * pixel + smooth * part for fits, pixel, part in each)
+        steps = " for all steps" if shapes else ""
+        line = f"{between(low, high)}{steps}, and {line}; a rough estimate"
     return [*lines, line]
 
 

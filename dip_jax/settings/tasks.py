@@ -39,7 +39,13 @@ _BASE: dict[str, Any] = {
     # Large pictures: "auto" fits squares around what is to be filled where that is less than half
     # of the picture, each for so many steps at most; and tiles of so many pixels a side where it
     # has more than 2^20, or smaller ones where they are to take so many GB of memory at most.
-    "parts": {"kind": "auto", "steps": 200, "side": 512, "memory": 0.0},
+    "parts": {
+        "kind": "auto",
+        "continue_smooth": True,
+        "steps": 200,
+        "side": 512,
+        "memory": 0.0,
+    },
     "num_steps": 600,
     "refined_steps": 0,
     "precision": "float32",

@@ -185,3 +185,48 @@ def test_around_damage_the_network_is_wide_at_its_finest_scale():
     own = prepare("hole_fill", photo, fill, options={"network.down": (12,)})
     assert own.config["network"]["down"] == (12,) and own.config["network"]["up"] == (32,)
     assert tasks.around_damage("paper")["network"]["down"] == (128,)
+
+
+def smooth_but_for(columns, h=200, w=300):
+    """A smooth picture in 8 bits, with detail in some columns."""
+    rows, across = np.mgrid[:h, :w]
+    x = np.stack([128 + 60 * np.sin(rows / 90 + k) * np.cos(across / 120) for k in range(3)], -1)
+    x[:, columns] += 30 * np.random.default_rng(0).standard_normal(x[:, columns].shape)
+    return np.rint(x.clip(0, 255)).astype(np.uint8)
+
+
+REFINED = FEW | {"refine": True}
+
+
+def test_where_the_picture_is_smooth_no_network_is_fitted():
+    x, fill = smooth_but_for(slice(160, 300)), two_scratches()
+    damaged = np.where(fill[..., None], 255, x).astype(np.uint8)
+    restored, info = dip_jax.inpaint(damaged, fill, seeds=2, options=REFINED, return_info=True)
+    np.testing.assert_array_equal(restored[~fill], x[~fill])
+    left = fill & (np.arange(300) < 150)
+    assert np.abs(restored[left].astype(int) - x[left]).max() <= 2
+    assert (restored[fill & ~left] != 255).any()
+    assert len(info.parts) == 1 and info.steps == 8
+    assert any("smooth around 1 of 2 places" in line for line in info.remarks)
+    assert info.uncertainty is not None
+    assert not info.uncertainty[left].any() and info.uncertainty[fill & ~left].all()
+    fitted = dip_jax.inpaint(
+        damaged, fill, options=REFINED | {"parts.continue_smooth": False}, return_info=True
+    )[1]
+    assert len(fitted.parts) == 2 and not any("smooth" in line for line in fitted.remarks)
+
+
+def test_a_picture_that_is_smooth_all_over_makes_no_steps():
+    x, fill = smooth_but_for(slice(0)), two_scratches()
+    steps = []
+    restored, info = dip_jax.inpaint(
+        np.where(fill[..., None], 255, x).astype(np.uint8),
+        fill,
+        options=REFINED,
+        callback=steps.append,
+        return_info=True,
+    )
+    assert np.abs(restored.astype(int) - x).max() <= 2
+    assert not steps and info.steps == 0 and info.stop_reason == "no_fit"
+    assert info.parts == () and info.chosen_steps == {} and info.figures == {}
+    assert any("smooth all around" in line for line in info.remarks)

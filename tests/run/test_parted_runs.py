@@ -210,3 +210,53 @@ def test_a_torn_part_is_fitted_again(files, finished, tmp_path):
     _, said = go(config_of("text_inpaint", photo, mask), folder)
     assert "2 of 3 parts are done" in said
     assert (folder / "restored.png").read_bytes() == (finished[0] / "restored.png").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def smooth_files(tmp_path_factory):
+    """A picture that is smooth but on its right side, with a scratch in either half."""
+    folder = tmp_path_factory.mktemp("smooth")
+    rows, columns = np.mgrid[:200, :300]
+    x = 128 + 60 * np.sin(rows / 90) * np.cos(columns / 120)
+    x[:, 160:] += 30 * np.random.default_rng(0).standard_normal((200, 140))
+    x = np.rint(x.clip(0, 255)).astype(np.uint8)
+    fill = np.zeros(x.shape, bool)
+    fill[20:23, 30:60] = fill[170:180, 250:254] = True
+    Image.fromarray(np.where(fill, 255, x).astype(np.uint8)).save(folder / "photo.png")
+    Image.fromarray((255 * fill).astype(np.uint8)).save(folder / "mask.png")
+    Image.fromarray((255 * (fill & (columns < 150))).astype(np.uint8)).save(folder / "left.png")
+    return folder, x, fill
+
+
+@pytest.mark.thorough
+def test_a_run_fits_only_where_the_picture_is_not_smooth(smooth_files, tmp_path):
+    files, x, fill = smooth_files
+    config = config_of("text_inpaint", files / "photo.png", files / "mask.png", refine=True)
+    summary, said = go(config, tmp_path / "run")
+    assert "smooth around 1 of 2 places" in said
+    assert summary["parts"] == 1 and summary["steps"] == 15 and summary["refined"]
+    restored = pixels_of(tmp_path / "run" / "restored.png")
+    np.testing.assert_array_equal(restored[~fill], x[~fill])
+    assert np.abs(restored - x)[20:23, 30:60].max() <= 2
+    # A run of before there was this goes on with all of its parts.
+    written = json.loads((tmp_path / "run" / "config.json").read_text())
+    del written["parts"]["continue_smooth"]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(written))
+    assert not as_begun(tmp_path / "run", config)["parts"]["continue_smooth"]
+
+
+def test_a_run_of_a_smooth_picture_needs_no_fit(smooth_files, tmp_path):
+    files, x, fill = smooth_files
+    config = config_of("text_inpaint", files / "photo.png", files / "left.png", refine=True)
+    folder = tmp_path / "run"
+    summary, said = go(config, folder)
+    assert summary["stop_reason"] == "no_fit" and summary["steps"] == 0 and not summary["lanes"]
+    assert {path.name for path in folder.iterdir()} == {
+        *("config.json", "restored.png", "comparison.png", "crops.png"),
+        *("report.html", "metrics.jsonl", "summary.json"),
+    }
+    assert "with no network" in last_words(summary, folder)
+    page = (folder / "report.html").read_text()
+    assert "continued there by a smooth surface" in page and "no network was needed" in page
+    assert np.abs(pixels_of(folder / "restored.png") - x)[20:23, 30:60].max() <= 2
+    assert "nothing to do" in go(config, folder)[1]

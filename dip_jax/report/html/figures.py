@@ -14,6 +14,7 @@ _STOPPED = {
     "diverged": "the fit kept falling apart",
     "interrupted": "it was interrupted",
     "asked": "it was interrupted",
+    "no_fit": "no network was needed",
 }
 _MEASURES = {
     "psnr_true": "PSNR in dB against the clean picture, over all of it. Higher is closer: 3 dB "

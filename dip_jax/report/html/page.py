@@ -167,6 +167,8 @@ def _ending(summary: Mapping[str, Any]) -> str:
         "schedule": f"The run came to the end of its schedule, after {made}.",
         "diverged": f"The fit kept falling apart and was ended after {made}.",
         "interrupted": f"The run was interrupted after {made}; the same command goes on from here.",
+        "no_fit": "The picture is smooth all around the damage, and was continued there by a smooth"
+        " surface, with no network.",
     }
     text = sentence.get(str(reason), f"The run ended after {made}.")
     if parts := summary.get("parts"):
