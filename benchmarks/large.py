@@ -35,7 +35,7 @@ from benchmarks.large_denoising import measured, psnr
 from dip_jax.api.array_fit import prepare
 from dip_jax.api.parted_fit import PartedFit
 from dip_jax.lanes import our_jax
-from dip_jax.settings import estimates
+from dip_jax.settings import estimates, parting
 
 SECTIONS = ("scratches", "photographs", "tiles", "sizes", "denoise", "hundred")
 PICTURES = ("astronaut", "camera", "chelsea", "coffee", "rocket")
@@ -245,7 +245,12 @@ def sizes(args: argparse.Namespace) -> dict[str, Any]:
         with our_jax.as_needed():
             fit = prepare(name, x, mask)
             config = {**fit.config, "seeds": 1}
-            low, high = estimates.seconds_of_all(config, fit.shapes) or (0.0, 0.0)
+            seconds = (
+                parting.seconds_of(config, fit.division)
+                if isinstance(fit, PartedFit)
+                else estimates.seconds_of_all(config, fit.shapes)
+            )
+        low, high = seconds or (0.0, 0.0)
         parts = len(fit.shapes) if isinstance(fit, PartedFit) else 1
         found[f"{task}, {w} x {h}"] = {"low": low, "high": high, "parts": parts} | run
     return found

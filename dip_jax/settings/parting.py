@@ -240,18 +240,29 @@ def _about_smooth(division: Division) -> list[str]:
 def advice(config: Config, division: Division, seeds: int) -> list[str]:
     """What a person should know before the fits start, in lines: which parts, time and memory."""
     lines = about(division)
-    shapes = shapes_of(division)
     line = f"about {bytes_of(config, division) / 1e9:.1f} GB of memory"
-    seconds = (0.0, 0.0)
-    if shapes:
-        seconds = estimates.seconds_of_all({**config, "seeds": seeds}, shapes)
+    seconds = seconds_of({**config, "seeds": seeds}, division)
     if seconds is not None:
-        (h, w, _), smooth = division.shape, len(division.smooth)
-        each = zip(seconds, _HANDLING, _CONTINUING, strict=True)
-        low, high = (fits + h * w * pixel + smooth * part for fits, pixel, part in each)
-        steps = " for all steps" if shapes else ""
-        line = f"{between(low, high)}{steps}, and {line}; a rough estimate"
+        steps = " for all steps" if division.plan.parts else ""
+        line = f"{between(*seconds)}{steps}, and {line}; a rough estimate"
     return [*lines, line]
+
+
+def seconds_of(config: Config, division: Division) -> tuple[float, float] | None:
+    """How long all of it takes here, from and to; None if that is not known.
+
+    Args:
+        config: as `config_of_parts` gives it, with so many `seeds` as there are.
+        division: the parts.
+    """
+    shapes = shapes_of(division)
+    of_fits = estimates.seconds_of_all(config, shapes) if shapes else (0.0, 0.0)
+    if of_fits is None:
+        return None
+    (h, w, _), smooth = division.shape, len(division.smooth)
+    each = zip(of_fits, _HANDLING, _CONTINUING, strict=True)
+    low, high = (fits + h * w * pixel + smooth * part for fits, pixel, part in each)
+    return low, high
 
 
 def bytes_of(config: Config, division: Division) -> float:

@@ -175,14 +175,20 @@ def test_around_damage_the_network_is_wide_at_its_finest_scale():
     widths = {}
     for task in ("hole_fill", "text_inpaint"):
         whole, parts = (
-            prepare(task, photo, fill, options={"parts.kind": kind}) for kind in ("whole", "auto")
+            prepare(task, photo, fill, options={"parts.kind": kind, "parts.continue_smooth": False})
+            for kind in ("whole", "auto")
         )
         assert len(parts.shapes) == 2 and whole.shapes == [(200, 300, 3)]
         for kind in ("down", "up"):
             assert parts.config["network"][kind] == (32,)
             widths[task, kind] = whole.config["network"][kind]
     assert widths["hole_fill", "down"][0] < 32 and widths["text_inpaint", "up"][0] < 32
-    own = prepare("hole_fill", photo, fill, options={"network.down": (12,)})
+    own = prepare(
+        "hole_fill",
+        photo,
+        fill,
+        options={"network.down": (12,), "parts.continue_smooth": False},
+    )
     assert own.config["network"]["down"] == (12,) and own.config["network"]["up"] == (32,)
     assert tasks.around_damage("paper")["network"]["down"] == (128,)
 

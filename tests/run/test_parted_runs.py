@@ -246,10 +246,10 @@ def test_a_run_fits_only_where_the_picture_is_not_smooth(smooth_files, tmp_path)
 
 
 def test_a_run_of_a_smooth_picture_needs_no_fit(smooth_files, tmp_path):
-    files, x, fill = smooth_files
+    files, x, _ = smooth_files
     config = config_of("text_inpaint", files / "photo.png", files / "left.png", refine=True)
     folder = tmp_path / "run"
-    summary, said = go(config, folder)
+    summary, _ = go(config, folder)
     assert summary["stop_reason"] == "no_fit" and summary["steps"] == 0 and not summary["lanes"]
     assert {path.name for path in folder.iterdir()} == {
         *("config.json", "restored.png", "comparison.png", "crops.png"),
