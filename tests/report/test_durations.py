@@ -8,6 +8,7 @@ from dip_jax.report.durations import between, clock, in_words
 @pytest.mark.parametrize(
     ("low", "high", "words"),
     [
+        (1, 9, "a few seconds"),
         (3, 12, "10 to 20 seconds"),
         (61, 119, "60 to 120 seconds"),
         (61, 120, "1 to 2 minutes"),
