@@ -81,7 +81,8 @@ class FitInfo:
         chosen_steps: for each seed, the step that its image comes from, counted from 1. Left out:
             seeds that failed, and seeds that had only begun when the callback ended the fit.
         uncertainty: the standard deviation over the seeds, `(h, w)` in the image's values. It is 0
-            where known pixels were kept, and None for one seed. In denoising, part of the result
+            where known pixels were kept and where the picture was continued with no network, and
+            None for one seed. In denoising, part of the result
             comes from the noisy picture itself and is the same for all seeds: the uncertainty does
             not show errors of that part.
         history: the figures of every logged step, seed after seed.
@@ -90,8 +91,8 @@ class FitInfo:
         stop_reason: "criterion": the criterion stopped it. "schedule": all steps were made, and the
             learning rate has fallen to nothing. "num_steps": all steps were made at a constant
             rate. "diverged": the fit kept diverging, and the best image before that was taken.
-            "asked": the callback ended it. "no_fit": the picture is smooth all around the damage,
-            and was continued there with no network.
+            "asked": the callback ended it. "no_fit": no network has a result, mostly because the
+            picture is smooth all around the damage, and was continued there with none.
         rollbacks: how often a fit diverged and went back to its last good state.
         failed: the seeds that have no result, and why. The picture is the mean of the others.
         results: the network's own result for each seed, in [0, 1] on the scale that was fitted.

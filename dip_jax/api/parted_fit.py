@@ -136,10 +136,11 @@ class PartedFit:
             running.close()
             if progress is not None:
                 progress.stop()
-        if not running.made and parts:
-            if running.failures:
+        if parts and not running.made:
+            if not running.failures:
+                raise Interrupted(NO_PART)
+            if not self.division.smooth:
                 raise FitError(next(iter(running.failures.values())))
-            raise Interrupted(NO_PART)
         for line in running.left_out():
             running.watching.say(line)
         pixels, _ = put_together(running.assembly, self.division, self.how)
@@ -180,7 +181,7 @@ class _Running:
             self._beside(self._continue, part)
 
     def _continue(self, part: Part) -> None:
-        self._add(part, continued_in(part, self._division, spread=len(self._fit.seeds) > 1))
+        self._add(part, continued_in(part, self._division))
 
     def _add(self, part: Part, made: Made) -> None:
         where = self._division.to_make(part, keep_known=self._fit.how.keep_known)
@@ -284,7 +285,7 @@ class _Running:
         asked = any(result.stop_reason == "asked" for result in results)
         asked |= len(parts) < len(self._division.plan.parts) and not self.failures
         longest = max(results, key=lambda result: result.steps, default=None)
-        spread = self.assembly.spread()
+        spread = self.assembly.spread() if results else None
         chosen: dict[int, list[int]] = {seed: [] for seed in fit.seeds}
         for result in results:
             chosen[result.seed].append(result.chosen_step)

@@ -103,7 +103,7 @@ class _Many:
                 usable.append(one)
         if not usable and not stopping():
             raise InputError(f"none of {self._total} pictures can be used; nothing was written")
-        if len(usable) > 1:
+        if len(usable) > 1 and fits:
             self._estimate(fits[0][0], [shape for _, shape in fits], pages)
         return usable
 

@@ -36,7 +36,7 @@ from dip_jax.pictures.writing import FORMAT_OF_SUFFIX, changes, write_pages
 from dip_jax.report.progress import PlainProgress, make_progress
 from dip_jax.report.streams import tell, tell_error
 from dip_jax.run.inputs import Given
-from dip_jax.run.workdir import check_workdir
+from dip_jax.run.workdir import as_begun, check_workdir
 from dip_jax.settings import tasks
 
 DONE, FAILED, REFUSED = 0, 1, 2
@@ -125,7 +125,8 @@ def check(arguments: argparse.Namespace) -> list[ArrayFit | PartedFit]:
     changes = changes_of_options(arguments)
     _, _, given, _ = _read(arguments)
     if arguments.report is not None:
-        check_workdir(Path(arguments.report), config_of_run(arguments, changes))
+        folder = Path(arguments.report)
+        check_workdir(folder, as_begun(folder, config_of_run(arguments, changes)))
     return prepared(arguments, changes, given)
 
 

@@ -189,17 +189,15 @@ def made_of(
     return Made(image, spread, given.refined, given.figures)
 
 
-def continued_in(part: Part, division: Division, *, spread: bool) -> Made:
+def continued_in(part: Part, division: Division) -> Made:
     """What is made of a part that is not fitted, because the picture is smooth there.
 
     Args:
         part: one of `division.smooth`.
         division: what it is a part of.
-        spread: whether those that are fitted have a spread over seeds; it has none.
     """
     prepared = division.prepared(part)
-    image = prepared.to_picture(continued(prepared.observation))
-    return Made(image, np.zeros(image.shape[:2], np.float32) if spread else None, True, {})
+    return Made(prepared.to_picture(continued(prepared.observation)), None, True, {})
 
 
 _Found = tuple[bool | None, Float[np.ndarray, " c"] | None]

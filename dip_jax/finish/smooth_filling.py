@@ -66,7 +66,7 @@ def continued(observation: Observation) -> Image:
     y, known = np.asarray(observation.y), np.asarray(observation.known)[..., :1] > 0
     found = surface(np.where(known, y, 0), ~known[..., 0])
     met = np.where(known, y, np.clip(found, 0, 1)).astype(np.float32)
-    return filled(plausible(met, observation), observation)
+    return filled(met, observation)
 
 
 def filled_smoothly(x: Image, observation: Observation) -> Image:

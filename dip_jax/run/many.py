@@ -171,7 +171,7 @@ def _finished(picture: PictureRun) -> bool:
     summary = ended_summary(picture.folder)
     if summary is None:
         return False
-    if summary.get("parts"):
+    if summary.get("parts") is not None:
         job = prepare(picture.config, picture.given)
         return finished_summary(picture.folder, mark_of(job)) is not None
     return picture.finished_summary() is not None

@@ -125,12 +125,13 @@ def run_in_parts(
         there = [run for run in runs if run.has_result()]
         if runs and not there:
             failures = [run.failure for run in runs if run.failure]
-            if failures:
+            if not failures:
+                raise Interrupted(
+                    "interrupted before any part of the picture was fitted: no result was written, "
+                    "and the same command goes on"
+                )
+            if not division.smooth:
                 raise FitError(failures[0])
-            raise Interrupted(
-                "interrupted before any part of the picture was done: no result was written, and "
-                "the same command goes on"
-            )
         return _written(config, folder, whole, runs, about, mark, command, on_restored)
 
     return processes.share("summary", write)
@@ -223,7 +224,7 @@ def _put_together(
     """
     division, how = whole.division, whole.how
     h, w, _ = division.shape
-    smooth = [(part, continued_in(part, division, spread=spread)) for part in division.smooth]
+    smooth = [(part, continued_in(part, division)) for part in division.smooth]
     restored = np.array(division.before, order="C")
     judged = np.zeros((h, w), bool)
     of_seeds = np.zeros((h, w), np.float32) if spread else None

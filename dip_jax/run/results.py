@@ -94,7 +94,7 @@ class Outcome:
         is_networks: whether the pixels are those of a network's image.
         remarks: what a person should know of how the picture was taken.
         mark: its fingerprint.
-        parts: how many it was fitted in; 0 if it was as a whole.
+        parts: how many it was fitted in, which may be none; None if it was as a whole.
         left: of these, how many have no result yet.
         part_of: which of them, from 1, each of the results is of.
         crops: some of them at their full size, before and after.
@@ -108,7 +108,7 @@ class Outcome:
     is_networks: bool
     remarks: Sequence[str]
     mark: str
-    parts: int = 0
+    parts: int | None = None
     left: int = 0
     part_of: Sequence[int] = ()
     crops: Image.Image | None = None
@@ -139,7 +139,8 @@ def write_outcome(
         command: as there.
     """
     there = [result for result in results if result is not None]
-    only = there[0] if len(results) == 1 and not made.parts else None
+    large = made.parts is not None
+    only = there[0] if len(results) == 1 and not large else None
     pixels, data_range = made.pixels, like.data_range
     # Without loss, so that known pixels stay what they were; PNG holds these two types alone.
     tiff = job.degraded.file_format == "TIFF" or pixels.dtype not in (np.uint8, np.uint16)
@@ -152,7 +153,6 @@ def write_outcome(
     if job.damaged_here:
         writing.write(folder / f"degraded{suffix}", job.degraded.pixels, job.degraded)
 
-    large = made.parts > 0
     figures = dict(made.figures)
     chosen = figures[only.chosen_image] if only else figures.pop("mean", {})
     figures["restored"] = dict(chosen) if made.is_networks else {}
@@ -172,9 +172,10 @@ def write_outcome(
     if job.clean is not None:
         panels.append(("clean", _shown(job.clean, None, large)))
     spread_figures = None
-    if made.spread is not None and made.judged.any():
-        judged = made.spread[made.judged]
-        # White is the 99.5th percentile over the pixels that were not kept.
+    # Where a part was continued with no network, all seeds give the same.
+    if made.spread is not None and (uncertain := made.judged & (made.spread > 0)).any():
+        judged = made.spread[uncertain]
+        # White is the 99.5th percentile over the pixels in which they differ.
         white = float(np.percentile(judged, 99.5))
         spread_figures = {"white": white, "mean": float(judged.mean())}
         seen = np.clip(made.spread / max(white, 1e-12), 0, 1).astype(np.float32)
@@ -209,7 +210,7 @@ def write_outcome(
         "page": config["page"] or None,
         "shape": list(job.shape),
         "seeds": seeds,
-        "parts": made.parts or None,
+        "parts": made.parts,
         "parts_left": made.left,
         "steps": sum(result.steps for result in there),
         "chosen_step": chosen_step,

@@ -1,6 +1,8 @@
 """Whether a picture is fitted as a whole or in parts, by its configuration, and what that takes."""
 
 import dataclasses
+import itertools
+import operator
 from typing import Any
 
 import numpy as np
@@ -86,12 +88,11 @@ def _may_continue(config: Config) -> bool:
 def _continued(division: Division) -> Division:
     """With the squares around damage apart that need no fit, because all around is smooth."""
     plan = division.plan
-    smooth = tuple(
-        part
-        for part in plan.parts
-        if part.reduced == 1 and is_smooth(division.prepared(part).observation)
-    )
-    rest = tuple(part for part in plan.parts if part not in smooth)
+    need_none = [
+        part.reduced == 1 and is_smooth(division.prepared(part).observation) for part in plan.parts
+    ]
+    smooth = tuple(itertools.compress(plan.parts, need_none))
+    rest = tuple(itertools.compress(plan.parts, map(operator.not_, need_none)))
     return dataclasses.replace(division, plan=dataclasses.replace(plan, parts=rest), smooth=smooth)
 
 
@@ -178,8 +179,8 @@ def shapes_of(division: Division) -> list[tuple[int, int, int]]:
 
 
 def _largest(division: Division) -> tuple[int, int, int]:
-    """Of the parts, also of those that are not fitted."""
-    sizes = [part.size for part in (*division.plan.parts, *division.smooth)]
+    """Of the parts that are fitted, or of the others if none is."""
+    sizes = [part.size for part in division.plan.parts or division.smooth]
     return (*max(sizes, key=lambda size: size[0] * size[1]), division.shape[2])
 
 

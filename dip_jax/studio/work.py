@@ -33,6 +33,7 @@ WHY = {
     "num_steps": "All steps were made, and more may help.",
     "diverged": "The fit kept falling apart; this is the best before that.",
     "asked": "Stopped by you; this is the best so far.",
+    "no_fit": "The picture is smooth all around: it was continued there, with no network.",
 }
 
 

@@ -227,3 +227,17 @@ def test_memory_that_a_fit_keeps_is_still_there_for_the_next_picture(monkeypatch
     with memory.measured_once():
         assert [memory.device_bytes(device) for _ in range(2)] == [8, 8]
     assert memory.device_bytes(device) == 3
+
+
+def test_several_pictures_that_need_no_fit(folder, fits, capsys):
+    rows, columns = np.mgrid[:200, :300]
+    smooth = 128 + 60 * np.sin(rows / 90) * np.cos(columns / 120)
+    fill = np.zeros(smooth.shape, bool)
+    fill[20:23, 30:60] = True
+    for name in ("a.png", "b.png"):
+        Image.fromarray(np.where(fill, 255, smooth).astype(np.uint8)).save(name)
+    Image.fromarray(255 * fill.astype(np.uint8)).save("mask.png")
+    given = ("inpaint", "a.png", "b.png", "--mask", "mask.png", "-o", "out/")
+    arguments = command.make_parser().parse_args([*given, "--set", "parts.kind=damage"])
+    assert restore_files(arguments) == 0 and len(fits) == 2
+    assert "checking 2 pictures" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from tiers import first_always
 
+import dip_jax
 from dip_jax.errors import InputError, Interrupted
 from dip_jax.pictures import reading
 from dip_jax.pictures.reading import read
@@ -238,6 +239,10 @@ def test_a_run_fits_only_where_the_picture_is_not_smooth(smooth_files, tmp_path)
     restored = pixels_of(tmp_path / "run" / "restored.png")
     np.testing.assert_array_equal(restored[~fill], x[~fill])
     assert np.abs(restored - x)[20:23, 30:60].max() <= 2
+    own = ("degrade", "refine", "checkpoint_every")  # of runs, or told apart
+    options = {name: value for name, value in CHANGES.items() if name not in own}
+    given = pixels_of(files / "photo.png").astype(np.uint8)
+    np.testing.assert_array_equal(restored, dip_jax.inpaint(given, fill, options=options))
     # A run of before there was this goes on with all of its parts.
     written = json.loads((tmp_path / "run" / "config.json").read_text())
     del written["parts"]["continue_smooth"]
@@ -260,3 +265,20 @@ def test_a_run_of_a_smooth_picture_needs_no_fit(smooth_files, tmp_path):
     assert "continued there by a smooth surface" in page and "no network was needed" in page
     assert np.abs(pixels_of(folder / "restored.png") - x)[20:23, 30:60].max() <= 2
     assert "nothing to do" in go(config, folder)[1]
+
+
+def test_a_folder_of_smooth_pictures_is_gone_on_with(smooth_files, tmp_path):
+    files, x, _ = smooth_files
+    for name in ("in", "masks"):
+        (tmp_path / name).mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(files / "photo.png", tmp_path / "in" / name)
+        shutil.copy(files / "left.png", tmp_path / "masks" / name)
+    config = config_of("text_inpaint", tmp_path / "in", tmp_path / "masks", refine=True, seeds=2)
+    summary, said = go(config, tmp_path / "run")
+    assert summary["restored"] == 2 and not summary["failed"], said
+    assert [row["status"] for row in summary["pictures"]] == ["no_fit", "no_fit"]
+    assert not (tmp_path / "run" / "a" / "uncertainty.png").exists()
+    again, said = go(config, tmp_path / "run")
+    assert "2 of 2 pictures are done" in said and again["restored"] == 2
+    assert np.abs(pixels_of(tmp_path / "run" / "b" / "restored.png") - x)[20:23, 30:60].max() <= 2

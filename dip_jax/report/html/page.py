@@ -69,7 +69,7 @@ def report_html(
     )
     heading = _heading(summary, done)
     h, w = np.asarray(panels[0][1]).shape[:2]
-    if summary.get("parts"):  # the panels are reduced
+    if summary.get("parts") is not None:  # the panels are reduced
         h, w = summary["shape"][:2]
     drawn = curves(rows, summary)
     main = tag(
