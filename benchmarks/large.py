@@ -3,14 +3,14 @@
     python -m benchmarks.large
     python -m benchmarks.large --only=scratches --megapixels=100
 
-Sections: `scratches` (a photograph of scikit-image, enlarged and given texture, with 20 scratches
-of 100 to 400 pixels and 5 spots, mended by the command `dip-jax inpaint`, the whole command
-measured; the rival is biharmonic inpainting around the same damage), `photographs` (five scratches
-and two spots in squares of photographs as they are), `tiles` (one noisy picture fitted whole and in
-tiles of half its side: PSNR, and the error within 8 pixels of the tiles' borders in both), `sizes`
-(what the command foretells, and what it takes), `denoise` (4 megapixels in tiles: in one go, killed
-and resumed, and by two processes), `hundred` (a file of 100 megapixels in 16 bits, mended by the
-command).
+Sections: `specks` (3,000 of 4 pixels in 6 megapixels), `scratches` (a photograph of scikit-image,
+enlarged and given texture, with 20 scratches of 100 to 400 pixels and 5 spots, mended by the
+command `dip-jax inpaint`, the whole command measured; the rival is biharmonic inpainting around the
+same damage), `photographs` (five scratches and two spots in squares of photographs as they are),
+`tiles` (one noisy picture fitted whole and in tiles of half its side: PSNR, and the error within 8
+pixels of the tiles' borders in both), `sizes` (what the command foretells, and what it takes),
+`denoise` (4 megapixels in tiles: in one go, killed and resumed, and by two processes), `hundred` (a
+file of 100 megapixels in 16 bits, mended by the command).
 
 Resumable: each section is kept in a file of its own. It writes `benchmarks/results/large.md`.
 """
@@ -37,7 +37,7 @@ from dip_jax.api.parted_fit import PartedFit
 from dip_jax.lanes import our_jax
 from dip_jax.settings import estimates, parting
 
-SECTIONS = ("scratches", "photographs", "tiles", "sizes", "denoise", "hundred")
+SECTIONS = ("specks", "scratches", "photographs", "tiles", "sizes", "denoise", "hundred")
 PICTURES = ("astronaut", "camera", "chelsea", "coffee", "rocket")
 _COMMAND = "import sys; from dip_jax.cli.command import main; sys.exit(main())"
 _NEAR = 8  # pixels from a tile's border
@@ -99,7 +99,22 @@ def scratches(args: argparse.Namespace) -> dict[str, Any]:
     """Of a photograph of so many megapixels."""
     side = round((args.megapixels * 1e6 / 6) ** 0.5)
     h, w = 2 * side, 3 * side
-    clean, fill = photograph(h, w), scratched(h, w)
+    return _mended(args, photograph(h, w), scratched(h, w))
+
+
+def specks(args: argparse.Namespace) -> dict[str, Any]:
+    """Of 6 megapixels with 3,000 specks of 4 pixels."""
+    h, w = 2000, 3000
+    rng, fill = np.random.default_rng(3), np.zeros((h, w), bool)
+    for y, x in zip(rng.integers(5, h - 5, 3000), rng.integers(5, w - 5, 3000), strict=True):
+        fill[y - 2 : y + 2, x - 2 : x + 2] = True
+    return _mended(args, photograph(h, w), fill)
+
+
+def _mended(
+    args: argparse.Namespace, clean: NDArray[np.uint8], fill: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """What the command makes of a picture without some pixels, and biharmonic inpainting of it."""
     damaged = np.where(fill[..., None], np.uint8(255), clean)
     args.work.mkdir(parents=True, exist_ok=True)
     names = [str(args.work / name) for name in ("photo.tif", "mask.tif", "mended.tif")]
@@ -109,12 +124,16 @@ def scratches(args: argparse.Namespace) -> dict[str, Any]:
     found = commanded("inpaint", names[0], "--mask", names[1], "-o", names[2], "--force")
     mended = np.asarray(Image.open(names[2]))
     found |= {
-        "shape": [h, w],
+        "shape": fill.shape,
         "share": float(fill.mean()),
         "psnr": psnr(mended[fill], clean[fill]),
         "biharmonic": psnr(_biharmonic(clean, fill)[fill], clean[fill]),
         "same": bool((mended[~fill] == clean[~fill]).all()),
-        "parts": next(line for line in found["said"] if "around the damage" in line),
+        "parts": "; ".join(
+            line.split("; --set")[0]
+            for line in found["said"]
+            if "around the damage" in line or "smooth" in line
+        ),
         "foretold": next(line for line in found["said"] if "for all steps" in line),
     }
     return found
@@ -263,12 +282,16 @@ def denoise(args: argparse.Namespace) -> dict[str, Any]:
 
 def _report(args: argparse.Namespace, found: dict[str, dict[str, Any]]) -> str:
     lines = ["# What large pictures took", "", measured_with(), ""]
-    if one := found.get("scratches"):
+    damages = {"specks": "3,000 specks", "scratches": "20 scratches and 5 spots"}
+    for name, damage in damages.items():
+        if name not in found:
+            continue
+        one = found[name]
         h, w = one["shape"]
         lines += [
-            f"## Scratches in {h * w / 1e6:.0f} megapixels",
+            f"## {name.capitalize()} in {h * w / 1e6:.0f} megapixels",
             "",
-            f"{w} x {h} pixels, 20 scratches and 5 spots ({100 * one['share']:.2f}% of the "
+            f"{w} x {h} pixels, {damage} ({100 * one['share']:.2f}% of the "
             "pixels), the command `dip-jax inpaint` as a whole.",
             "",
             *table(
@@ -397,6 +420,7 @@ def main() -> None:
     add_pictures(parser, side=256, work="large")
     args = parser.parse_args()
     makers = {
+        "specks": specks,
         "scratches": scratches,
         "photographs": photographs,
         "tiles": tiles,

@@ -1,8 +1,6 @@
 """Whether a picture is fitted as a whole or in parts, by its configuration, and what that takes."""
 
 import dataclasses
-import itertools
-import operator
 from typing import Any
 
 import numpy as np
@@ -25,6 +23,10 @@ from dip_jax.settings.tasks import Config, task_of
 
 # Squares around damage are worth it if they have at most so much of the picture's pixels together.
 _WORTH_IT = 0.5
+# Squares are looked at, whether they need a fit, if they have at most so many times as many.
+_LOOKED_AT = 2.0
+# After so many of them, looking ends if the others seem to be so many times what is worth it.
+_ENOUGH_SEEN, _CLEARLY = 64, 1.5
 _NETWORK, _HOW = ("network", "input"), ("schedule", "stop", "average_share", "learning_rate")
 # Seconds for each pixel of a picture to be read, divided, put together and written.
 _HANDLING = (2.5e-7, 6e-7)
@@ -61,12 +63,17 @@ def divided(
     how = adapting(config)
     if around:
         most = _worth_it(config, h * w) if kind == "auto" else np.inf
-        squares = parts.around_damage(unknown, most)
+        may_continue = _may_continue(config)
+        # What need not be fitted may be more than what is worth it.
+        looked_at = _LOOKED_AT if may_continue and h * w > _WHOLE else 1.0
+        squares = parts.around_damage(unknown, looked_at * most)
         if squares is not None and squares.parts:
             missing = int((~np.isfinite(pixels)).sum()) if pixels.dtype.kind == "f" else 0
             said = (about_missing(missing),) if missing else ()
             division = Division(squares, before, layout, fill, how, said=said)
-            return _continued(division) if _may_continue(config) else division
+            continued = _continued(division, most) if may_continue else division
+            if continued is not None:
+                return continued
     if not tiled:
         return None
     whole = prepare(layout.image(before), fill, layout, how, on_device=False)
@@ -85,15 +92,34 @@ def _may_continue(config: Config) -> bool:
     return config["parts"]["continue_smooth"] and how.seamless and how.refine
 
 
-def _continued(division: Division) -> Division:
-    """With the squares around damage apart that need no fit, because all around is smooth."""
+def _continued(division: Division, most: float) -> Division | None:
+    """With the squares around damage apart that need no fit, because all around is smooth.
+
+    Args:
+        division: the squares.
+        most: if the others have more pixels together, there is None.
+    """
     plan = division.plan
-    need_none = [
-        part.reduced == 1 and is_smooth(division.prepared(part).observation) for part in plan.parts
-    ]
-    smooth = tuple(itertools.compress(plan.parts, need_none))
-    rest = tuple(itertools.compress(plan.parts, map(operator.not_, need_none)))
-    return dataclasses.replace(division, plan=dataclasses.replace(plan, parts=rest), smooth=smooth)
+    all_of, looked_at, rest = plan.pixels(), 0, 0
+    smooth: set[int] = set()
+    # From all over the picture, so that what was looked at tells of the others.
+    for count, i in enumerate(np.random.default_rng(0).permutation(len(plan.parts)), 1):
+        part = plan.parts[i]
+        pixels = part.size[0] * part.size[1]
+        looked_at += pixels
+        if part.reduced == 1 and is_smooth(division.prepared(part).observation):
+            smooth.add(int(i))
+        else:
+            rest += pixels
+        likely = rest / looked_at * all_of if count >= _ENOUGH_SEEN else 0.0
+        if rest > most or likely > _CLEARLY * most:
+            return None
+    fitted = tuple(part for i, part in enumerate(plan.parts) if i not in smooth)
+    return dataclasses.replace(
+        division,
+        plan=dataclasses.replace(plan, parts=fitted),
+        smooth=tuple(plan.parts[i] for i in sorted(smooth)),
+    )
 
 
 def _is_tiled(config: Config, shape: tuple[int, int, int]) -> bool:

@@ -7,7 +7,7 @@ import dip_jax
 from dip_jax.api import parted_fit
 from dip_jax.api.array_fit import prepare
 from dip_jax.errors import FitError, InputError
-from dip_jax.settings import tasks
+from dip_jax.settings import parting, tasks
 
 TINY = {
     "network.scales": 1,
@@ -220,6 +220,41 @@ def test_where_the_picture_is_smooth_no_network_is_fitted():
     options = REFINED | {"parts.continue_smooth": False}
     fitted = prepare("text_inpaint", damaged, fill, options=options)
     assert len(fitted.shapes) == 2 and not any("smooth" in line for line in fitted.advice())
+
+
+@pytest.mark.parametrize(
+    ("rough", "apart", "kind", "looked_at"),
+    [
+        # In 168 squares of 96 pixels, 1.4 times as many as the picture has.
+        (0.0, 40, "damage", 168),
+        (0.2, 40, "damage", 168),
+        (1.0, 40, "tiles", 120),  # as soon as there are as many as in the picture
+        (1.0, 36, "tiles", 64),  # 1.76 times: long before that
+        (0.0, 33, "tiles", 0),  # more than twice
+    ],
+)
+def test_squares_that_need_no_fit_do_not_count(monkeypatch, rough, apart, kind, looked_at):
+    fill = np.zeros((1100, 1000), bool)
+    for i in (0, 1, 2):
+        fill[20 + i : -20 : apart, 20:-20:apart] = True
+    x = np.full((*fill.shape, 1), 0.5, np.float32)
+    x[:, : round(rough * fill.shape[1])] = 0.25  # what is said to be rough
+    seen = []
+
+    def is_smooth(observation):
+        seen.append(observation.y.shape)
+        return bool(np.median(observation.y) > 0.4)
+
+    monkeypatch.setattr(parting, "is_smooth", is_smooth)
+    fit = prepare("text_inpaint", x, fill, options={"adapt.contrast": False})
+    assert fit.division.plan.kind == kind and len(seen) == looked_at
+    if kind == "damage":
+        made = [*fit.division.plan.parts, *fit.division.smooth]
+        assert len(made) == len(set(made)) == looked_at
+        of_rough = len(fit.division.plan.parts) / looked_at
+        assert abs(of_rough - rough) < 0.05
+    else:
+        assert not fit.division.smooth
 
 
 def test_what_is_smooth_is_kept_where_the_fits_fail(monkeypatch):
