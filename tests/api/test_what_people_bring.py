@@ -94,6 +94,7 @@ def test_noise_that_grows_with_brightness_is_removed(clean, kind):
     assert psnr(result / 255, clean) > nonlocal_means(pixels, clean) + 1
 
 
+@pytest.mark.thorough
 def test_stripes_are_taken_out_and_told(clean):
     offsets = np.random.default_rng(2).normal(0, 15 / 255, (1, clean.shape[1], 1))
     pixels = rounded(clean + offsets)
