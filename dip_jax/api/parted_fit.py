@@ -164,6 +164,7 @@ class _Running:
         self.made: dict[int, FitPart] = {}
         self.failures: dict[int, str] = {}
         self._refined = False
+        self._continued = 0
         self._results: dict[int, dict[int, Restoration]] = {}
         self._left = [len(fit.seeds)] * len(plan.parts)
         self._all: list[Restoration] = []
@@ -182,6 +183,9 @@ class _Running:
 
     def _continue(self, part: Part) -> None:
         self._add(part, continued_in(part, self._division))
+        self._continued += 1
+        for line in parting.about_continued(self._continued, self._division):
+            self.watching.say(line)
 
     def _add(self, part: Part, made: Made) -> None:
         where = self._division.to_make(part, keep_known=self._fit.how.keep_known)

@@ -132,7 +132,8 @@ def run_in_parts(
                 )
             if not division.smooth:
                 raise FitError(failures[0])
-        return _written(config, folder, whole, runs, about, mark, command, on_restored)
+        say = progress.message
+        return _written(config, folder, whole, runs, about, mark, command, on_restored, say)
 
     return processes.share("summary", write)
 
@@ -172,6 +173,7 @@ def _written(
     mark: str,
     command: Sequence[str],
     on_restored: Callable[[NDArray[Any]], None] | None,
+    say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Puts the parts together and writes what has become of the picture."""
     division, job = whole.division, whole.job
@@ -188,7 +190,7 @@ def _written(
         refined |= summary["refined"]
     for run in runs:
         failed += run.failures()
-    pixels, judged, spread = _put_together(whole, there, spread=config["seeds"] > 1)
+    pixels, judged, spread = _put_together(whole, there, say, spread=config["seeds"] > 1)
     left = sum(run.is_left() for run in runs)
     outcome = Outcome(
         pixels=pixels,
@@ -216,15 +218,20 @@ def _written(
 
 
 def _put_together(
-    whole: Whole, there: Sequence[PartRun], *, spread: bool
+    whole: Whole, there: Sequence[PartRun], say: Callable[[str], None], *, spread: bool
 ) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.float32] | None]:
     """The restored pixels, where they come from parts, and their spread over seeds.
 
-    From the disk, and some rows after the other: a large picture has no room for all in floats.
+    Of those that were fitted from the disk, and some rows after the other: a large picture has no
+    room for all in floats.
     """
     division, how = whole.division, whole.how
     h, w, _ = division.shape
-    smooth = [(part, continued_in(part, division)) for part in division.smooth]
+    smooth = []
+    for part in division.smooth:
+        smooth.append((part, continued_in(part, division)))
+        for line in parting.about_continued(len(smooth), division):
+            say(line)
     restored = np.array(division.before, order="C")
     judged = np.zeros((h, w), bool)
     of_seeds = np.zeros((h, w), np.float32) if spread else None

@@ -32,6 +32,7 @@ _NETWORK, _HOW = ("network", "input"), ("schedule", "stop", "average_share", "le
 _HANDLING = (2.5e-7, 6e-7)
 # And for each part of it that is not fitted.
 _CONTINUING = (0.2, 0.8)
+_MANY = 50  # of these: then it is told how far they are
 # A picture of more pixels is fitted in tiles, whatever memory there is, so that the machine has no
 # say in what comes out.
 _WHOLE = 2**20
@@ -262,6 +263,19 @@ def _about_smooth(division: Division) -> list[str]:
     where = "all around the damage" if count == all_of else f"around {count} of {all_of} places"
     line = f"the picture is smooth {where}: it is continued there, with no network; "
     return [told(line, setting("parts.continue_smooth", False), " fits it there as well")]
+
+
+def about_continued(done: int, division: Division) -> list[str]:
+    """How many of the places that are smooth have been continued, in a line at every tenth of many.
+
+    Args:
+        done: so many.
+        division: they are its.
+    """
+    total = len(division.smooth)
+    if total < _MANY or (done < total and done % (total // 10)):
+        return []
+    return [f"{done} of {total} smooth places are continued"]
 
 
 def advice(config: Config, division: Division, seeds: int) -> list[str]:

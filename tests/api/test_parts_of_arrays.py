@@ -253,6 +253,9 @@ def test_squares_that_need_no_fit_do_not_count(monkeypatch, rough, apart, kind, 
         assert len(made) == len(set(made)) == looked_at
         of_rough = len(fit.division.plan.parts) / looked_at
         assert abs(of_rough - rough) < 0.05
+        total = len(fit.division.smooth)
+        told = [n for n in range(1, total + 1) if parting.about_continued(n, fit.division)]
+        assert len(told) in (10, 11) and told[-1] == total
     else:
         assert not fit.division.smooth
 
