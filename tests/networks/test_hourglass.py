@@ -172,9 +172,8 @@ def test_with_remat_the_gradient_is_the_same_and_less_is_kept_for_it():
     assert kept[True] < 0.5 * kept[False]
 
 
-@pytest.mark.parametrize(
-    ("dtype", "distance"), first_always([(jnp.bfloat16, 0.05), (jnp.float16, 0.005)])
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize(("dtype", "distance"), [(jnp.bfloat16, 0.05), (jnp.float16, 0.005)])
 def test_16_bits_are_near_and_their_weights_and_output_are_float32(dtype, distance):
     """With so many channels and pixels that float32 takes Winograd's form."""
     architecture = same_everywhere(2, 24, 4, upsampling="bilinear")

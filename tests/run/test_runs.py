@@ -682,6 +682,7 @@ def test_metrics_that_are_torn_or_foreign_are_left_out(tmp_path):
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 10, 20, 25]
 
 
+@pytest.mark.thorough
 def test_each_picture_of_a_folder_makes_the_steps_that_it_needs(tmp_path, monkeypatch):
     # How it is refined, which takes long, has no say in that.
     monkeypatch.setattr(ensemble, "denoised", lambda x, *_, **__: x)

@@ -182,6 +182,7 @@ def test_a_result_is_found_again_when_its_tab_was_closed(browser, person, photo)
     assert other.marked()[48, 30:90].all()
 
 
+@pytest.mark.thorough
 def test_before_and_after_are_compared_and_it_is_done_again(browser, person, photo):
     page = Page(browser, person)
     page.begin(photo, steps=3, set=SMALL, seeds=2)
