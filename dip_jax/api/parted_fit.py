@@ -288,7 +288,11 @@ class _Running:
         pixels = [made.part.height * made.part.width for made in parts]
         asked = any(result.stop_reason == "asked" for result in results)
         asked |= len(parts) < len(self._division.plan.parts) and not self.failures
-        longest = max(results, key=lambda result: result.steps, default=None)
+        reason = "failed" if self.failures else "no_fit"
+        if results:
+            reason = max(results, key=lambda result: result.steps).stop_reason
+        if asked:
+            reason = "asked"
         spread = self.assembly.spread() if results else None
         chosen: dict[int, list[int]] = {seed: [] for seed in fit.seeds}
         for result in results:
@@ -301,7 +305,7 @@ class _Running:
             history=self.watching.history,
             steps=sum(result.steps for result in results),
             seconds=self._seconds,
-            stop_reason="asked" if asked else longest.stop_reason if longest else "no_fit",
+            stop_reason=reason,
             rollbacks=sum(result.rollbacks for result in results),
             failed=self.failures,
             results=(),

@@ -281,12 +281,12 @@ def stop_reason_of(results: Sequence[Restoration | None], failed: Sequence[Any])
     """Why the fits ended: "interrupted", or the reason of the seed that went on the longest.
 
     Args:
-        results: of every seed, None where there is none; at least one is there, or nothing was to
-            be fitted: "no_fit".
+        results: of every seed, None where there is none; at least one is there, or none at all:
+            nothing was to be fitted ("no_fit"), or every fit failed beside what needed none.
         failed: the seeds that failed.
     """
     if not results:
-        return "no_fit"
+        return "failed" if failed else "no_fit"
     there = [result for result in results if result is not None]
     asked = any(result.stop_reason == "asked" for result in there)
     if asked or len(there) + len(failed) < len(results):

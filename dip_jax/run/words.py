@@ -30,6 +30,7 @@ def _of_one(summary: dict[str, Any], workdir: Path) -> str:
         "diverged": "ended early because the fit kept falling apart; the best image so far is kept",
         "interrupted": "interrupted; the same command goes on",
         "no_fit": "finished",
+        "failed": "every fit failed, and what is smooth around the damage was continued",
     }[summary["stop_reason"]]
     seeds = len(summary["seeds"])
     chosen = f"step {summary['chosen_step']} chosen"

@@ -274,6 +274,7 @@ def test_what_is_smooth_is_kept_where_the_fits_fail(monkeypatch):
     assert np.abs(restored[left].astype(int) - x[left]).max() <= 2
     np.testing.assert_array_equal(restored[~left], damaged[~left])
     assert list(info.failed) == [0] and info.steps == 0 and info.parts == ()
+    assert info.stop_reason == "failed"
     assert any("1 of 1 parts have no result" in line for line in info.remarks)
     with pytest.raises(FitError, match="gone"):
         dip_jax.inpaint(

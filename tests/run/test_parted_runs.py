@@ -14,6 +14,7 @@ from dip_jax.errors import InputError, Interrupted
 from dip_jax.pictures import reading
 from dip_jax.pictures.reading import read
 from dip_jax.report.progress import PlainProgress
+from dip_jax.run.results import stop_reason_of
 from dip_jax.run.start import start
 from dip_jax.run.table import about_failed
 from dip_jax.run.words import last_words
@@ -193,6 +194,11 @@ def test_a_header_that_no_memory_could_hold_is_refused_before_the_first_fit(file
     assert summary["failed"] == 2 and not summary["restored"]
     assert all("allows 0.1" in row["reason"] for row in summary["pictures"])
     assert not (tmp_path / "run" / "a").exists()
+
+
+def test_without_any_result_either_nothing_was_to_be_fitted_or_all_failed():
+    assert stop_reason_of([], []) == "no_fit"
+    assert stop_reason_of([], [{"part": 1, "seed": 0, "reason": "gone"}]) == "failed"
 
 
 def test_failures_are_counted_by_what_failed():

@@ -15,6 +15,7 @@ _STOPPED = {
     "interrupted": "it was interrupted",
     "asked": "it was interrupted",
     "no_fit": "no network was needed",
+    "failed": "every fit failed",
 }
 _MEASURES = {
     "psnr_true": "PSNR in dB against the clean picture, over all of it. Higher is closer: 3 dB "
