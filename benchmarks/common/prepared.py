@@ -1,9 +1,9 @@
 """What a picture is made to before a fit, and what the refinement makes of that with no network."""
 
-import jax.numpy as jnp
 import numpy as np
 
-from dip_jax.finish import composite, denoising, filling
+from dip_jax.finish import denoising, filling
+from dip_jax.finish.surface import surface
 from dip_jax.forward.observation import Observation
 from dip_jax.pictures.arrays import Layout
 from dip_jax.prepare.prepared import Adapting, Prepared, prepare
@@ -24,8 +24,8 @@ def prepared_as_floats(y: np.ndarray, fill: np.ndarray | None, how: Adapting) ->
 def refinement_alone(y: np.ndarray, fill: np.ndarray | None) -> np.ndarray:
     """The picture, prepared as for a fit, and refined as the result of one is.
 
-    In the place of the network's image is the smooth surface through the known pixels, or in
-    denoising, where it only tells which single values are wrong, non-local means.
+    In the place of the network's image is a thin plate, which is at a known pixel what the others
+    say of it; or in denoising, where it only tells which single values are wrong, non-local means.
 
     Args:
         y: the picture, `(h, w, c)` in [0, 1].
@@ -42,9 +42,8 @@ def refinement_alone(y: np.ndarray, fill: np.ndarray | None) -> np.ndarray:
         means = nonlocal_means(np.asarray(observation.y), float(np.mean(noise)))
         x = denoising.denoised(means, observation, alone=True, measured=noise)
     else:
-        grey = jnp.full_like(observation.y, 0.5)
-        start = np.asarray(composite.seamless(grey, observation))
-        x = filling.filled(start, observation, _some(observation))
+        held = _some(observation)
+        x = filling.filled(_by_the_others(observation, held), observation, held)
     x = prepared.to_picture(x)
     return x if prepared.still is None else np.where(prepared.still[..., None], y, x)
 
@@ -60,6 +59,23 @@ def nonlocal_means(y: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _some(observation: Observation) -> np.ndarray:
-    """A twentieth of the known pixels, for the refinement to judge itself by."""
-    known = np.asarray(observation.known) > 0
+    """A twentieth of the known pixels, `(h, w, 1)`, for the refinement to judge itself by."""
+    known = (np.asarray(observation.known) > 0).all(axis=2, keepdims=True)
     return known & (np.random.default_rng(1).random(known.shape) < 0.05)
+
+
+def _by_the_others(observation: Observation, held: np.ndarray) -> np.ndarray:
+    """The thin plate through the known pixels without those held out.
+
+    At a known pixel it is the one through three quarters of the others. So how far it is off tells
+    how far it is off what is missing, as that of a network does; one through all of the known
+    pixels would be right at each of them, and the refinement would take it for the picture.
+    """
+    y = np.asarray(observation.y)
+    seen = (np.asarray(observation.known) > 0).all(axis=2) & ~held[..., 0]
+    through = lambda some: surface(np.where(some[..., None], y, np.float32(0)), ~some)  # noqa: E731
+    x, quarter = through(seen), np.random.default_rng(2).integers(4, size=seen.shape)
+    for turn in range(4):
+        away = seen & (quarter == turn)
+        x[away] = through(seen & ~away)[away]
+    return np.clip(x, 0, 1)
