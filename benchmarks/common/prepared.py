@@ -3,7 +3,7 @@
 import numpy as np
 
 from dip_jax.finish import denoising, filling
-from dip_jax.finish.surface import surface
+from dip_jax.finish.pilot import by_the_others
 from dip_jax.forward.observation import Observation
 from dip_jax.pictures.arrays import Layout
 from dip_jax.prepare.prepared import Adapting, Prepared, prepare
@@ -43,7 +43,9 @@ def refinement_alone(y: np.ndarray, fill: np.ndarray | None) -> np.ndarray:
         x = denoising.denoised(means, observation, alone=True, measured=noise)
     else:
         held = _some(observation)
-        x = filling.filled(_by_the_others(observation, held), observation, held)
+        seen = (np.asarray(observation.known) > 0).all(axis=2) & ~held[..., 0]
+        plate = by_the_others(np.asarray(observation.y), seen)
+        x = filling.filled(plate, observation, held)
     x = prepared.to_picture(x)
     return x if prepared.still is None else np.where(prepared.still[..., None], y, x)
 
@@ -62,20 +64,3 @@ def _some(observation: Observation) -> np.ndarray:
     """A twentieth of the known pixels, `(h, w, 1)`, for the refinement to judge itself by."""
     known = (np.asarray(observation.known) > 0).all(axis=2, keepdims=True)
     return known & (np.random.default_rng(1).random(known.shape) < 0.05)
-
-
-def _by_the_others(observation: Observation, held: np.ndarray) -> np.ndarray:
-    """The thin plate through the known pixels without those held out.
-
-    At a known pixel it is the one through three quarters of the others. So how far it is off tells
-    how far it is off what is missing, as that of a network does; one through all of the known
-    pixels would be right at each of them, and the refinement would take it for the picture.
-    """
-    y = np.asarray(observation.y)
-    seen = (np.asarray(observation.known) > 0).all(axis=2) & ~held[..., 0]
-    through = lambda some: surface(np.where(some[..., None], y, np.float32(0)), ~some)  # noqa: E731
-    x, quarter = through(seen), np.random.default_rng(2).integers(4, size=seen.shape)
-    for turn in range(4):
-        away = seen & (quarter == turn)
-        x[away] = through(seen & ~away)[away]
-    return np.clip(x, 0, 1)

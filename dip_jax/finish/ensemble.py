@@ -21,6 +21,7 @@ from dip_jax.finish import composite
 from dip_jax.finish.consistency import consistent
 from dip_jax.finish.denoising import denoised, no_worse
 from dip_jax.finish.filling import filled
+from dip_jax.finish.pilot import piloted
 from dip_jax.finish.plausible import plausible
 from dip_jax.finish.smooth_filling import filled_smoothly
 from dip_jax.forward import metrics
@@ -180,7 +181,8 @@ def shown(
             return denoised(x, observation, measured=noise, held=held if how.judged else None)
         if how.around_damage:
             return filled_smoothly(x, observation)
-        return filled(plausible(x, observation), observation, held if how.judged else None)
+        pilot = piloted(plausible(x, observation), observation, held, judged=how.judged)
+        return filled(pilot, observation, held if how.judged else None)
     return np.asarray(composite.seamless(jnp.asarray(x), observation)) if how.seamless else x
 
 

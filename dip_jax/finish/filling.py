@@ -26,9 +26,9 @@ _FAR_ENOUGH, _GIVE_OR_TAKE = 1.5, 0.25  # times the Wiener filter's correction o
 _TOO_FAR = 2.0
 _OF_MISFIT, _LEAST_MISFIT = 0.5, 1e-3  # of the network, what counts as noise of known values
 # Single pixels that are missing lie so near to known ones, in pixels, and so much farther from them
-# than the held-out ones, at most; two thirds missing at random are. For more, the equations of the
+# than the held-out ones, at most; two thirds missing at random do. For more, the equations of the
 # thin plate take long.
-_NEAR, _ALIKE, _MOST = 1.2, 1.1, 600_000
+_NEAR, _ALIKE, _MOST = 1.2, 1.03, 600_000
 
 
 def filled(x: Image, observation: Observation, held: Known | None = None) -> Image:
@@ -65,7 +65,7 @@ def filled(x: Image, observation: Observation, held: Known | None = None) -> Ima
     image = jnp.asarray(x)
     if held is None or not np.any(held):
         return _corrected(image, observation, lambda start, end, expected: expected)
-    blind = observation._replace(known=jnp.where(jnp.asarray(held), 0, observation.known))
+    blind = without(held, observation)
     judged = np.broadcast_to((np.asarray(observation.known) > 0) & held, observation.y.shape)
     seen = np.asarray(observation.y)[judged]
     found: list[float] = []
@@ -90,6 +90,11 @@ def filled(x: Image, observation: Observation, held: Known | None = None) -> Ima
     share = np.float32(np.clip(judge(made_blind, jnp.asarray(_bent(image, blind)), 0.0), 0, 1))
     bent = made + share * (_bent(image, observation) - made)
     return np.where(np.asarray(observation.known) > 0, made, bent)
+
+
+def without(held: Known, observation: Observation) -> Observation:
+    """What is known but for what is held out."""
+    return observation._replace(known=jnp.where(jnp.asarray(held), 0, observation.known))
 
 
 def is_scattered(observation: Observation, blind: Observation) -> bool:
