@@ -25,10 +25,10 @@ _PASSES = ((7, 4), (7, 4), (7, 4), (7, 4), (5, 2))
 _FAR_ENOUGH, _GIVE_OR_TAKE = 1.5, 0.25  # times the Wiener filter's correction of what is filled
 _TOO_FAR = 2.0
 _OF_MISFIT, _LEAST_MISFIT = 0.5, 1e-3  # of the network, what counts as noise of known values
-# Single pixels that are missing lie so near to known ones, in pixels, and so much farther from them
-# than the held-out ones, at most; two thirds missing at random do. For more, the equations of the
-# thin plate take long.
-_NEAR, _ALIKE, _MOST = 1.2, 1.03, 600_000
+# Single pixels that are missing lie so near to known ones, in pixels, on average and each of them,
+# and so much farther from them than the held-out ones, at most; two thirds missing at random do.
+# For more, the equations of the thin plate take long.
+_NEAR, _NEAR_EACH, _ALIKE, _MOST = 1.2, 5.0, 1.03, 600_000
 
 
 def filled(x: Image, observation: Observation, held: Known | None = None) -> Image:
@@ -113,6 +113,8 @@ def is_scattered(observation: Observation, blind: Observation) -> bool:
     if not (missing.any() and held.any() and seen.any()) or missing.sum() > _MOST:
         return False
     distance = ndimage.distance_transform_edt(~seen[..., 0])
+    if distance.max() > _NEAR_EACH:
+        return False
     far = float(distance[missing].mean())
     return far <= _NEAR and far <= _ALIKE * float(distance[held].mean())
 

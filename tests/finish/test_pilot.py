@@ -75,6 +75,14 @@ def test_where_the_plate_has_a_share(clean, few_steps, missing, judged, with_pla
         assert error(pilot, clean, fill) < 0.7 * error(few_steps, clean, fill)
 
 
+def test_a_wide_hole_beside_strokes_is_the_network_s(clean, few_steps):
+    wide, fill = hole(clean), strokes(clean)
+    fill[14:46, 18:50] = False
+    pilot = piloted(few_steps, observed(clean, fill | wide), None, judged=False)
+    np.testing.assert_array_equal(pilot[wide], few_steps[wide])
+    assert error(pilot, clean, fill) < 0.7 * error(few_steps, clean, fill)
+
+
 def test_channels_of_which_other_pixels_are_known_are_the_network_s(clean, few_steps):
     fill = np.stack([strokes(clean), strokes(clean).T[::-1], strokes(clean)], axis=2)
     observation, _ = observe(clean, fill)

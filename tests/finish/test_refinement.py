@@ -260,13 +260,15 @@ def test_smooth_ridges_are_as_good_as_the_thin_plate_where_single_pixels_are_mis
     assert psnr(made, clean) > max(psnr(plate, clean) - 1, 42)
 
 
-@pytest.mark.parametrize("missing", ["pixels", "strokes", "channels"])
+@pytest.mark.parametrize("missing", ["pixels", "strokes", "channels", "pixels and a hole"])
 def test_held_out_pixels_are_like_what_is_missing_in_single_pixels_alone(clean, missing):
     rng = np.random.default_rng(5)
     fill = rng.random(clean.shape[:2]) < 0.5
     held = rng.random((*clean.shape[:2], 1)) < 0.05
     if missing == "strokes":
         fill = np.arange(clean.shape[1]) // 5 % 4 == np.zeros((clean.shape[0], 1))
+    if missing == "pixels and a hole":
+        fill[20:34, 30:44] = True
     if missing == "channels":
         fill = np.stack([fill, ~fill, fill], axis=2)
     observation, _ = observe(clean, fill)
