@@ -181,8 +181,10 @@ def shown(
             return denoised(x, observation, measured=noise, held=held if how.judged else None)
         if how.around_damage:
             return filled_smoothly(x, observation)
-        pilot = piloted(plausible(x, observation), observation, held, judged=how.judged)
-        return filled(pilot, observation, held if how.judged else None)
+        pilot = plausible(x, observation)
+        if not how.judged:  # of a few steps
+            return filled(piloted(pilot, observation), observation)
+        return filled(pilot, observation, held)
     return np.asarray(composite.seamless(jnp.asarray(x), observation)) if how.seamless else x
 
 

@@ -258,22 +258,32 @@ def test_smooth_ridges_are_as_good_as_the_thin_plate_where_single_pixels_are_mis
     plate = surface(np.where(fill[..., None], 0, clean), fill)
     made = filled(np.full_like(clean, clean.mean()), observation, held)
     assert psnr(made, clean) > max(psnr(plate, clean) - 1, 42)
+    np.testing.assert_array_equal(made[~fill], clean[~fill])
 
 
-@pytest.mark.parametrize("missing", ["pixels", "strokes", "channels", "pixels and a hole"])
-def test_held_out_pixels_are_like_what_is_missing_in_single_pixels_alone(clean, missing):
-    rng = np.random.default_rng(5)
-    fill = rng.random(clean.shape[:2]) < 0.5
-    held = rng.random((*clean.shape[:2], 1)) < 0.05
-    if missing == "strokes":
-        fill = np.arange(clean.shape[1]) // 5 % 4 == np.zeros((clean.shape[0], 1))
-    if missing == "pixels and a hole":
-        fill[20:34, 30:44] = True
-    if missing == "channels":
-        fill = np.stack([fill, ~fill, fill], axis=2)
-    observation, _ = observe(clean, fill)
-    blind = observation._replace(known=jnp.where(held, 0, observation.known))
-    assert is_scattered(observation, blind) == (missing == "pixels")
+MISSING = {
+    "half of the pixels": lambda r, c, chance: chance < 0.5,
+    "two thirds": lambda r, c, chance: chance < 0.66,
+    "a tenth": lambda r, c, chance: chance < 0.1,
+    "a grid": lambda r, c, chance: (r + c) % 2 == 0,
+    "nine tenths": lambda r, c, chance: chance < 0.9,
+    "thin lines": lambda r, c, chance: r % 8 == 0,
+    "strokes": lambda r, c, chance: (r + c) % 12 < 3,
+    "a scratch": lambda r, c, chance: r == c,
+    "pixels and a hole": lambda r, c, chance: (chance < 0.5) | (abs(r - 27) + abs(c - 30) < 11),
+    "nothing": lambda r, c, chance: chance < 0,
+    "all": lambda r, c, chance: chance < 2,
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+@pytest.mark.parametrize("side", [48, 96])
+def test_single_pixels_are_told_from_strokes_and_holes(name, side):
+    rows, columns = np.mgrid[:side, :side]
+    single = {"half of the pixels", "two thirds", "a tenth", "a grid"}
+    for seed in range(5):
+        chance = np.random.default_rng(seed).random((side, side))
+        assert is_scattered(MISSING[name](rows, columns, chance)) == (name in single)
 
 
 @pytest.mark.thorough
