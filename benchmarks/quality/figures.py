@@ -15,7 +15,7 @@ from dip_jax.forward import metrics
 
 Entry = dict[str, Any]
 Images = dict[str, Pixels]
-FIGURES = ("psnr", "ssim", "oracle_psnr", "oracle_ssim", "seconds", "steps")
+FIGURES = ("psnr", "spread", "ssim", "oracle_psnr", "oracle_ssim", "seconds", "steps")
 
 
 def ssim(x: Pixels, clean: Pixels) -> float:
@@ -55,11 +55,16 @@ def mean_entry(
     seconds: float | None = None,
     steps: float | None = None,
 ) -> Entry:
-    """The same for several images, of which the figures are averaged."""
+    """The same for several images, of which the figures are averaged.
+
+    Their `spread` is the standard deviation of the PSNR in dB; None of a single image.
+    """
+    psnrs = [psnr(x, clean) for x in xs]
     return {
         "method": method,
         "image": kind,
-        "psnr": statistics.mean(psnr(x, clean) for x in xs),
+        "psnr": statistics.mean(psnrs),
+        "spread": statistics.stdev(psnrs) if len(psnrs) > 1 else None,
         "ssim": statistics.mean(ssim(x, clean) for x in xs),
         "oracle_psnr": statistics.mean(psnr(x, clean) for x in oracles),
         "oracle_ssim": statistics.mean(ssim(x, clean) for x in oracles),
@@ -75,7 +80,7 @@ def means(per_picture: Sequence[Sequence[Entry]]) -> list[Entry]:
         key = (first["method"], first["image"])
         same = [e for entries in per_picture for e in entries if (e["method"], e["image"]) == key]
         if len(same) == len(per_picture):
-            average = {name: _mean([e[name] for e in same]) for name in FIGURES}
+            average = {name: _mean([e.get(name) for e in same]) for name in FIGURES}
             found.append({"method": key[0], "image": key[1], **average})
     return found
 

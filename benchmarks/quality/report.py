@@ -66,8 +66,10 @@ def about(results: Results) -> list[str]:
             f"{config['num_steps']} steps"
             + (f", with {', '.join(results['changes'])}" if results["changes"] else "")
             + "; n seeds are the mean of n members that each end so, averaged over the disjoint "
-            "groups of the seeds. `result` is what a person gets, the one of the output and the "
-            "average that each member chose"
+            "groups of the seeds"
+            + (" (spread: their standard deviation)" if results["seeds"] > 1 else "")
+            + ". `result` is what a person gets, the one of the output and the average that each "
+            "member chose"
             + (
                 ", refined ("
                 + (
@@ -128,15 +130,20 @@ def at_limit(pictures: Sequence[Mapping[str, Any]]) -> str:
 
 
 def figures_table(entries: Sequence[Entry]) -> list[str]:
-    """The figures of every method and image."""
+    """The figures of every method and image, with their spread over seeds where there is any."""
     names = "method|image|self-stopped, dB|SSIM|oracle, dB|SSIM|seconds".split("|")
+    spreads = any(e.get("spread") is not None for e in entries)
+    if spreads:
+        names.insert(3, "spread, dB")
     rows = []
     for e in entries:
+        spread = e.get("spread")
         rows.append(
             [
                 e["method"],
                 e["image"] or "–",
                 f"{e['psnr']:.2f}",
+                *([] if not spreads else ["–"] if spread is None else [f"{spread:.2f}"]),
                 f"{e['ssim']:.3f}",
                 "–" if e["oracle_psnr"] is None else f"{e['oracle_psnr']:.2f}",
                 "–" if e["oracle_ssim"] is None else f"{e['oracle_ssim']:.3f}",

@@ -10,7 +10,7 @@ from PIL import Image
 from benchmarks.ensembles.figures import psnr
 from benchmarks.quality import classical, fits, measure, plan, report
 from benchmarks.quality.__main__ import main
-from benchmarks.quality.figures import means
+from benchmarks.quality.figures import entry, mean_entry, means
 from benchmarks.quality.sheets import LIMIT, window
 from dip_jax.errors import InputError
 
@@ -207,6 +207,18 @@ def test_a_fits_seconds_are_its_steps_by_those_of_a_step(tmp_path):
     for e in found:
         assert e["seconds"] == pytest.approx(e["steps"] * a_step)
         assert e["steps"] == 25 * int(e["method"].split()[1])
+
+
+def test_the_spread_over_seeds_is_told_where_there_are_several():
+    clean = np.full((16, 16, 1), 0.5, np.float32)
+    members = [clean + np.float32(off) for off in (0.1, 0.01)]  # 20 and 40 dB
+    alone = entry("surface", "", members[0], members[0], clean)
+    of_seeds = mean_entry("dip_jax, 1 seed", "result", members, members, clean)
+    assert of_seeds["psnr"] == pytest.approx(30, abs=1e-3)
+    assert of_seeds["spread"] == pytest.approx(20 / np.sqrt(2), abs=1e-3)
+    several = report.figures_table(means([[alone, of_seeds]] * 2))
+    assert "| 30.00 | 14.14 |" in several[-1] and "| 20.00 | – |" in several[-2]
+    assert "spread" in several[0] and "spread" not in report.figures_table([alone])[0]
 
 
 @pytest.mark.thorough
