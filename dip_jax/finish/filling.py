@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from dip_jax.finish import composite, nonlocal_bayes, wiener
-from dip_jax.finish.surface import surface
+from dip_jax.finish.surface import MOST, alike_in_channels, surface
 from dip_jax.forward.data_term import masked_mse
 from dip_jax.forward.observation import Observation
 
@@ -30,7 +30,6 @@ _OF_MISFIT, _LEAST_MISFIT = 0.5, 1e-3  # of the network, what counts as noise of
 # at most; two thirds missing at random do. And of a missing pixel's eight neighbours as many are
 # missing as of all pixels, but for chance; in strokes and holes far more are.
 _NEAR, _NEAR_EACH, _BY_CHANCE = 1.2, 5.0, 1.25
-_MOST = 600_000  # pixels of a picture: for more the equations of a thin plate take long
 
 
 def filled(x: Image, observation: Observation, held: Known | None = None) -> Image:
@@ -88,20 +87,14 @@ def filled(x: Image, observation: Observation, held: Known | None = None) -> Ima
     times = iter(found)
     made = _corrected(image, observation, lambda *_: next(times))
     known = np.asarray(observation.known) > 0
-    if not (alike_in_channels(known) and alike_in_channels(held)) or not is_scattered(
-        ~known[..., 0]
-    ):
+    alike = alike_in_channels(known) and alike_in_channels(held)
+    if not alike or not is_scattered(~known[..., 0]):
         return made
     share = np.float32(np.clip(judge(made_blind, jnp.asarray(_bent(image, blind)), 0.0), 0, 1))
     if not share:
         return made
     bent = made + share * (_bent(image, observation) - made)
     return np.where(known, made, bent)
-
-
-def alike_in_channels(mask: Known) -> bool:
-    """Whether a mask says the same of all channels."""
-    return bool((np.asarray(mask) == np.asarray(mask)[..., :1]).all())
 
 
 def is_scattered(missing: Bool[np.ndarray, "h w"]) -> bool:
@@ -112,7 +105,7 @@ def is_scattered(missing: Bool[np.ndarray, "h w"]) -> bool:
     """
     from scipy import ndimage
 
-    if not missing.any() or missing.all() or missing.size > _MOST:
+    if not missing.any() or missing.all() or missing.size > MOST:
         return False
     distance = ndimage.distance_transform_edt(missing)
     if distance[missing].mean() > _NEAR or distance.max() > _NEAR_EACH:

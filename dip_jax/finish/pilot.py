@@ -10,16 +10,15 @@ the plate is what the others say: else it would be right at all of them.
 import numpy as np
 from jaxtyping import Bool, Float
 
-from dip_jax.finish.filling import alike_in_channels
-from dip_jax.finish.surface import surface
+from dip_jax.finish.surface import MOST, alike_in_channels, filled_in
 from dip_jax.forward.observation import Observation
 
 Image = Float[np.ndarray, "h w c"]
 Mask = Bool[np.ndarray, "h w"]
 
 _NARROW = 4.0  # pixels from the inmost pixel of a hole to the nearest known one, at most
-# Of a picture what is missing, its pixels, and those of its wide holes: for more it takes long.
-_SHARE, _MOST, _MOST_WIDE = 0.6, 600_000, 20_000
+# Of a picture what is missing, and the pixels of its wide holes: for more it takes long.
+_SHARE, _MOST_WIDE = 0.6, 20_000
 _PARTS = 4
 
 
@@ -38,7 +37,7 @@ def piloted(x: Image, observation: Observation) -> Image:
     """
     known = np.asarray(observation.known) > 0
     missing: Mask = ~known[..., 0]
-    if not alike_in_channels(known) or missing.size > _MOST or missing.mean() > _SHARE:
+    if not alike_in_channels(known) or missing.size > MOST or missing.mean() > _SHARE:
         return x
     wide = _in_wide_holes(missing)
     if not (missing & ~wide).any() or wide.sum() > _MOST_WIDE:
@@ -68,13 +67,9 @@ def by_the_others(y: Image, seen: Mask) -> Image:
         seen: which pixels it goes through; one at least.
     """
     y = np.asarray(y, np.float32)
-    x, quarter = _through(y, seen), np.random.default_rng(2).integers(_PARTS, size=seen.shape)
+    x, quarter = filled_in(y, ~seen), np.random.default_rng(2).integers(_PARTS, size=seen.shape)
     for part in range(_PARTS):
         away = seen & (quarter == part)
         if (seen & ~away).any():
-            x[away] = _through(y, seen & ~away)[away]
+            x[away] = filled_in(y, ~seen | away)[away]
     return x
-
-
-def _through(y: Image, seen: Mask) -> Image:
-    return np.clip(surface(np.where(seen[..., None], y, np.float32(0)), ~seen), 0, 1)

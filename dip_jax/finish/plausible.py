@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from dip_jax.finish.composite import seamless
-from dip_jax.finish.surface import beside, error_of_surface, surface
+from dip_jax.finish.surface import alike_in_channels, beside, error_of_surface, filled_in
 from dip_jax.forward.observation import Observation
 
 Image = Float[np.ndarray, "h w c"]
@@ -48,7 +48,7 @@ def plausible(x: Image, observation: Observation) -> Image:
 
     known = np.asarray(observation.known) > 0
     unknown = ~known[..., 0]
-    if not (known == known[..., :1]).all():
+    if not alike_in_channels(known):
         return x
     holes, count = ndimage.label(unknown, np.ones((3, 3)))
     inmost = ndimage.distance_transform_edt(unknown)
@@ -85,7 +85,7 @@ def _tried(met: Image, hole: Mask, unknown: Mask) -> tuple[Image, float]:
         hole: its pixels.
         unknown: those of all holes.
     """
-    there = np.clip(surface(np.where(hole[..., None], 0, met), hole), 0, 1)
+    there = filled_in(met, hole)
     shapes = beside(hole, unknown, _AWAY)
     if len(shapes) < _FEWEST:
         return there, 0.0

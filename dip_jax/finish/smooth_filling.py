@@ -18,7 +18,13 @@ from jaxtyping import Bool, Float
 from dip_jax.finish.composite import seamless
 from dip_jax.finish.filling import filled
 from dip_jax.finish.plausible import plausible
-from dip_jax.finish.surface import beside, error_of_surface, moved, surface
+from dip_jax.finish.surface import (
+    alike_in_channels,
+    beside,
+    error_of_surface,
+    filled_in,
+    moved,
+)
 from dip_jax.forward.observation import Observation
 
 Image = Float[np.ndarray, "h w c"]
@@ -64,8 +70,7 @@ def continued(observation: Observation) -> Image:
         The composite, in [0, 1].
     """
     y, known = np.asarray(observation.y), np.asarray(observation.known)[..., :1] > 0
-    found = surface(np.where(known, y, 0), ~known[..., 0])
-    met = np.where(known, y, np.clip(found, 0, 1)).astype(np.float32)
+    met = np.where(known, y, filled_in(y, ~known[..., 0])).astype(np.float32)
     return filled(met, observation)
 
 
@@ -96,7 +101,7 @@ def filled_smoothly(x: Image, observation: Observation) -> Image:
 def _same_in_all_channels(observation: Observation) -> Mask | None:
     """Where the picture is known, `(h, w)`; None if that is not the same in all channels."""
     known = np.asarray(observation.known) > 0
-    return known[..., 0] if (known == known[..., :1]).all() else None
+    return known[..., 0] if alike_in_channels(known) else None
 
 
 def _share(x: Image, y: Image, known: Mask) -> float:

@@ -20,6 +20,8 @@ _SIDES = ((0, 1), (1, 0), (1, 1), (1, -1), (0, -1), (-1, 0), (-1, -1), (-1, 1))
 _TRIES = 4
 _LEAST_SEEN, _HALF_SEEN = 0.6, 0.5  # of the shape, what must come to lie on known pixels
 _LEAST = 1e-8
+MOST = 600_000
+"""Pixels of a picture damaged all over: for more the equations of its surface take long."""
 
 
 def surface(values: Image, unknown: Mask) -> Image:
@@ -32,6 +34,17 @@ def surface(values: Image, unknown: Mask) -> Image:
     scaled = (values - (low + high) / 2) / (4 * width) + 0.5
     found = inpaint_biharmonic(scaled, unknown, channel_axis=-1)
     return ((found - 0.5) * (4 * width) + (low + high) / 2).astype(np.float32)
+
+
+def filled_in(y: Image, unknown: Mask) -> Image:
+    """The surface through the known pixels of a picture, in [0, 1]."""
+    return np.clip(surface(np.where(unknown[..., None], np.float32(0), y), unknown), 0, 1)
+
+
+def alike_in_channels(mask: Bool[np.ndarray, "h w k"]) -> bool:
+    """Whether a mask says the same of all channels; for all of them there is one surface."""
+    mask = np.asarray(mask)
+    return bool((mask == mask[..., :1]).all())
 
 
 def error_of_surface(y: Image, unknown: Mask, there: Mask) -> float:
