@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from dip_jax.finish import denoising, filling
-from dip_jax.finish.pilot import by_the_others
-from dip_jax.forward.observation import Observation
+from dip_jax.finish.alone import restored_alone
+from dip_jax.finish.ensemble import Ending
 from dip_jax.pictures.arrays import Layout
 from dip_jax.prepare.prepared import Adapting, Prepared, prepare
 
@@ -35,18 +34,9 @@ def refinement_alone(y: np.ndarray, fill: np.ndarray | None) -> np.ndarray:
         The image, float32 in [0, 1].
     """
     prepared = prepared_as_floats(y, fill, Adapting())
-    observation = prepared.observation
-    if fill is None:
-        # Measured without the image of non-local means, which follow weak noise.
-        noise = denoising.deviations(observation)
-        means = nonlocal_means(np.asarray(observation.y), float(np.mean(noise)))
-        x = denoising.denoised(means, observation, alone=True, measured=noise)
-    else:
-        held = _some(observation)
-        seen = (np.asarray(observation.known) > 0).all(axis=2) & ~held[..., 0]
-        plate = by_the_others(np.asarray(observation.y), seen)
-        x = filling.filled(plate, observation, held)
-    x = prepared.to_picture(x)
+    fills = fill is not None
+    how = Ending(keep_known=fills, seamless=fills, refine=True)
+    x = prepared.to_picture(restored_alone(prepared.observation, how))
     return x if prepared.still is None else np.where(prepared.still[..., None], y, x)
 
 
@@ -58,9 +48,3 @@ def nonlocal_means(y: np.ndarray, sigma: float) -> np.ndarray:
         y, patch_size=5, patch_distance=9, h=0.6 * sigma, sigma=sigma, channel_axis=-1
     )
     return np.clip(x, 0, 1).astype(np.float32).reshape(y.shape)
-
-
-def _some(observation: Observation) -> np.ndarray:
-    """A twentieth of the known pixels, `(h, w, 1)`, for the refinement to judge itself by."""
-    known = (np.asarray(observation.known) > 0).all(axis=2, keepdims=True)
-    return known & (np.random.default_rng(1).random(known.shape) < 0.05)

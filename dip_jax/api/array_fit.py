@@ -29,7 +29,7 @@ from dip_jax.prepare.division import unknown_values
 from dip_jax.prepare.prepared import Prepared
 from dip_jax.prepare.prepared import prepare as prepared_of
 from dip_jax.report.progress import Progress
-from dip_jax.settings import build, estimates, tasks
+from dip_jax.settings import build, estimates, tasks, without_network
 from dip_jax.settings.adapting import adapting
 from dip_jax.settings.ending import ending
 from dip_jax.settings.fields import override
@@ -74,6 +74,7 @@ class ArrayFit:
             *self.remarks,
             *self.prepared.remarks,
             *estimates.advice(self.config, self.observation, stripes=self.prepared.striped),
+            *without_network.advice(self.config, self.prepared),
         ]
 
     def warnings(self) -> list[str]:

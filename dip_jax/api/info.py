@@ -92,7 +92,8 @@ class FitInfo:
             learning rate has fallen to nothing. "num_steps": all steps were made at a constant
             rate. "diverged": the fit kept diverging, and the best image before that was taken.
             "asked": the callback ended it. "no_fit": the picture is smooth all around the damage,
-            and was continued there with no network. "failed": every fit failed, and only such
+            and was continued there with no network. "alone": it was restored by its own
+            patches, with no network. "failed": every fit failed, and only such
             places were filled.
         rollbacks: how often a fit diverged and went back to its last good state.
         failed: the seeds that have no result, and why. The picture is the mean of the others.

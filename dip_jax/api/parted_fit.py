@@ -16,9 +16,9 @@ from dip_jax.errors import FitError, InputError, Interrupted
 from dip_jax.finish.assembly import (
     Assembly,
     Made,
-    continued_in,
     figures_of_parts,
     made_of,
+    made_unfitted,
     put_together,
 )
 from dip_jax.finish.ensemble import Ending, composited
@@ -115,7 +115,7 @@ class PartedFit:
         try:
             if progress is not None and parts:
                 progress.start(config["num_steps"] * len(self.seeds) * len(parts))
-            running.continue_smooth()
+            running.make_unfitted()
             jobs = [
                 LaterJob(
                     (*part.size, self.division.shape[2]),
@@ -139,7 +139,7 @@ class PartedFit:
         if parts and not running.made:
             if not running.failures:
                 raise Interrupted(NO_PART)
-            if not self.division.smooth:
+            if not self.division.unfitted:
                 raise FitError(next(iter(running.failures.values())))
         for line in running.left_out():
             running.watching.say(line)
@@ -164,7 +164,7 @@ class _Running:
         self.made: dict[int, FitPart] = {}
         self.failures: dict[int, str] = {}
         self._refined = False
-        self._continued = 0
+        self._made_unfitted = 0
         self._results: dict[int, dict[int, Restoration]] = {}
         self._left = [len(fit.seeds)] * len(plan.parts)
         self._all: list[Restoration] = []
@@ -176,15 +176,15 @@ class _Running:
         self._finishing = ThreadPoolExecutor(1, "finishing")
         self._futures: list[Future[None]] = []
 
-    def continue_smooth(self) -> None:
+    def make_unfitted(self) -> None:
         """Makes the parts that are not fitted, beside the fits of the others."""
-        for part in self._division.smooth:
-            self._beside(self._continue, part)
+        for part in self._division.unfitted:
+            self._beside(self._make_unfitted, part)
 
-    def _continue(self, part: Part) -> None:
-        self._add(part, continued_in(part, self._division))
-        self._continued += 1
-        for line in parting.about_continued(self._continued, self._division):
+    def _make_unfitted(self, part: Part) -> None:
+        self._add(part, made_unfitted(part, self._division, self._fit.how))
+        self._made_unfitted += 1
+        for line in parting.about_made(self._made_unfitted, self._division):
             self.watching.say(line)
 
     def _add(self, part: Part, made: Made) -> None:
@@ -288,7 +288,8 @@ class _Running:
         pixels = [made.part.height * made.part.width for made in parts]
         asked = any(result.stop_reason == "asked" for result in results)
         asked |= len(parts) < len(self._division.plan.parts) and not self.failures
-        reason = "failed" if self.failures else "no_fit"
+        reason = "alone" if self._division.alone else "no_fit"
+        reason = "failed" if self.failures else reason
         if results:
             reason = max(results, key=lambda result: result.steps).stop_reason
         if asked:

@@ -350,6 +350,6 @@ def _chosen(info: FitInfo) -> str:
         words += f", mean of {len(steps)} seeds" if len(steps) > 1 else ""
         return words + (f", {len(info.failed)} failed" if info.failed else "")
     if not steps:
-        return ", filled with no network"
+        return ", with no network"
     words = f", mean of {len(steps)} seeds" if len(steps) > 1 else f", step {steps[0]} chosen"
     return words + (f", {len(info.failed)} failed" if info.failed else "")

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from dip_jax.finish import composite, nonlocal_bayes, wiener
+from dip_jax.finish.pilot import by_the_others
 from dip_jax.finish.surface import MOST, alike_in_channels, surface
 from dip_jax.forward.data_term import masked_mse
 from dip_jax.forward.observation import Observation
@@ -21,6 +22,8 @@ from dip_jax.forward.observation import Observation
 Image = Float[np.ndarray, "h w c"]
 Known = Bool[np.ndarray, "h w k"]
 Values = Float[np.ndarray, " n"]
+# What is filled as if the held-out values were unknown, and by all that is known.
+_Made = tuple[Image, Callable[[], Image]]
 # Side of the patches of Bayes' estimates, in turn, and the stride from one to the next.
 _PASSES = ((7, 4), (7, 4), (7, 4), (7, 4), (5, 2))
 _FAR_ENOUGH, _GIVE_OR_TAKE = 1.5, 0.25  # times the Wiener filter's correction of what is filled
@@ -30,9 +33,14 @@ _OF_MISFIT, _LEAST_MISFIT = 0.5, 1e-3  # of the network, what counts as noise of
 # at most; two thirds missing at random do. And of a missing pixel's eight neighbours as many are
 # missing as of all pixels, but for chance; in strokes and holes far more are.
 _NEAR, _NEAR_EACH, _BY_CHANCE = 1.2, 5.0, 1.25
+_LARGE = 100_000
+# How much more than all errors it counts that shares are 1 together; and what is too small for one.
+_TOGETHER, _NO_SHARE = 100.0, 0.02
 
 
-def filled(x: Image, observation: Observation, held: Known | None = None) -> Image:
+def filled(
+    x: Image, observation: Observation, held: Known | None = None, *, alone: bool = False
+) -> Image:
     """The known values of `y`, and between them the network's image, corrected by them twice.
 
     What is corrected is `x` as it meets the known values (`composite.seamless`). First by the
@@ -59,6 +67,7 @@ def filled(x: Image, observation: Observation, held: Known | None = None) -> Ima
         x: the network's image, in [0, 1].
         observation: `y`, and what is known of it.
         held: True where a value was held out of the fit, `(h, w, c)` or `(h, w, 1)`; None if none.
+        alone: whether `x` is no network's image, but such a plate itself.
 
     Returns:
         The composite, in [0, 1].
@@ -69,42 +78,86 @@ def filled(x: Image, observation: Observation, held: Known | None = None) -> Ima
     blind = observation._replace(known=jnp.where(jnp.asarray(held), 0, observation.known))
     judged = np.broadcast_to((np.asarray(observation.known) > 0) & held, observation.y.shape)
     seen = np.asarray(observation.y)[judged]
-    found: list[float] = []
 
     def judge(start: Array, end: Array, expected: float) -> float:
-        found.append(
-            _nearest(
-                seen,
-                np.asarray(start)[judged],
-                np.asarray(end)[judged],
-                expected=expected,
-                give_or_take=_GIVE_OR_TAKE,
-            )
+        return _nearest(
+            seen,
+            np.asarray(start)[judged],
+            np.asarray(end)[judged],
+            expected=expected,
+            give_or_take=_GIVE_OR_TAKE,
         )
-        return found[-1]
 
-    made_blind = jnp.asarray(_corrected(image, blind, judge))
-    times = iter(found)
-    made = _corrected(image, observation, lambda *_: next(times))
-    known = np.asarray(observation.known) > 0
-    alike = alike_in_channels(known) and alike_in_channels(held)
-    if not alike or not is_scattered(~known[..., 0]):
-        return made
-    share = np.float32(np.clip(judge(made_blind, jnp.asarray(_bent(image, blind)), 0.0), 0, 1))
-    if not share:
-        return made
-    bent = made + share * (_bent(image, observation) - made)
-    return np.where(known, made, bent)
+    def corrected(pilot: Array) -> _Made:
+        found: list[float] = []
+
+        def judge_and_keep(start: Array, end: Array, expected: float) -> float:
+            found.append(judge(start, end, expected))
+            return found[-1]
+
+        made_blind = _corrected(pilot, blind, judge_and_keep)
+        times = iter(found)
+        return made_blind, lambda: _corrected(pilot, observation, lambda *_: next(times))
+
+    made, known = [corrected(image)], np.asarray(observation.known) > 0
+    if alike_in_channels(held) and is_scattered(~known):
+        made.append(_bent_by_both(image, blind, observation))
+        if not alone and is_large_and_scattered(~known):
+            plate = by_the_others(np.asarray(observation.y), (known & ~held)[..., 0])
+            made.append(corrected(jnp.asarray(plate)))
+            made.append(_bent_by_both(jnp.asarray(plate), blind, observation))
+    shares = _shares(np.stack([np.asarray(one[0])[judged] - seen for one in made]))
+    mean = sum(np.float32(s) * one[1]() for s, one in zip(shares, made, strict=True) if s)
+    return np.where(known, np.asarray(observation.y), mean)
 
 
-def is_scattered(missing: Bool[np.ndarray, "h w"]) -> bool:
+def _bent_by_both(x: Array, blind: Observation, observation: Observation) -> _Made:
+    return _bent(x, blind), lambda: _bent(x, observation)
+
+
+def _shares(errors: Float[np.ndarray, "k n"]) -> Float[np.ndarray, " k"]:
+    """The shares, from 0 to 1 and together 1, with which the mean of some images errs the least.
+
+    That all of it is the first image's, give or take so much, counts as a measurement as well.
+
+    Source: Breiman, "Stacked Regressions", Machine Learning 24 (1996), section 3.
+
+    Args:
+        errors: of each image at held-out values.
+    """
+    from scipy.optimize import nnls
+
+    count, least = len(errors), np.sqrt(np.square(errors[0]).mean())
+    if count == 1 or not least:
+        return np.eye(count)[0]
+    doubt = least / _GIVE_OR_TAKE * np.eye(count)[1:]
+    together = _TOGETHER * np.linalg.norm(errors) * np.ones((1, count))
+    rows = np.concatenate([errors.T, doubt, together])
+    shares, _ = nnls(rows, np.append(np.zeros(len(rows) - 1), together[0, 0]))
+    shares = np.where(shares < _NO_SHARE, 0, shares)
+    return np.asarray(shares / shares.sum())
+
+
+def is_large_and_scattered(missing: Known) -> bool:
+    """Whether single pixels are missing all over a picture that a network has not come far in.
+
+    Args:
+        missing: True where a value is.
+    """
+    return missing[..., 0].size > _LARGE and is_scattered(missing)
+
+
+def is_scattered(values: Known) -> bool:
     """Whether single pixels are missing all over, and so held-out ones are like them.
 
     Args:
-        missing: True where a pixel is.
+        values: True where one is missing.
     """
     from scipy import ndimage
 
+    missing: Bool[np.ndarray, "h w"] = values[..., 0]
+    if not alike_in_channels(values):
+        return False
     if not missing.any() or missing.all() or missing.size > MOST:
         return False
     distance = ndimage.distance_transform_edt(missing)

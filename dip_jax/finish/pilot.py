@@ -22,6 +22,25 @@ _SHARE, _MOST_WIDE = 0.6, 20_000
 _PARTS = 4
 
 
+def is_narrow(known: Bool[np.ndarray, "h w k"]) -> bool:
+    """Whether what is missing lies near to known pixels, and a thin plate through these soon found.
+
+    That is in the same pixels of all channels, at most 60 % of all of them, and each of them at
+    most four pixels from a known one.
+
+    Args:
+        known: True where a value is.
+    """
+    missing: Mask = ~known[..., 0]
+    return bool(
+        alike_in_channels(known)
+        and missing.any()
+        and missing.size <= MOST
+        and missing.mean() <= _SHARE
+        and not _in_wide_holes(missing).any()
+    )
+
+
 def piloted(x: Image, observation: Observation) -> Image:
     """The mean of a network's image, after a few steps, and a thin plate; in wide holes the former.
 

@@ -31,8 +31,10 @@ class Division:
         how: it is looked at.
         whole: what is made of all of it, where its tiles are fitted; else None.
         said: where it is None, what a person should know of the picture, a line each.
-        smooth: squares around damage that are not fitted: the picture is so smooth there that it is
-            continued by a surface (`finish.smooth_filling.continued`).
+        unfitted: parts that are made with no network: by the picture's patches, where it is to be
+            refined alone (`finish.alone`), else squares around damage where it is so smooth that a
+            surface continues it (`finish.smooth_filling.continued`).
+        alone: whether it is to be refined alone, where that suffices.
     """
 
     plan: Plan
@@ -42,7 +44,8 @@ class Division:
     how: Adapting
     whole: Prepared | None = None
     said: tuple[str, ...] = ()
-    smooth: tuple[Part, ...] = ()
+    unfitted: tuple[Part, ...] = ()
+    alone: bool = False
 
     @functools.cached_property
     def pixels(self) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from dip_jax.prepare.prepared import Prepared
 from dip_jax.prepare.prepared import prepare as prepared_of
 from dip_jax.report.experiment import announced
 from dip_jax.run.inputs import Given, Job, prepare
-from dip_jax.settings import build, estimates
+from dip_jax.settings import build, estimates, without_network
 from dip_jax.settings.adapting import adapting
 from dip_jax.settings.tasks import Config, task_of
 
@@ -59,7 +59,8 @@ class Loaded:
         lines = [*introduced(config, job), *self.prepared.remarks]
         memory = estimates.check_memory(config, self.observation, job.clean)
         stripes = self.prepared.striped
-        return lines + estimates.advice(config, self.observation, memory=memory, stripes=stripes)
+        lines += estimates.advice(config, self.observation, memory=memory, stripes=stripes)
+        return lines + without_network.advice(config, self.prepared)
 
 
 def introduced(config: Config, job: Job) -> list[str]:

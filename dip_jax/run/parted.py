@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dip_jax.errors import FitError, Interrupted
-from dip_jax.finish.assembly import Assembly, continued_in, figures_of_parts, put_in
+from dip_jax.finish.assembly import Assembly, figures_of_parts, made_unfitted, put_in
 from dip_jax.lanes.jobs import Restoration, check_size
 from dip_jax.prepare.division import Division
 from dip_jax.prepare.parts import Part
@@ -130,7 +130,7 @@ def run_in_parts(
                     "interrupted before any part of the picture was fitted: no result was written, "
                     "and the same command goes on"
                 )
-            if not division.smooth:
+            if not division.unfitted:
                 raise FitError(failures[0])
         say = progress.message
         return _written(config, folder, whole, runs, about, mark, command, on_restored, say)
@@ -179,7 +179,7 @@ def _written(
     division, job = whole.division, whole.job
     there = [run for run in runs if run.has_result()]
     results: list[Restoration | None] = []
-    rows, failed, figures, refined = [], [], [], bool(division.smooth)
+    rows, failed, figures, refined = [], [], [], bool(division.unfitted)
     part_of: list[int] = []
     for run in there:
         results += run.results_without_images()
@@ -204,7 +204,8 @@ def _written(
         parts=len(runs),
         left=left,
         part_of=part_of,
-        crops=_crops(whole, pixels, [run.part for run in there] + list(division.smooth)),
+        alone=division.alone,
+        crops=_crops(whole, pixels, [run.part for run in there] + list(division.unfitted)),
     )
     records.write_metrics(folder / "metrics.jsonl", rows)
     one = rows[0]["part"] if rows else 0
@@ -227,10 +228,10 @@ def _put_together(
     """
     division, how = whole.division, whole.how
     h, w, _ = division.shape
-    smooth = []
-    for part in division.smooth:
-        smooth.append((part, continued_in(part, division)))
-        for line in parting.about_continued(len(smooth), division):
+    unfitted = []
+    for part in division.unfitted:
+        unfitted.append((part, made_unfitted(part, division, how)))
+        for line in parting.about_made(len(unfitted), division):
             say(line)
     restored = np.array(division.before, order="C")
     judged = np.zeros((h, w), bool)
@@ -239,7 +240,7 @@ def _put_together(
         rows = range(top, min(top + _BAND, h))
         assembly = Assembly(division.shape, division.plan, spread=spread, rows=rows)
         here = [run for run in there if assembly.has(run.part)]
-        continued = [one for one in smooth if assembly.has(one[0])]
+        continued = [one for one in unfitted if assembly.has(one[0])]
         if not here and not continued:
             continue
         for part, made in itertools.chain(continued, ((run.part, run.made()) for run in here)):

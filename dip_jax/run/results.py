@@ -97,6 +97,7 @@ class Outcome:
         parts: how many it was fitted in, which may be none; None if it was as a whole.
         left: of these, how many have no result yet.
         part_of: which of them, from 1, each of the results is of.
+        alone: whether it was refined alone, with no network, where that suffices.
         crops: some of them at their full size, before and after.
     """
 
@@ -111,6 +112,7 @@ class Outcome:
     parts: int | None = None
     left: int = 0
     part_of: Sequence[int] = ()
+    alone: bool = False
     crops: Image.Image | None = None
 
 
@@ -217,7 +219,7 @@ def write_outcome(
         "chosen_image": only.chosen_image if only else "mean",
         "criterion": name,
         "added_damage": added_damage(config),
-        "stop_reason": "interrupted" if made.left else stop_reason_of(results, failed),
+        "stop_reason": "interrupted" if made.left else _reason(made, results, failed),
         "rollbacks": sum(result.rollbacks for result in there),
         "filled_share": None if job.fill is None else float(job.fill.mean()),
         "refined": made.refined,
@@ -275,6 +277,13 @@ def _of_size(y: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         return y
     rows, columns = (np.arange(n) * m // n for n, m in zip(shape[:2], y.shape[:2], strict=True))
     return y[rows][:, columns]
+
+
+def _reason(
+    made: Outcome, results: Sequence[Restoration | None], failed: Sequence[dict[str, Any]]
+) -> str:
+    reason = stop_reason_of(results, failed)
+    return "alone" if reason == "no_fit" and made.alone else reason
 
 
 def stop_reason_of(results: Sequence[Restoration | None], failed: Sequence[Any]) -> str:

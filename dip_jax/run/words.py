@@ -30,12 +30,13 @@ def _of_one(summary: dict[str, Any], workdir: Path) -> str:
         "diverged": "ended early because the fit kept falling apart; the best image so far is kept",
         "interrupted": "interrupted; the same command goes on",
         "no_fit": "finished",
+        "alone": "finished",
         "failed": "every fit failed, and what is smooth around the damage was continued",
     }[summary["stop_reason"]]
     seeds = len(summary["seeds"])
     chosen = f"step {summary['chosen_step']} chosen"
-    if summary["stop_reason"] == "no_fit":
-        chosen = "filled with no network"
+    if summary["stop_reason"] in ("no_fit", "alone"):
+        chosen = "with no network"
     elif summary["chosen_step"] is None:
         chosen = f"mean of {seeds} seed{'s' * (seeds > 1)}"
         if summary.get("parts"):

@@ -56,7 +56,7 @@ def as_begun(folder: Path, config: Config) -> Config:
     """The configuration, as an earlier version began the run in a folder, if one did.
 
     Before there were parts, pictures were fitted as a whole; before there were `refined_steps`,
-    all made `num_steps`.
+    all made `num_steps`; before there was `refine_alone`, drafts were fits too.
     """
     try:
         before = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -66,6 +66,8 @@ def as_begun(folder: Path, config: Config) -> Config:
         return config
     if "refined_steps" not in before:
         config = {**config, "refined_steps": 0}
+    if "refine_alone" not in before:
+        config = {**config, "refine_alone": False}
     parts = before.get("parts")
     if isinstance(parts, dict) and "continue_smooth" not in parts:
         config = {**config, "parts": {**config["parts"], "continue_smooth": False}}
@@ -114,6 +116,7 @@ _NO_MATTER = ("config.lanes",)
 # What earlier versions did not have, and what they did.
 _SINCE = {
     "config.refined_steps": 0,
+    "config.refine_alone": False,
     "config.network.kind": "hourglass",
     "config.heldout.kind": "squares",
     "config.parts.memory": 0.0,

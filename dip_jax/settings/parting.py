@@ -8,6 +8,7 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from dip_jax.errors import setting, told
+from dip_jax.finish.alone import suffices
 from dip_jax.finish.ensemble import Ending
 from dip_jax.finish.smooth_filling import is_smooth
 from dip_jax.pictures.arrays import Layout
@@ -20,6 +21,7 @@ from dip_jax.settings.adapting import adapting
 from dip_jax.settings.ending import ending
 from dip_jax.settings.steps import with_steps
 from dip_jax.settings.tasks import Config, task_of
+from dip_jax.settings.without_network import may_be_alone
 
 # Squares around damage are worth it if they have at most so much of the picture's pixels together.
 _WORTH_IT = 0.5
@@ -30,8 +32,8 @@ _ENOUGH_SEEN, _CLEARLY = 64, 1.5
 _NETWORK, _HOW = ("network", "input"), ("schedule", "stop", "average_share", "learning_rate")
 # Seconds for each pixel of a picture to be read, divided, put together and written.
 _HANDLING = (2.5e-7, 6e-7)
-# And for each part of it that is not fitted.
-_CONTINUING = (0.2, 0.8)
+# For each part of it that is not fitted, and for each pixel of these where it is refined alone.
+_CONTINUING, _ALONE = (0.2, 0.8), (5e-5, 3e-4)
 _MANY = 50  # of these: then it is told how far they are
 # A picture of more pixels is fitted in tiles, whatever memory there is, so that the machine has no
 # say in what comes out.
@@ -49,8 +51,8 @@ def divided(
         layout: of it.
         fill: True where it is to be filled, `(h, w)` or `(h, w, c)`; None in denoising.
     """
-    kind = config["parts"]["kind"]
-    if kind == "whole" or config["task"] in tasks.MEASURED:
+    kind, alone = config["parts"]["kind"], may_be_alone(config)
+    if config["task"] in tasks.MEASURED or (kind == "whole" and not alone):
         return None
     pixels = layout.channels_last(before)
     h, w, c = pixels.shape
@@ -58,32 +60,42 @@ def divided(
     only_unknown = task_of(config).fills and config["keep_known"]
     around = may_be_around(config)
     tiled = kind == "tiles" or (kind == "auto" and _is_tiled(config, (h, w, c)))
-    if not (around or tiled):
+    if not (around or tiled or alone):
         return None
     unknown: Bool[np.ndarray, "h w"] = np.asarray(unknown_values(pixels, fill).any(axis=2))
     how = adapting(config)
     if around:
         most = _worth_it(config, h * w) if kind == "auto" else np.inf
-        may_continue = _may_continue(config)
+        may_continue = _may_continue(config) or alone
         # What need not be fitted may be more than what is worth it.
         looked_at = _LOOKED_AT if may_continue and h * w > _WHOLE else 1.0
         squares = parts.around_damage(unknown, looked_at * most)
         if squares is not None and squares.parts:
             missing = int((~np.isfinite(pixels)).sum()) if pixels.dtype.kind == "f" else 0
             said = (about_missing(missing),) if missing else ()
-            division = Division(squares, before, layout, fill, how, said=said)
-            continued = _continued(division, most) if may_continue else division
-            if continued is not None:
-                return continued
-    if not tiled:
+            division = Division(squares, before, layout, fill, how, said=said, alone=alone)
+            divided = _without_unfitted(division, config, most) if may_continue else division
+            if divided is not None:
+                return divided
+    if not (tiled or alone):
         return None
     whole = prepare(layout.image(before), fill, layout, how, on_device=False)
+    alone = alone and suffices(whole, ending(config))
+    if not tiled:
+        if not alone:
+            return None
+        plan = parts.Plan("tiles", (), 1)
+        all_of_it = (parts.Part(0, 0, h, w),)
+        return Division(plan, before, layout, fill, how, whole, unfitted=all_of_it, alone=True)
     to_fill = unknown if unknown.any() else None
     side = allowed_memory.side_of_tiles(config, (h, w, c), pixels.dtype.itemsize)
     plan = parts.tiles(h, w, side, to_fill, only_unknown=only_unknown)
     known = np.asarray(whole.observation.known)  # of what has no noise, nothing is
     there = tuple(p for p in plan.parts if p.reduced > 1 or known[p.place].any())
     plan = dataclasses.replace(plan, parts=there)
+    if alone:
+        plan = dataclasses.replace(plan, parts=())
+        return Division(plan, before, layout, fill, how, whole, unfitted=there, alone=True)
     return Division(plan, before, layout, fill, how, whole) if there else None
 
 
@@ -93,33 +105,41 @@ def _may_continue(config: Config) -> bool:
     return config["parts"]["continue_smooth"] and how.seamless and how.refine
 
 
-def _continued(division: Division, most: float) -> Division | None:
-    """With the squares around damage apart that need no fit, because all around is smooth.
+def _without_unfitted(division: Division, config: Config, most: float) -> Division | None:
+    """With the squares around damage apart that need no fit.
 
     Args:
         division: the squares.
+        config: as for `divided`.
         most: if the others have more pixels together, there is None.
     """
     plan = division.plan
     all_of, looked_at, rest = plan.pixels(), 0, 0
-    smooth: set[int] = set()
+    unfitted: set[int] = set()
+    continues, how = _may_continue(config), ending(config)
+
+    def needs_none(part: parts.Part) -> bool:
+        prepared = division.prepared(part)
+        alone = division.alone and suffices(prepared, how)
+        return part.reduced == 1 and (alone or (continues and is_smooth(prepared.observation)))
+
     # From all over the picture, so that what was looked at tells of the others.
     for count, i in enumerate(np.random.default_rng(0).permutation(len(plan.parts)), 1):
         part = plan.parts[i]
         pixels = part.size[0] * part.size[1]
         looked_at += pixels
-        if part.reduced == 1 and is_smooth(division.prepared(part).observation):
-            smooth.add(int(i))
+        if needs_none(part):
+            unfitted.add(int(i))
         else:
             rest += pixels
         likely = rest / looked_at * all_of if count >= _ENOUGH_SEEN else 0.0
         if rest > most or likely > _CLEARLY * most:
             return None
-    fitted = tuple(part for i, part in enumerate(plan.parts) if i not in smooth)
+    fitted = tuple(part for i, part in enumerate(plan.parts) if i not in unfitted)
     return dataclasses.replace(
         division,
         plan=dataclasses.replace(plan, parts=fitted),
-        smooth=tuple(plan.parts[i] for i in sorted(smooth)),
+        unfitted=tuple(plan.parts[i] for i in sorted(unfitted)),
     )
 
 
@@ -140,7 +160,11 @@ def _worth_it(config: Config, pixels: int) -> float:
 def may_be_divided(config: Config, shape: tuple[int, int, int] | None) -> bool:
     """Whether a picture may be fitted in parts, as far as its shape tells, `(h, w, c)`."""
     kind = config["parts"]["kind"]
-    if kind == "whole" or config["task"] in tasks.MEASURED:
+    if config["task"] in tasks.MEASURED:
+        return False
+    if may_be_alone(config):
+        return True
+    if kind == "whole":
         return False
     if kind != "auto" or shape is None:
         return True
@@ -207,7 +231,7 @@ def shapes_of(division: Division) -> list[tuple[int, int, int]]:
 
 def _largest(division: Division) -> tuple[int, int, int]:
     """Of the parts that are fitted, or of the others if none is."""
-    sizes = [part.size for part in division.plan.parts or division.smooth]
+    sizes = [part.size for part in division.plan.parts or division.unfitted]
     return (*max(sizes, key=lambda size: size[0] * size[1]), division.shape[2])
 
 
@@ -236,7 +260,7 @@ def about(division: Division) -> list[str]:
     """Which parts are fitted, in a line each."""
     plan, (h, w, _) = division.plan, division.shape
     share = 100 * plan.pixels() / (h * w)
-    lines = _about_smooth(division)
+    lines = _about_unfitted(division)
     if not plan.parts:
         return lines
     counts: dict[str, int] = {}
@@ -256,26 +280,31 @@ def about(division: Division) -> list[str]:
     return [*lines, told(line, setting("parts.kind", "whole"), " fits it as a whole")]
 
 
-def _about_smooth(division: Division) -> list[str]:
-    count, all_of = len(division.smooth), len(division.smooth) + len(division.plan.parts)
+def _about_unfitted(division: Division) -> list[str]:
+    count = len(division.unfitted)
+    all_of = count + len(division.plan.parts)
     if not count:
         return []
+    if division.alone:
+        where = "" if count == all_of else f" in {count} of {all_of} places"
+        line = f"the picture is restored by its own patches{where}, with no network; "
+        return [told(line, setting("refine_alone", False), " fits one")]
     where = "all around the damage" if count == all_of else f"around {count} of {all_of} places"
     line = f"the picture is smooth {where}: it is continued there, with no network; "
     return [told(line, setting("parts.continue_smooth", False), " fits it there as well")]
 
 
-def about_continued(done: int, division: Division) -> list[str]:
-    """How many of the places that are smooth have been continued, in a line at every tenth of many.
+def about_made(done: int, division: Division) -> list[str]:
+    """How many of the parts that are not fitted are made, in a line at every tenth of many.
 
     Args:
         done: so many.
         division: they are its.
     """
-    total = len(division.smooth)
+    total = len(division.unfitted)
     if total < _MANY or (done < total and done % (total // 10)):
         return []
-    return [f"{done} of {total} smooth places are continued"]
+    return [f"{done} of {total} places that need no network are made"]
 
 
 def advice(config: Config, division: Division, seeds: int) -> list[str]:
@@ -300,9 +329,13 @@ def seconds_of(config: Config, division: Division) -> tuple[float, float] | None
     of_fits = estimates.seconds_of_all(config, shapes) if shapes else (0.0, 0.0)
     if of_fits is None:
         return None
-    (h, w, _), smooth = division.shape, len(division.smooth)
-    each = zip(of_fits, _HANDLING, _CONTINUING, strict=True)
-    low, high = (fits + h * w * pixel + smooth * part for fits, pixel, part in each)
+    (h, w, _), parts_of_it = division.shape, len(division.unfitted)
+    alone = sum(a * b for a, b in (part.size for part in division.unfitted)) * division.alone
+    each = zip(of_fits, _HANDLING, _CONTINUING, _ALONE, strict=True)
+    low, high = (
+        fits + h * w * pixel + parts_of_it * part + alone * refined
+        for fits, pixel, part, refined in each
+    )
     return low, high
 
 

@@ -57,12 +57,19 @@ def with_steps(
         stripes: along which axes it had stripes.
     """
     few = fewest(config, observation.shape[2])
-    if few < config["num_steps"] and _needs_few(config, observation, stripes):
+    if few < config["num_steps"] and needs_few(config, observation, stripes):
         return {**config, "num_steps": few, "refined_steps": 0}
     return {**config, "refined_steps": 0}
 
 
-def _needs_few(config: Config, observation: Observation, stripes: Collection[int]) -> bool:
+def needs_few(config: Config, observation: Observation, stripes: Collection[int] = ()) -> bool:
+    """Whether noise is so strong and in so many colours that a network adds next to nothing.
+
+    Args:
+        config: as for `with_steps`.
+        observation: likewise.
+        stripes: likewise.
+    """
     if not is_refined(ending(config), observation, stripes):
         return False
     y = np.asarray(observation.y)

@@ -82,6 +82,7 @@ _BASE: dict[str, Any] = {
     "keep_known": True,
     "seamless": True,
     "refine": True,  # the result, as `finish` does
+    "refine_alone": False,  # by the picture's own patches, where these suffice, with no network
     "refine_judged": True,  # what is filled is tried on held-out pixels, to know how far to go
     # What a picture is looked at for before it is fitted, as `prepare` does.
     "adapt": {
@@ -114,7 +115,13 @@ _PUBLISHED = {
 }
 
 
-_DRAFT = {"num_steps": 60, "schedule": {"kind": "constant"}, "refine_judged": False}
+# With no network where that suffices; else with one that makes a few steps.
+_DRAFT = {
+    "refine_alone": True,
+    "num_steps": 60,
+    "schedule": {"kind": "constant"},
+    "refine_judged": False,
+}
 
 
 @dataclasses.dataclass(frozen=True)

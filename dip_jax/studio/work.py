@@ -34,6 +34,7 @@ WHY = {
     "diverged": "The fit kept falling apart; this is the best before that.",
     "asked": "Stopped by you; this is the best so far.",
     "no_fit": "The picture is smooth all around: it was continued there, with no network.",
+    "alone": "It was restored by its own patches, with no network.",
     "failed": "Every fit failed; only what is smooth around the damage was filled.",
 }
 

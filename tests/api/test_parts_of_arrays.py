@@ -249,15 +249,15 @@ def test_squares_that_need_no_fit_do_not_count(monkeypatch, rough, apart, kind, 
     fit = prepare("text_inpaint", x, fill, options={"adapt.contrast": False})
     assert fit.division.plan.kind == kind and len(seen) == looked_at
     if kind == "damage":
-        made = [*fit.division.plan.parts, *fit.division.smooth]
+        made = [*fit.division.plan.parts, *fit.division.unfitted]
         assert len(made) == len(set(made)) == looked_at
         of_rough = len(fit.division.plan.parts) / looked_at
         assert abs(of_rough - rough) < 0.05
-        total = len(fit.division.smooth)
-        told = [n for n in range(1, total + 1) if parting.about_continued(n, fit.division)]
+        total = len(fit.division.unfitted)
+        told = [n for n in range(1, total + 1) if parting.about_made(n, fit.division)]
         assert len(told) in (10, 11) and told[-1] == total
     else:
-        assert not fit.division.smooth
+        assert not fit.division.unfitted
 
 
 def test_what_is_smooth_is_kept_where_the_fits_fail(monkeypatch):

@@ -283,7 +283,7 @@ def test_single_pixels_are_told_from_strokes_and_holes(name, side):
     single = {"half of the pixels", "two thirds", "a tenth", "a grid"}
     for seed in range(5):
         chance = np.random.default_rng(seed).random((side, side))
-        assert is_scattered(MISSING[name](rows, columns, chance)) == (name in single)
+        assert is_scattered(MISSING[name](rows, columns, chance)[..., None]) == (name in single)
 
 
 @pytest.mark.thorough

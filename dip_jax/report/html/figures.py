@@ -15,6 +15,7 @@ _STOPPED = {
     "interrupted": "it was interrupted",
     "asked": "it was interrupted",
     "no_fit": "no network was needed",
+    "alone": "no network was fitted",
     "failed": "every fit failed",
 }
 _MEASURES = {

@@ -169,6 +169,7 @@ def _ending(summary: Mapping[str, Any]) -> str:
         "interrupted": f"The run was interrupted after {made}; the same command goes on from here.",
         "no_fit": "The picture is smooth all around the damage, and was continued there by a smooth"
         " surface, with no network.",
+        "alone": "The picture was restored by its own patches, with no network.",
         "failed": "Every fit failed. Where the picture is smooth all around the damage it was"
         " continued by a smooth surface; the rest is as it was.",
     }
