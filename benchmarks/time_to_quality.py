@@ -115,7 +115,7 @@ def commanded(
     return {
         "psnr": given.psnr(x.reshape(given.y.shape)),
         "seconds": seconds,
-        "said": next(line for line in ran.stdout.splitlines() if "chosen" in line),
+        "said": next(line for line in ran.stdout.splitlines() if re.search(r"\d+ steps, ", line)),
     }
 
 
@@ -212,6 +212,7 @@ def report(
         count = len(methods["degraded"])
         for name, results in methods.items():
             said = [one["said"] for one in results if "said" in one]
+            fits = [line for line in said if "no network" not in line]
             steps = [int(number) for line in said for number in re.findall(r"(\d+) steps", line)]
             rows.append(
                 [
@@ -220,7 +221,7 @@ def report(
                     f"{_mean(results, 'seconds'):.1f}" if results[0]["seconds"] else "",
                     f"{cold[task][name]:.1f}" if name in cold[task] else "",
                     f"{np.mean(steps):.0f}" if steps else "",
-                    f"{sum('itself' not in line for line in said)} of {count}" if said else "",
+                    f"{sum('itself' not in line for line in fits)} of {count}" if fits else "",
                     ", ".join(f"{one['psnr']:.2f}" for one in results),
                 ]
             )
