@@ -87,7 +87,7 @@ class FitInfo:
             not show errors of that part.
         history: the figures of every logged step, seed after seed.
         steps: the number of steps made, over all seeds.
-        seconds: the time that they took, compilation included.
+        seconds: the time that they took, compilation included, and what was made with no network.
         stop_reason: "criterion": the criterion stopped it. "schedule": all steps were made, and the
             learning rate has fallen to nothing. "num_steps": all steps were made at a constant
             rate. "diverged": the fit kept diverging, and the best image before that was taken.

@@ -3,6 +3,7 @@
 import contextvars
 import dataclasses
 import functools
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -164,7 +165,7 @@ class _Running:
         self.made: dict[int, FitPart] = {}
         self.failures: dict[int, str] = {}
         self._refined = False
-        self._made_unfitted = 0
+        self._made_unfitted, self._seconds_unfitted = 0, 0.0
         self._results: dict[int, dict[int, Restoration]] = {}
         self._left = [len(fit.seeds)] * len(plan.parts)
         self._all: list[Restoration] = []
@@ -182,7 +183,9 @@ class _Running:
             self._beside(self._make_unfitted, part)
 
     def _make_unfitted(self, part: Part) -> None:
+        begin = time.perf_counter()
         self._add(part, made_unfitted(part, self._division, self._fit.how))
+        self._seconds_unfitted += time.perf_counter() - begin
         self._made_unfitted += 1
         for line in parting.about_made(self._made_unfitted, self._division):
             self.watching.say(line)
@@ -305,7 +308,7 @@ class _Running:
             uncertainty=None if spread is None else spread * self._division.layout.width,
             history=self.watching.history,
             steps=sum(result.steps for result in results),
-            seconds=self._seconds,
+            seconds=self._seconds + self._seconds_unfitted,
             stop_reason=reason,
             rollbacks=sum(result.rollbacks for result in results),
             failed=self.failures,

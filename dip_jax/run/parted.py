@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dip_jax.errors import FitError, Interrupted
-from dip_jax.finish.assembly import Assembly, figures_of_parts, made_unfitted, put_in
+from dip_jax.finish.assembly import Assembly, Made, figures_of_parts, made_unfitted, put_in
 from dip_jax.lanes.jobs import Restoration, check_size
 from dip_jax.prepare.division import Division
 from dip_jax.prepare.parts import Part
@@ -24,7 +25,7 @@ from dip_jax.run.loaded import introduced
 from dip_jax.run.part_run import PartRun, Whole
 from dip_jax.run.picture_run import PictureRun
 from dip_jax.run.processes import Processes
-from dip_jax.run.results import Outcome, write_outcome
+from dip_jax.run.results import LONGEST_SHOWN, Outcome, write_outcome
 from dip_jax.run.seed_folder import Overall
 from dip_jax.run.session import restore_pictures
 from dip_jax.run.workdir import check_workdir, finished_summary, make_workdir
@@ -190,7 +191,10 @@ def _written(
         refined |= summary["refined"]
     for run in runs:
         failed += run.failures()
-    pixels, judged, spread = _put_together(whole, there, say, spread=config["seeds"] > 1)
+    begin = time.perf_counter()
+    unfitted = _unfitted(whole, say)
+    seconds = time.perf_counter() - begin
+    pixels, judged, spread = _put_together(whole, there, unfitted, spread=config["seeds"] > 1)
     left = sum(run.is_left() for run in runs)
     outcome = Outcome(
         pixels=pixels,
@@ -205,6 +209,7 @@ def _written(
         left=left,
         part_of=part_of,
         alone=division.alone,
+        seconds=seconds,
         crops=_crops(whole, pixels, [run.part for run in there] + list(division.unfitted)),
     )
     records.write_metrics(folder / "metrics.jsonl", rows)
@@ -218,8 +223,22 @@ def _written(
     return summary
 
 
+def _unfitted(whole: Whole, say: Callable[[str], None]) -> list[tuple[Part, Made]]:
+    """The parts that are not fitted, and what is made of them."""
+    division, made = whole.division, list[tuple[Part, Made]]()
+    for part in division.unfitted:
+        made.append((part, made_unfitted(part, division, whole.how)))
+        for line in parting.about_made(len(made), division):
+            say(line)
+    return made
+
+
 def _put_together(
-    whole: Whole, there: Sequence[PartRun], say: Callable[[str], None], *, spread: bool
+    whole: Whole,
+    there: Sequence[PartRun],
+    unfitted: Sequence[tuple[Part, Made]],
+    *,
+    spread: bool,
 ) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.float32] | None]:
     """The restored pixels, where they come from parts, and their spread over seeds.
 
@@ -228,11 +247,6 @@ def _put_together(
     """
     division, how = whole.division, whole.how
     h, w, _ = division.shape
-    unfitted = []
-    for part in division.unfitted:
-        unfitted.append((part, made_unfitted(part, division, how)))
-        for line in parting.about_made(len(unfitted), division):
-            say(line)
     restored = np.array(division.before, order="C")
     judged = np.zeros((h, w), bool)
     of_seeds = np.zeros((h, w), np.float32) if spread else None
@@ -252,9 +266,18 @@ def _put_together(
     return restored, judged, of_seeds
 
 
-def _crops(whole: Whole, pixels: NDArray[Any], parts: Sequence[Part]) -> Image.Image:
-    """Some parts at their full size: those in which there was the most to do."""
+def _crops(whole: Whole, pixels: NDArray[Any], parts: Sequence[Part]) -> Image.Image | None:
+    """Some parts at their full size: those in which there was the most to do.
+
+    None where the picture is one part, and no larger than what is shown of it.
+    """
     division = whole.division
+    if (
+        len(parts) == 1
+        and parts[0].size == division.shape[:2]
+        and max(parts[0].size) <= LONGEST_SHOWN
+    ):
+        return None
 
     def to_do(part: Part) -> int:
         unknown = division.unknown(part)

@@ -26,7 +26,8 @@ from dip_jax.run.loaded import Loaded
 from dip_jax.settings.ending import ending
 from dip_jax.settings.tasks import Config, task_of
 
-_LONGEST_SHOWN = 1024  # pixels of a picture that was fitted in parts
+LONGEST_SHOWN = 1024
+"""Pixels on a side of a picture that was divided, as it is shown beside the file of it."""
 
 
 def write_results(
@@ -98,6 +99,7 @@ class Outcome:
         left: of these, how many have no result yet.
         part_of: which of them, from 1, each of the results is of.
         alone: whether it was refined alone, with no network, where that suffices.
+        seconds: spent on what was not fitted.
         crops: some of them at their full size, before and after.
     """
 
@@ -113,6 +115,7 @@ class Outcome:
     left: int = 0
     part_of: Sequence[int] = ()
     alone: bool = False
+    seconds: float = 0.0
     crops: Image.Image | None = None
 
 
@@ -225,7 +228,7 @@ def write_outcome(
         "refined": made.refined,
         "ending": task_of(config).refinement,
         "remarks": list(made.remarks),
-        "seconds": sum(result.seconds for result in there),
+        "seconds": sum(result.seconds for result in there) + made.seconds,
         "seconds_to_first_step": first[0] if first else None,  # later ones find it compiled
         "steps_per_second": float(np.mean(speeds)) if speeds else None,
         "device": jax.local_devices()[0].device_kind,
@@ -260,7 +263,7 @@ def _shown(pixels: NDArray[Any], data_range: DataRange | None, large: bool) -> n
 
     Some rows after the other: a large picture has no room for all of them in floats.
     """
-    times = -(-max(pixels.shape[:2]) // _LONGEST_SHOWN) if large else 1
+    times = -(-max(pixels.shape[:2]) // LONGEST_SHOWN) if large else 1
     if times == 1:
         return to_float(pixels, data_range, checked=True)
     h, w = (n // times for n in pixels.shape[:2])

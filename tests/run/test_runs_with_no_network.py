@@ -56,7 +56,7 @@ def test_a_run_with_no_network(files, clean, fill, tmp_path):
     assert summary["stop_reason"] == "alone" and summary["steps"] == 0 and summary["refined"]
     assert "by its own patches, with no network; --config.refine_alone=False fits one" in said
     assert {path.name for path in folder.iterdir()} == {
-        *("config.json", "restored.png", "comparison.png", "crops.png"),
+        *("config.json", "restored.png", "comparison.png"),
         *("report.html", "metrics.jsonl", "summary.json"),
     }
     restored = np.asarray(Image.open(folder / "restored.png"))
@@ -64,7 +64,8 @@ def test_a_run_with_no_network(files, clean, fill, tmp_path):
     assert np.square((restored / 255.0 - clean / 255.0)[fill]).mean() < 0.002
     page = (folder / "report.html").read_text()
     assert "restored by its own patches, with no network" in page
-    assert "smooth surface" not in page
+    assert "smooth surface" not in page and "criterion" not in page
+    assert summary["seconds"] > 0 and "of refinement" in page and "At full size" not in page
     assert "finished: 0 steps, with no network" in last_words(summary, folder)
     assert "nothing to do" in go(config, folder)[1]
 

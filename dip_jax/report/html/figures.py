@@ -137,6 +137,7 @@ def run(summary: Mapping[str, Any]) -> list[Element]:
     seconds, first, speed = (
         s.get(name) for name in ("seconds", "seconds_to_first_step", "steps_per_second")
     )
+    fitted = s.get("stop_reason") not in ("alone", "no_fit")
     facts: dict[str, str | None] = {
         "task": s.get("task"),
         "image": s.get("image"),
@@ -146,10 +147,10 @@ def run(summary: Mapping[str, Any]) -> list[Element]:
         "filled share": None if filled is None else f"{100 * filled:.1f}%",
         "refined": None if "refined" not in s else ("yes" if s["refined"] else "no"),
         "seeds": ", ".join(map(str, s.get("seeds") or [])),
-        "steps": _number(s.get("steps")),
+        "steps": _number(s.get("steps")) if fitted else None,
         "chosen step": None if chosen is None else _number(chosen),
-        "chosen image": s.get("chosen_image"),
-        "criterion": s.get("criterion"),
+        "chosen image": s.get("chosen_image") if fitted else None,
+        "criterion": s.get("criterion") if fitted else None,
         "why it ended": reason and _why(reason),
         "rollbacks": f"{rollbacks:,}: the fit fell apart and went back to its last good state"
         if rollbacks

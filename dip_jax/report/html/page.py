@@ -226,7 +226,12 @@ def _header(heading: str, summary: Mapping[str, Any], size: tuple[int, int]) -> 
     if summary.get("filled_share") is not None:
         facts.append((f"{100 * summary['filled_share']:.1f}%", "of the picture filled"))
     if summary.get("seconds") is not None:
-        facts.append((in_words(summary["seconds"]), "of fitting"))
+        facts.append(
+            (
+                in_words(summary["seconds"]),
+                "of fitting" if summary.get("steps") else "of refinement",
+            )
+        )
     return tag(
         "header",
         tag("h1", heading),
