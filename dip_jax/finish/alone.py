@@ -55,8 +55,8 @@ def restored_alone(
 
     Args:
         observation: `y`, and what is known of it; of a picture for which it `suffices`.
-        how: it becomes the picture given. In filling one known pixel in twenty is held out to tell
-            how far the refinement should go; not in a part around damage, of which they say little.
+        how: it becomes the picture given. In filling, where it is judged, one known pixel in twenty
+            is held out to tell how far the refinement should go.
         noise: the deviations of its noise, where they were measured in a larger picture.
 
     Returns:
@@ -65,7 +65,7 @@ def restored_alone(
     y = np.asarray(observation.y)
     if how.seamless:
         known = np.asarray(observation.known) > 0
-        held = None if how.around_damage else _some(known)
+        held = _some(known) if how.judged else None
         seen = known if held is None else known & ~held
         return filled(by_the_others(y, seen[..., 0]), observation, held, alone=True)
     if noise is None:

@@ -26,7 +26,8 @@ Values = Float[np.ndarray, " n"]
 _Made = tuple[Image, Callable[[], Image]]
 # Side of the patches of Bayes' estimates, in turn, and the stride from one to the next.
 _PASSES = ((7, 4), (7, 4), (7, 4), (7, 4), (5, 2))
-_FAR_ENOUGH, _GIVE_OR_TAKE = 1.5, 0.25  # times the Wiener filter's correction of what is filled
+# Times the two corrections of what is filled, from a network's image and from a thin plate.
+_FAR_ENOUGH, _FROM_PLATE, _GIVE_OR_TAKE = (1.5, 1.0), (0.65, 1.15), 0.25
 _TOO_FAR = 2.0
 _OF_MISFIT, _LEAST_MISFIT = 0.5, 1e-3  # of the network, what counts as noise of known values
 # Single pixels that are missing lie so near to known ones, in pixels, on average and each of them,
@@ -53,7 +54,8 @@ def filled(
 
     Held-out values tell how much each should be in this picture, from 0 to 2 times: all of it is
     done before as if they were unknown, which takes as long again. They say little where they are
-    few, and of the inside of large holes.
+    few, and of the inside of large holes. Without them a plate is corrected 0.65 and 1.15 times, on
+    five photographs as good as with them.
 
     Where single pixels are missing all over, held-out ones are like them. There the result is
     compared with a thin plate as well, which is bent to what `x` is off the known values, and has a
@@ -73,8 +75,9 @@ def filled(
         The composite, in [0, 1].
     """
     image = jnp.asarray(x)
+    far_enough = _FROM_PLATE if alone else _FAR_ENOUGH
     if held is None or not np.any(held):
-        return _corrected(image, observation, lambda start, end, expected: expected)
+        return _corrected(image, observation, far_enough, lambda start, end, expected: expected)
     blind = observation._replace(known=jnp.where(jnp.asarray(held), 0, observation.known))
     judged = np.broadcast_to((np.asarray(observation.known) > 0) & held, observation.y.shape)
     seen = np.asarray(observation.y)[judged]
@@ -88,23 +91,25 @@ def filled(
             give_or_take=_GIVE_OR_TAKE,
         )
 
-    def corrected(pilot: Array) -> _Made:
+    def corrected(pilot: Array, far_enough: tuple[float, float]) -> _Made:
         found: list[float] = []
 
         def judge_and_keep(start: Array, end: Array, expected: float) -> float:
             found.append(judge(start, end, expected))
             return found[-1]
 
-        made_blind = _corrected(pilot, blind, judge_and_keep)
+        made_blind = _corrected(pilot, blind, far_enough, judge_and_keep)
         times = iter(found)
-        return made_blind, lambda: _corrected(pilot, observation, lambda *_: next(times))
+        return made_blind, lambda: _corrected(
+            pilot, observation, far_enough, lambda *_: next(times)
+        )
 
-    made, known = [corrected(image)], np.asarray(observation.known) > 0
+    made, known = [corrected(image, far_enough)], np.asarray(observation.known) > 0
     if alike_in_channels(held) and is_scattered(~known):
         made.append(_bent_by_both(image, blind, observation))
         if not alone and is_large_and_scattered(~known):
             plate = by_the_others(np.asarray(observation.y), (known & ~held)[..., 0])
-            made.append(corrected(jnp.asarray(plate)))
+            made.append(corrected(jnp.asarray(plate), _FROM_PLATE))
             made.append(_bent_by_both(jnp.asarray(plate), blind, observation))
     shares = _shares(np.stack([np.asarray(one[0])[judged] - seen for one in made]))
     mean = sum(np.float32(s) * one[1]() for s, one in zip(shares, made, strict=True) if s)
@@ -178,7 +183,10 @@ def _bent(x: Array, observation: Observation) -> Image:
 
 
 def _corrected(
-    x: Array, observation: Observation, times: Callable[[Array, Array, float], float]
+    x: Array,
+    observation: Observation,
+    far_enough: tuple[float, float],
+    times: Callable[[Array, Array, float], float],
 ) -> Image:
     """What is filled, corrected twice, and each time by `times(start, end, expected)` of it."""
     y, known = observation.y, observation.known
@@ -191,13 +199,13 @@ def _corrected(
         return start + np.float32(share) * (end - start)
 
     met = composite.seamless(x, observation)
-    composed = towards(met, wiener.filled(x, met, y, known), _FAR_ENOUGH)
+    composed = towards(met, wiener.filled(x, met, y, known), far_enough[0])
     # `fmax` also where nothing is known, and the mean is not a number.
     noise = jnp.fmax(_OF_MISFIT * jnp.sqrt(masked_mse(x, y, known)), _LEAST_MISFIT)
     estimate = start = put_in(composed)
     for side, stride in _PASSES:
         estimate = put_in(nonlocal_bayes.filled(y, known, estimate, noise, side, stride))
-    return np.asarray(put_in(towards(start, estimate, 1.0)))
+    return np.asarray(put_in(towards(start, estimate, far_enough[1])))
 
 
 def _nearest(

@@ -95,11 +95,11 @@ def test_regions_without_noise_are_not_missing(clean):
     assert suffices(there, DENOISING)
 
 
-@pytest.mark.parametrize("around_damage", [True, False])
-def test_filling_is_nearer_to_the_picture_than_the_surface(clean, around_damage):
+@pytest.mark.parametrize("judged", [True, False])
+def test_filling_is_nearer_to_the_picture_than_the_surface(clean, judged):
     fill = random(clean.shape[:2], 0.5)
     there = to_fill(clean, fill)
-    how = dataclasses.replace(FILLING, around_damage=around_damage)
+    how = dataclasses.replace(FILLING, judged=judged)
     made = there.to_picture(restored_alone(there.observation, how))
     y = np.where(fill[..., None], np.float32(0), clean)
     np.testing.assert_allclose(made[~fill], y[~fill], atol=1e-6)
