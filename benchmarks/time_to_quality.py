@@ -264,12 +264,10 @@ def plot(found: Found) -> Path:
             axes.semilogx(*at, "o" if ours else "s", color="C0" if ours else "0.5")
             # The best of both kinds are near each other.
             beside, align = ((5, 5), "left") if ours else ((-5, 5), "right")
-            if name in ("BM3D", "non-local means", "biharmonic", "before"):
+            if name in ("BM3D", "non-local means", "biharmonic", "before", "draft"):
                 beside, align = (5, -12), "left"
-            elif name == "default":  # between a draft and what was before
-                beside, align = (0, -13), "center"
-            elif name == "draft":
-                beside, align = (-5, -12), "right"
+            elif name == "default":  # beside a draft
+                beside, align = (0, 7), "center"
             axes.annotate(name, at, xytext=beside, textcoords="offset points", fontsize=8, ha=align)
         axes.set_title(task)
         axes.set_xlabel("seconds, warm")
