@@ -4,7 +4,7 @@ The defaults are those of `tasks`. The commands make the same fit.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,6 +105,7 @@ class ArrayFit:
         progress: Progress | None = None,
         *,
         only_usable: bool = False,
+        asked: Callable[[], bool] = lambda: False,
     ) -> tuple[Pixels, FitInfo]:
         """Fits every seed, and gives the mean as an array like the one before.
 
@@ -114,6 +115,7 @@ class ArrayFit:
             only_usable: whether a picture is refused that shows nothing yet, because the callback
                 has ended the fit after a few steps. Of several seeds those that show nothing
                 are left out in any case.
+            asked: whether it is to end; the callback is asked instead, at every logged step.
 
         Raises:
             FitError: if no seed has a result.
@@ -148,7 +150,7 @@ class ArrayFit:
         usable = [result for result in results if result.usable]
         if only_usable and not usable:
             raise Interrupted(TOO_EARLY)
-        asked = any(result.stop_reason == "asked" for result in results)
+        ended_early = any(result.stop_reason == "asked" for result in results)
         results = usable or results
         given = ended(results, self.prepared, self.how)
         restored = composited(given.image, self.prepared, self.how, self.before, layout)
@@ -160,7 +162,7 @@ class ArrayFit:
             history=watching.history,
             steps=steps,
             seconds=sum(result.seconds for result in results),
-            stop_reason="asked" if asked else longest.stop_reason,
+            stop_reason="asked" if ended_early else longest.stop_reason,
             rollbacks=sum(result.rollbacks for result in results),
             failed=failed,
             results=tuple(results),

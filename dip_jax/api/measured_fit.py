@@ -100,9 +100,11 @@ def prepare_measured(
     for name in options or {}:
         if str(name).startswith("operator."):
             raise InputError(f"{name!r} is not set among the others: it is given as ", field(name))
-        of_filling = name in ("seamless", "refine_judged", "refine_alone")
-        if (of_filling and tasks.task_named(task).refinement != "filling") or str(name).startswith(
-            "adapt."
+        of_filling = name in ("seamless", "refine_judged")
+        if (
+            name == "refine_alone"
+            or (of_filling and tasks.task_named(task).refinement != "filling")
+            or str(name).startswith("adapt.")
         ):
             raise InputError(
                 f"{str(name)!r} is for pictures whose own pixels are known: leave it out"

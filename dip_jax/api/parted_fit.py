@@ -17,9 +17,10 @@ from dip_jax.errors import FitError, InputError, Interrupted
 from dip_jax.finish.assembly import (
     Assembly,
     Made,
+    continued_in,
     figures_of_parts,
+    made_alone,
     made_of,
-    made_unfitted,
     put_together,
 )
 from dip_jax.finish.ensemble import Ending, composited
@@ -97,6 +98,7 @@ class PartedFit:
         progress: Progress | None = None,
         *,
         only_usable: bool = False,
+        asked: Callable[[], bool] = lambda: False,
     ) -> tuple[Pixels, FitInfo]:
         """Fits every part with every seed, and gives an array like the one before.
 
@@ -106,13 +108,14 @@ class PartedFit:
             only_usable: whether a picture is refused none of whose parts shows anything yet,
                 because the callback has ended the fit. Parts that were not reached stay as they
                 were in any case.
+            asked: whether it is to end; where no part is fitted, for then there are no steps.
 
         Raises:
             FitError: if no part has a result.
             Interrupted: if none may be used.
         """
         config, parts = self.config, self.division.plan.parts
-        running = _Running(self, callback, progress, only_usable)
+        running = _Running(self, callback, progress, only_usable, asked)
         try:
             if progress is not None and parts:
                 progress.start(config["num_steps"] * len(self.seeds) * len(parts))
@@ -137,6 +140,8 @@ class PartedFit:
             running.close()
             if progress is not None:
                 progress.stop()
+        if not parts and running.asked and not running.made_unfitted:
+            raise Interrupted(NO_PART)
         if parts and not running.made:
             if not running.failures:
                 raise Interrupted(NO_PART)
@@ -157,15 +162,17 @@ class _Running:
         callback: Callback | None,
         progress: Progress | None,
         only_usable: bool,
+        asked: Callable[[], bool],
     ) -> None:
         self._only_usable = only_usable
+        self._ask, self.asked = asked, False
         self._fit, self._division = fit, fit.division
         plan = self._division.plan
         self.assembly = Assembly(self._division.shape, plan, spread=len(fit.seeds) > 1)
         self.made: dict[int, FitPart] = {}
         self.failures: dict[int, str] = {}
         self._refined = False
-        self._made_unfitted, self._seconds_unfitted = 0, 0.0
+        self.made_unfitted, self._seconds_unfitted = 0, 0.0
         self._results: dict[int, dict[int, Restoration]] = {}
         self._left = [len(fit.seeds)] * len(plan.parts)
         self._all: list[Restoration] = []
@@ -179,15 +186,21 @@ class _Running:
 
     def make_unfitted(self) -> None:
         """Makes the parts that are not fitted, beside the fits of the others."""
-        for part in self._division.unfitted:
-            self._beside(self._make_unfitted, part)
+        for part in self._division.alone:
+            self._beside(self._make_unfitted, part, made_alone, self._fit.how)
+        for part in self._division.smooth:
+            self._beside(self._make_unfitted, part, continued_in)
 
-    def _make_unfitted(self, part: Part) -> None:
+    def _make_unfitted(self, part: Part, make: Callable[..., Made], *how: Ending) -> None:
+        if not self._division.plan.parts:
+            self.asked = self.asked or self._ask()
+        if self.asked:
+            return
         begin = time.perf_counter()
-        self._add(part, made_unfitted(part, self._division, self._fit.how))
+        self._add(part, make(part, self._division, *how))
         self._seconds_unfitted += time.perf_counter() - begin
-        self._made_unfitted += 1
-        for line in parting.about_made(self._made_unfitted, self._division):
+        self.made_unfitted += 1
+        for line in parting.about_made(self.made_unfitted, self._division):
             self.watching.say(line)
 
     def _add(self, part: Part, made: Made) -> None:
@@ -282,6 +295,9 @@ class _Running:
         """How many parts have no result, in a line; none if all have one."""
         total = len(self._division.plan.parts)
         left = total - len(self.made)
+        if not total and self.asked:
+            total = len(self._division.unfitted)
+            left = total - self.made_unfitted
         return [f"{left} of {total} parts have no result: they stay as they were"] if left else []
 
     def info(self) -> FitInfo:
@@ -290,6 +306,7 @@ class _Running:
         results = self._all
         pixels = [made.part.height * made.part.width for made in parts]
         asked = any(result.stop_reason == "asked" for result in results)
+        asked |= self.asked
         asked |= len(parts) < len(self._division.plan.parts) and not self.failures
         reason = "alone" if self._division.alone else "no_fit"
         reason = "failed" if self.failures else reason

@@ -235,7 +235,9 @@ def fit_in_turn(
         for line in (*given[number - 1].remarks, *fit.advice()):
             progress.message(line)
         try:
-            pixels[number - 1], info = fit.run(lambda step: stopping(), progress, only_usable=True)
+            pixels[number - 1], info = fit.run(
+                lambda step: stopping(), progress, only_usable=True, asked=stopping
+            )
         except Interrupted:
             if not infos:
                 raise

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
-from dip_jax.finish.alone import restored_alone, suffices
+from dip_jax.finish.alone import restored_alone
 from dip_jax.finish.composite import seamless
 from dip_jax.finish.denoising import deviations
 from dip_jax.finish.ensemble import Ending, ended, is_refined
@@ -190,21 +190,28 @@ def made_of(
     return Made(image, spread, given.refined, given.figures)
 
 
-def made_unfitted(part: Part, division: Division, how: Ending) -> Made:
-    """What is made of a part with no network.
+def made_alone(part: Part, division: Division, how: Ending) -> Made:
+    """What is made of a part that is refined with no network.
 
     Args:
-        part: one of `division.unfitted`.
+        part: one of `division.alone`.
         division: what it is a part of.
         how: it becomes the picture.
     """
     prepared = division.prepared(part)
-    observation = prepared.observation
-    if division.alone and (division.whole is not None or suffices(prepared, how)):
-        image = restored_alone(observation, how, _of_whole(division, how)[1])
-    else:
-        image = continued(observation)
+    image = restored_alone(prepared.observation, how, _of_whole(division, how)[1])
     return Made(prepared.to_picture(image), None, True, {})
+
+
+def continued_in(part: Part, division: Division) -> Made:
+    """What is made of a part that is not fitted, because the picture is smooth there.
+
+    Args:
+        part: one of `division.smooth`.
+        division: what it is a part of.
+    """
+    prepared = division.prepared(part)
+    return Made(prepared.to_picture(continued(prepared.observation)), None, True, {})
 
 
 _Found = tuple[bool | None, Float[np.ndarray, " c"] | None]

@@ -3,8 +3,8 @@
 A fit may not have come to what is fine. A Wiener filter (`wiener`) and then Bayes' estimate of
 patches from those that are alike (`nonlocal_bayes`), both of the known values, take the network's
 image as what they start from (after a few steps its mean with a thin plate, `pilot`). On two cores
-that takes 20 seconds per 100,000 pixels, and no clean picture and no training. The numbers were
-chosen on photographs of 128 and 256 pixels.
+that takes 20 seconds per 100,000 pixels, or 40 where the network's image has a rival, and no clean
+picture and no training. The numbers were chosen on photographs of 128 and 256 pixels.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ _OF_MISFIT, _LEAST_MISFIT = 0.5, 1e-3  # of the network, what counts as noise of
 # at most; two thirds missing at random do. And of a missing pixel's eight neighbours as many are
 # missing as of all pixels, but for chance; in strokes and holes far more are.
 _NEAR, _NEAR_EACH, _BY_CHANCE = 1.2, 5.0, 1.25
-_LARGE = 100_000
+_LARGE = 100_000  # pixels of a picture in which a network has not come far in its steps
 # How much more than all errors it counts that shares are 1 together; and what is too small for one.
 _TOGETHER, _NO_SHARE = 100.0, 0.02
 
@@ -60,7 +60,9 @@ def filled(
     Where single pixels are missing all over, held-out ones are like them. There the result is
     compared with a thin plate as well, which is bent to what `x` is off the known values, and has a
     share in the end as large as brings it nearest to the held-out ones: mostly none, but fine
-    smooth ridges go on in it better than in anything else.
+    smooth ridges go on in it better than in anything else. And where the picture is large, so that
+    a network has not come far, with what all of this makes of a thin plate in place of `x`: in
+    three photographs of 512² pixels that has 0.2 to all of the result, which gains 0.14 to 0.26 dB.
 
     A network that has not learnt what the picture is about, as after a few steps, is no pilot, and
     then it does harm.

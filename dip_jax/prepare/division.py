@@ -31,10 +31,9 @@ class Division:
         how: it is looked at.
         whole: what is made of all of it, where its tiles are fitted; else None.
         said: where it is None, what a person should know of the picture, a line each.
-        unfitted: parts that are made with no network: by the picture's patches, where it is to be
-            refined alone (`finish.alone`), else squares around damage where it is so smooth that a
-            surface continues it (`finish.smooth_filling.continued`).
-        alone: whether it is to be refined alone, where that suffices.
+        smooth: squares around damage that are not fitted: the picture is so smooth there that it is
+            continued by a surface (`finish.smooth_filling.continued`).
+        alone: parts that are not fitted because they are refined alone (`finish.alone`).
     """
 
     plan: Plan
@@ -44,8 +43,8 @@ class Division:
     how: Adapting
     whole: Prepared | None = None
     said: tuple[str, ...] = ()
-    unfitted: tuple[Part, ...] = ()
-    alone: bool = False
+    smooth: tuple[Part, ...] = ()
+    alone: tuple[Part, ...] = ()
 
     @functools.cached_property
     def pixels(self) -> NDArray[Any]:
@@ -57,6 +56,11 @@ class Division:
         """Of the picture, `(h, w, c)`."""
         h, w, c = self.pixels.shape
         return h, w, c
+
+    @property
+    def unfitted(self) -> tuple[Part, ...]:
+        """The parts that are made with no network."""
+        return self.alone + self.smooth
 
     @property
     def remarks(self) -> tuple[str, ...]:

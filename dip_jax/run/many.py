@@ -44,6 +44,7 @@ from dip_jax.run.workdir import (
 from dip_jax.settings import allowed_memory, build, estimates, parting
 from dip_jax.settings.operating import image_shape
 from dip_jax.settings.tasks import Config, task_of
+from dip_jax.settings.without_network import may_be_alone
 
 
 @our_jax.as_needed()
@@ -138,7 +139,7 @@ def run_folder(
         waiting = [one.shape for one, run in zip(found, pictures, strict=True) if run in fitted]
         shapes = [image_shape(config, shape) for shape in waiting if shape is not None]
         estimate = estimates.time_of_all(config, shapes)
-        if estimate:
+        if estimate and not may_be_alone(config):  # or it would be that of fits which are not made
             progress.message(estimate)
     whole = []
     for picture in todo:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import itertools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,13 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dip_jax.errors import FitError, Interrupted
-from dip_jax.finish.assembly import Assembly, Made, figures_of_parts, made_unfitted, put_in
+from dip_jax.finish.assembly import Assembly, figures_of_parts, put_in
 from dip_jax.lanes.jobs import Restoration, check_size
 from dip_jax.prepare.division import Division
 from dip_jax.prepare.parts import Part
 from dip_jax.report import records
 from dip_jax.report.comparison import comparison
 from dip_jax.report.progress import Progress
+from dip_jax.run import unfitted_parts
 from dip_jax.run.inputs import Given, Job, prepare
 from dip_jax.run.loaded import introduced
 from dip_jax.run.part_run import PartRun, Whole
@@ -28,6 +28,7 @@ from dip_jax.run.processes import Processes
 from dip_jax.run.results import LONGEST_SHOWN, Outcome, write_outcome
 from dip_jax.run.seed_folder import Overall
 from dip_jax.run.session import restore_pictures
+from dip_jax.run.unfitted_parts import MadePart
 from dip_jax.run.workdir import check_workdir, finished_summary, make_workdir
 from dip_jax.settings import build, parting
 from dip_jax.settings.tasks import Config
@@ -116,7 +117,7 @@ def run_in_parts(
 
     done = processes.share("parts", states)
     telling.done = sum(done)
-    if begun:
+    if begun and runs:
         progress.message(f"going on with {folder}: {sum(done)} of {len(runs)} parts are done")
     todo = [run for run, is_done in zip(runs, done, strict=True) if not is_done]
     if todo:
@@ -133,8 +134,8 @@ def run_in_parts(
                 )
             if not division.unfitted:
                 raise FitError(failures[0])
-        say = progress.message
-        return _written(config, folder, whole, runs, about, mark, command, on_restored, say)
+        told = (about, mark, command, on_restored, progress.message, should_stop)
+        return _written(config, folder, whole, runs, *told)
 
     return processes.share("summary", write)
 
@@ -175,6 +176,7 @@ def _written(
     command: Sequence[str],
     on_restored: Callable[[NDArray[Any]], None] | None,
     say: Callable[[str], None],
+    should_stop: Callable[[], bool],
 ) -> dict[str, Any]:
     """Puts the parts together and writes what has become of the picture."""
     division, job = whole.division, whole.job
@@ -192,7 +194,7 @@ def _written(
     for run in runs:
         failed += run.failures()
     begin = time.perf_counter()
-    unfitted = _unfitted(whole, say)
+    unfitted = unfitted_parts.make(whole, folder, mark, say, should_stop)
     seconds = time.perf_counter() - begin
     pixels, judged, spread = _put_together(whole, there, unfitted, spread=config["seeds"] > 1)
     left = sum(run.is_left() for run in runs)
@@ -208,7 +210,7 @@ def _written(
         parts=len(runs),
         left=left,
         part_of=part_of,
-        alone=division.alone,
+        alone=bool(division.alone),
         seconds=seconds,
         crops=_crops(whole, pixels, [run.part for run in there] + list(division.unfitted)),
     )
@@ -218,32 +220,22 @@ def _written(
     summary, _ = write_outcome(
         folder, config, job, job.degraded, outcome, results, first, failed, command
     )
+    unfitted_parts.forget(folder)
     if on_restored is not None:
         on_restored(pixels)
     return summary
 
 
-def _unfitted(whole: Whole, say: Callable[[str], None]) -> list[tuple[Part, Made]]:
-    """The parts that are not fitted, and what is made of them."""
-    division, made = whole.division, list[tuple[Part, Made]]()
-    for part in division.unfitted:
-        made.append((part, made_unfitted(part, division, whole.how)))
-        for line in parting.about_made(len(made), division):
-            say(line)
-    return made
-
-
 def _put_together(
     whole: Whole,
     there: Sequence[PartRun],
-    unfitted: Sequence[tuple[Part, Made]],
+    unfitted: Sequence[MadePart],
     *,
     spread: bool,
 ) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.float32] | None]:
     """The restored pixels, where they come from parts, and their spread over seeds.
 
-    Of those that were fitted from the disk, and some rows after the other: a large picture has no
-    room for all in floats.
+    From the disk, and some rows after the other: a large picture has no room for all in floats.
     """
     division, how = whole.division, whole.how
     h, w, _ = division.shape
@@ -254,10 +246,12 @@ def _put_together(
         rows = range(top, min(top + _BAND, h))
         assembly = Assembly(division.shape, division.plan, spread=spread, rows=rows)
         here = [run for run in there if assembly.has(run.part)]
-        continued = [one for one in unfitted if assembly.has(one[0])]
-        if not here and not continued:
+        ready = [*unfitted, *((run.part, run.made) for run in here)]
+        ready = [one for one in ready if assembly.has(one[0])]
+        if not ready:
             continue
-        for part, made in itertools.chain(continued, ((run.part, run.made()) for run in here)):
+        for part, make in ready:
+            made = make()
             where = division.to_make(part, keep_known=how.keep_known)
             assembly.add(part, made.image, made.spread, where)
         put_in(restored, judged, assembly, division, how)

@@ -66,7 +66,7 @@ def as_begun(folder: Path, config: Config) -> Config:
         return config
     if "refined_steps" not in before:
         config = {**config, "refined_steps": 0}
-    if "refine_alone" not in before:
+    if "refine_alone" not in before and config["preset"] == "draft":
         config = {**config, "refine_alone": False}
     parts = before.get("parts")
     if isinstance(parts, dict) and "continue_smooth" not in parts:

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dip_jax.errors import InputError, Part, field, joined, setting, told
+from dip_jax.finish.filling import is_large_and_scattered
 from dip_jax.fit.fitting import make_fit
 from dip_jax.forward.model import PICTURE
 from dip_jax.forward.observation import Observation, with_gaps
@@ -24,6 +25,7 @@ from dip_jax.networks.fields import widths
 from dip_jax.prepare.correlated_noise import sign_of_correlation
 from dip_jax.report.durations import between
 from dip_jax.settings import build, tasks
+from dip_jax.settings.ending import ending
 from dip_jax.settings.steps import fewest
 from dip_jax.settings.tasks import Config
 
@@ -59,7 +61,9 @@ def measured_speed() -> float:
     return n**3 / best
 
 
-def seconds_of(config: Config, shape: tuple[int, ...]) -> tuple[float, float] | None:
+def seconds_of(
+    config: Config, shape: tuple[int, ...], *, refinements: int = 1
+) -> tuple[float, float] | None:
     """How long all seeds take here, with the refinement, from and to; None if not on a CPU.
 
     Where the picture has a say in how many steps there are, and is not known, from the fewest on.
@@ -67,6 +71,7 @@ def seconds_of(config: Config, shape: tuple[int, ...]) -> tuple[float, float] | 
     Args:
         config: as `tasks.defaults` gives it.
         shape: of the picture, `(h, w, c)`.
+        refinements: how many images of it are refined.
     """
     if jax.local_devices()[0].platform != "cpu":
         return None
@@ -74,7 +79,7 @@ def seconds_of(config: Config, shape: tuple[int, ...]) -> tuple[float, float] | 
     h, w, channels = shape
     cost = settings.architecture.cost(h, w, settings.input_depth, channels)
     adds = 3 * cost.multiply_adds
-    refining = h * w * _refining(config)
+    refining = refinements * h * w * _refining(config)
     slowness = _SLOWNESS[0] + _SLOWNESS[1] / settings.architecture.width
 
     def likely(steps: int) -> float:
@@ -256,7 +261,7 @@ def advice(
     device = jax.local_devices()[0]
     memory += _compiler_bytes()
     line = f"about {_gigabytes(memory)} of memory"
-    seconds = seconds_of(config, observation.shape)
+    seconds = seconds_of(config, observation.shape, refinements=_refinements(config, observation))
     if seconds is not None:
         line = f"{between(*seconds)} for all steps, and {line}; a rough estimate"
     lines = [line]
@@ -265,6 +270,13 @@ def advice(
             f"{_gigabytes(available)} of memory are free: the first start, which compiles, may fail"
         )
     return [*lines, *hints(config, observation, stripes)]
+
+
+def _refinements(config: Config, observation: Observation) -> int:
+    """Two where the network's image has a rival."""
+    how = ending(config)
+    judged = how.seamless and how.refine and how.judged and observation.forward == PICTURE
+    return 2 if judged and is_large_and_scattered(np.asarray(observation.known) <= 0) else 1
 
 
 def hints(config: Config, observation: Observation, stripes: Collection[int] = ()) -> list[str]:

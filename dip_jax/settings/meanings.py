@@ -90,7 +90,7 @@ MEANINGS = {
     "refine": "Whether the network's image is refined after the fit.",
     "refine_alone": "Whether the picture is restored by its own patches, with no network, where "
     "these suffice: in filling where all that is missing lies within four pixels of what is known, "
-    "and in denoising where the noise is white. It takes a quarter of the time and less.",
+    "and in denoising where the noise is white. It takes a quarter to a third of the time.",
     "refine_judged": "Whether held-out pixels judge the refinement: that of filled pixels is first "
     "tried on them, and in denoising they tell what share the network's image has in the result. "
     "False is for fits of few steps: it takes half or two thirds of the time, and what is filled "

@@ -66,15 +66,15 @@ def divided(
     how = adapting(config)
     if around:
         most = _worth_it(config, h * w) if kind == "auto" else np.inf
-        may_continue = _may_continue(config) or alone
+        may_leave = _may_continue(config) or alone
         # What need not be fitted may be more than what is worth it.
-        looked_at = _LOOKED_AT if may_continue and h * w > _WHOLE else 1.0
+        looked_at = _LOOKED_AT if may_leave and h * w > _WHOLE else 1.0
         squares = parts.around_damage(unknown, looked_at * most)
         if squares is not None and squares.parts:
             missing = int((~np.isfinite(pixels)).sum()) if pixels.dtype.kind == "f" else 0
             said = (about_missing(missing),) if missing else ()
-            division = Division(squares, before, layout, fill, how, said=said, alone=alone)
-            divided = _without_unfitted(division, config, most) if may_continue else division
+            division = Division(squares, before, layout, fill, how, said=said)
+            divided = _without_unfitted(division, config, most) if may_leave else division
             if divided is not None:
                 return divided
     if not (tiled or alone):
@@ -86,7 +86,7 @@ def divided(
             return None
         plan = parts.Plan("tiles", (), 1)
         all_of_it = (parts.Part(0, 0, h, w),)
-        return Division(plan, before, layout, fill, how, whole, unfitted=all_of_it, alone=True)
+        return Division(plan, before, layout, fill, how, whole, alone=all_of_it)
     to_fill = unknown if unknown.any() else None
     side = allowed_memory.side_of_tiles(config, (h, w, c), pixels.dtype.itemsize)
     plan = parts.tiles(h, w, side, to_fill, only_unknown=only_unknown)
@@ -95,7 +95,7 @@ def divided(
     plan = dataclasses.replace(plan, parts=there)
     if alone:
         plan = dataclasses.replace(plan, parts=())
-        return Division(plan, before, layout, fill, how, whole, unfitted=there, alone=True)
+        return Division(plan, before, layout, fill, how, whole, alone=there)
     return Division(plan, before, layout, fill, how, whole) if there else None
 
 
@@ -115,31 +115,31 @@ def _without_unfitted(division: Division, config: Config, most: float) -> Divisi
     """
     plan = division.plan
     all_of, looked_at, rest = plan.pixels(), 0, 0
-    unfitted: set[int] = set()
+    alone: set[int] = set()
+    smooth: set[int] = set()
     continues, how = _may_continue(config), ending(config)
-
-    def needs_none(part: parts.Part) -> bool:
-        prepared = division.prepared(part)
-        alone = division.alone and suffices(prepared, how)
-        return part.reduced == 1 and (alone or (continues and is_smooth(prepared.observation)))
 
     # From all over the picture, so that what was looked at tells of the others.
     for count, i in enumerate(np.random.default_rng(0).permutation(len(plan.parts)), 1):
         part = plan.parts[i]
         pixels = part.size[0] * part.size[1]
         looked_at += pixels
-        if needs_none(part):
-            unfitted.add(int(i))
+        prepared = division.prepared(part)
+        if part.reduced == 1 and may_be_alone(config) and suffices(prepared, how):
+            alone.add(int(i))
+        elif part.reduced == 1 and continues and is_smooth(prepared.observation):
+            smooth.add(int(i))
         else:
             rest += pixels
         likely = rest / looked_at * all_of if count >= _ENOUGH_SEEN else 0.0
         if rest > most or likely > _CLEARLY * most:
             return None
-    fitted = tuple(part for i, part in enumerate(plan.parts) if i not in unfitted)
+    fitted = tuple(part for i, part in enumerate(plan.parts) if i not in alone | smooth)
     return dataclasses.replace(
         division,
         plan=dataclasses.replace(plan, parts=fitted),
-        unfitted=tuple(plan.parts[i] for i in sorted(unfitted)),
+        smooth=tuple(plan.parts[i] for i in sorted(smooth)),
+        alone=tuple(plan.parts[i] for i in sorted(alone)),
     )
 
 
@@ -281,17 +281,21 @@ def about(division: Division) -> list[str]:
 
 
 def _about_unfitted(division: Division) -> list[str]:
-    count = len(division.unfitted)
-    all_of = count + len(division.plan.parts)
-    if not count:
-        return []
-    if division.alone:
-        where = "" if count == all_of else f" in {count} of {all_of} places"
+    alone, smooth = len(division.alone), len(division.smooth)
+    all_of = alone + smooth + len(division.plan.parts)
+    lines = []
+    if alone:
+        where = "" if alone == all_of else f" in {alone} of {all_of} places"
         line = f"the picture is restored by its own patches{where}, with no network; "
-        return [told(line, setting("refine_alone", False), " fits one")]
-    where = "all around the damage" if count == all_of else f"around {count} of {all_of} places"
-    line = f"the picture is smooth {where}: it is continued there, with no network; "
-    return [told(line, setting("parts.continue_smooth", False), " fits it there as well")]
+        lines.append(told(line, setting("refine_alone", False), " fits one"))
+    if smooth:
+        where = (
+            "all around the damage" if smooth == all_of else f"around {smooth} of {all_of} places"
+        )
+        line = f"the picture is smooth {where}: it is continued there, with no network; "
+        off = setting("parts.continue_smooth", False)
+        lines.append(told(line, off, " fits it there as well"))
+    return lines
 
 
 def about_made(done: int, division: Division) -> list[str]:
@@ -301,10 +305,10 @@ def about_made(done: int, division: Division) -> list[str]:
         done: so many.
         division: they are its.
     """
-    total = len(division.unfitted)
-    if total < _MANY or (done < total and done % (total // 10)):
+    total, tiles = len(division.unfitted), division.whole is not None
+    if total < (2 if tiles else _MANY) or (done < total and done % max(1, total // 10)):
         return []
-    return [f"{done} of {total} places that need no network are made"]
+    return [f"{done} of {total} {'tiles' if tiles else 'places that need no network'} are made"]
 
 
 def advice(config: Config, division: Division, seeds: int) -> list[str]:
@@ -330,7 +334,7 @@ def seconds_of(config: Config, division: Division) -> tuple[float, float] | None
     if of_fits is None:
         return None
     (h, w, _), parts_of_it = division.shape, len(division.unfitted)
-    alone = sum(a * b for a, b in (part.size for part in division.unfitted)) * division.alone
+    alone = sum(a * b for a, b in (part.size for part in division.alone))
     each = zip(of_fits, _HANDLING, _CONTINUING, _ALONE, strict=True)
     low, high = (
         fits + h * w * pixel + parts_of_it * part + alone * refined

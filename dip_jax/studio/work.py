@@ -56,6 +56,7 @@ class Work:
             **{"command": asked.command, "options": dict(asked.given)},
             "patience": ready.fit.config["stop"]["patience"],
             "parted": isinstance(ready.fit, PartedFit),
+            "fits": bool(ready.fit.shapes),
         }
         self._ready: Ready | None = ready
         self._desk = desk
@@ -177,7 +178,9 @@ class Work:
     def _restore(self) -> None:
         ready = self._ready
         assert ready is not None
-        pixels, info = ready.fit.run(self._see, _Bar(self), only_usable=True)
+        pixels, info = ready.fit.run(
+            self._see, _Bar(self), only_usable=True, asked=self._stop.is_set
+        )
         folder, lossless = self._desk.new_folder(), lossless_name(ready.output)
         for name in {ready.output, lossless}:
             write_pages(folder / name, [pixels], [ready.like])

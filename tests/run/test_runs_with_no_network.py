@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dip_jax.errors import Interrupted
 from dip_jax.pictures import samples
 from dip_jax.report.progress import PlainProgress
 from dip_jax.run.start import start
@@ -44,9 +45,9 @@ def config_of(image, mask, **changes):
     return fields.override(tasks.defaults("reconstruct"), CHANGES | files | changes)
 
 
-def go(config, folder):
+def go(config, folder, **options):
     stream = io.StringIO()
-    summary = start(config, folder, PlainProgress("test", stream))
+    summary = start(config, folder, PlainProgress("test", stream), **options)
     return summary, stream.getvalue()
 
 
@@ -80,11 +81,35 @@ def test_a_folder_of_them(files, tmp_path):
     np.testing.assert_array_equal(first, second)
 
 
+def test_tiles_are_gone_on_with(tmp_path):
+    clean = samples.sample("chelsea", 300).pixels[:160, :160]
+    noise = 25 * np.random.default_rng(2).standard_normal(clean.shape)
+    Image.fromarray(np.clip(clean + noise, 0, 255).round().astype(np.uint8)).save(
+        tmp_path / "y.png"
+    )
+    changes = {"image": str(tmp_path / "y.png"), "degrade": "none", "parts.kind": "tiles"}
+    config = fields.override(tasks.defaults("denoise", "draft"), changes | {"parts.side": 128})
+    answers, folder = iter([False, False, True]), tmp_path / "run"
+    with pytest.raises(Interrupted, match="the same command goes on"):
+        go(config, folder, should_stop=lambda: next(answers))
+    assert len(list((folder / "tiles").iterdir())) == 2
+    (folder / "tiles" / "0002.npz").write_bytes(b"torn")
+    asked = []
+    summary, said = go(config, folder, should_stop=lambda: bool(asked.append(0)))
+    assert summary["stop_reason"] == "alone" and "4 of 4 tiles are made" in said
+    assert len(asked) == 3 and not (folder / "tiles").exists()
+    go(config, tmp_path / "other")
+    one, other = ((tmp_path / name / "restored.png").read_bytes() for name in ("run", "other"))
+    assert one == other
+
+
 def test_a_draft_that_was_begun_before_goes_on_as_a_fit(files, tmp_path):
     draft = tasks.defaults("reconstruct", "draft")
     assert draft["refine_alone"]
     before = {name: value for name, value in draft.items() if name != "refine_alone"}
     (tmp_path / "config.json").write_text(json.dumps(before))
     assert not as_begun(tmp_path, draft)["refine_alone"]
+    asked_for = fields.override(tasks.defaults("reconstruct"), {"refine_alone": True})
+    assert as_begun(tmp_path, asked_for)["refine_alone"]  # and is refused, for it was not so
     (tmp_path / "config.json").write_text(json.dumps(draft))
     assert as_begun(tmp_path, draft)["refine_alone"]

@@ -229,7 +229,7 @@ def _header(heading: str, summary: Mapping[str, Any], size: tuple[int, int]) -> 
         facts.append(
             (
                 in_words(summary["seconds"]),
-                "of fitting" if summary.get("steps") else "of refinement",
+                "of refinement" if summary.get("stop_reason") == "alone" else "of fitting",
             )
         )
     return tag(

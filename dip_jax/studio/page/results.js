@@ -63,7 +63,7 @@ export function told(work) {
     parts.push(`step ${work.step} of ${work.num_steps}`);
     const seeds = work.options.seeds || 1;
     if (seeds > 1) parts.push(`seed ${work.seed}`);
-  } else parts.push("Compiling; the first time this takes a minute");
+  } else parts.push(work.fits ? "Compiling; the first time this takes a minute" : "Restoring with no network");
   if (work.total && work.made >= work.total) parts.push("finishing the result");
   else if (work.step && work.left !== null) parts.push(`at most ${clock(work.left)} left`);
   return parts.join(" · ");

@@ -258,7 +258,7 @@ function follow(work) {
   $("progress").max = Math.max(1, work.total);
   $("progress").value = work.made;
   $("told").textContent = results.told(work);
-  $("phase").textContent = work.stopping ? "Stopping at the next logged step …" : `${results.clock(work.seconds)} so far. It may stop by itself before the last step.`;
+  $("phase").textContent = work.stopping ? "Stopping at the next logged step …" : `${results.clock(work.seconds)} so far.${work.fits ? " It may stop by itself before the last step." : ""}`;
   $("stop").disabled = work.stopping;
   results.lines($("messages"), work.lines);
   results.curve(document.querySelector("#running .curve"), work);
