@@ -93,7 +93,7 @@ def divided(
     known = np.asarray(whole.observation.known)  # of what has no noise, nothing is
     there = tuple(p for p in plan.parts if p.reduced > 1 or known[p.place].any())
     plan = dataclasses.replace(plan, parts=there)
-    if alone:
+    if alone and there:
         plan = dataclasses.replace(plan, parts=())
         return Division(plan, before, layout, fill, how, whole, alone=there)
     return Division(plan, before, layout, fill, how, whole) if there else None
@@ -118,23 +118,23 @@ def _without_unfitted(division: Division, config: Config, most: float) -> Divisi
     alone: set[int] = set()
     smooth: set[int] = set()
     continues, how = _may_continue(config), ending(config)
-
     # From all over the picture, so that what was looked at tells of the others.
     for count, i in enumerate(np.random.default_rng(0).permutation(len(plan.parts)), 1):
         part = plan.parts[i]
         pixels = part.size[0] * part.size[1]
         looked_at += pixels
-        prepared = division.prepared(part)
-        if part.reduced == 1 and may_be_alone(config) and suffices(prepared, how):
+        prepared = division.prepared(part) if part.reduced == 1 else None
+        if prepared is not None and may_be_alone(config) and suffices(prepared, how):
             alone.add(int(i))
-        elif part.reduced == 1 and continues and is_smooth(prepared.observation):
+        elif prepared is not None and continues and is_smooth(prepared.observation):
             smooth.add(int(i))
         else:
             rest += pixels
         likely = rest / looked_at * all_of if count >= _ENOUGH_SEEN else 0.0
         if rest > most or likely > _CLEARLY * most:
             return None
-    fitted = tuple(part for i, part in enumerate(plan.parts) if i not in alone | smooth)
+    unfitted = alone | smooth
+    fitted = tuple(part for i, part in enumerate(plan.parts) if i not in unfitted)
     return dataclasses.replace(
         division,
         plan=dataclasses.replace(plan, parts=fitted),

@@ -15,7 +15,12 @@ DUST = Task(
             "network": {"skip": (16, 32), "upsampling": ("nearest",)},
             "average": 0.995,
         },
-        "draft": {"num_steps": 60, "schedule": {"kind": "constant"}, "refine_judged": False},
+        "draft": {
+            "refine_alone": True,
+            "num_steps": 60,
+            "schedule": {"kind": "constant"},
+            "refine_judged": False,
+        },
         "quick": {"sample": {"side": 128}, "num_steps": 200},
         "paper": {
             "network": {"down": (128,), "up": (128,), "skip": (128,)},
