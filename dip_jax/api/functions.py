@@ -105,9 +105,10 @@ def denoise(
             "wmv": by the variance of the outputs, for noise that is correlated from pixel to pixel,
             such as JPEG blocks (with `num_steps=3000` or so). "none": the last step. None for the
             default of the task.
-        preset: "" for a good result in a minute or so on a CPU, "draft" for a quick look, "paper"
-            for the published setting, which needs an accelerator. The first time, any of them takes
-            up to a minute more, for compilation.
+        preset: "" for a good result in a minute or so on a CPU, "draft" for a quick look, which has
+            no network where the picture's own patches suffice, "paper" for the published setting,
+            which needs an accelerator. The first time, a fit takes up to a minute more, for
+            compilation.
         options: any other field of the configuration by its dotted name, such as
             `{"stop.patience": 100, "network.down": (16, 32, 64, 128, 128)}`.
         callback: called with a `FitStep` at the first, the last and every 50th step (the option

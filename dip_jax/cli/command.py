@@ -259,8 +259,9 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
         "--draft",
         "--quick",  # as it was called
         action="store_true",
-        help="a first look: seconds, and up to a minute more the first time, for compilation; few "
-        "steps, and a short refinement of filled pixels",
+        help="a first look, in seconds: by the picture's own patches, with no network, where gaps "
+        "are narrow or noise is white; else few steps of one, and up to a minute more the first "
+        "time, for compilation",
     )
     fit.add_argument(
         "--memory",
