@@ -12,7 +12,7 @@ from dip_jax.pictures.values import to_float
 
 @pytest.fixture(scope="module")
 def clean():
-    return to_float(samples.sample("chelsea", 160).pixels)[:96, :96]
+    return to_float(samples.sample("chelsea", 160).pixels)[:64, :64]
 
 
 @pytest.fixture(scope="module")
