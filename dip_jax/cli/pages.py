@@ -26,6 +26,8 @@ from dip_jax.run.inputs import Given, marked, notes
 from dip_jax.settings import build, fields, tasks
 from dip_jax.settings.operating import check_one_blur, measuring_of
 
+_WITH_NONE = ", with no network"
+
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
@@ -304,7 +306,9 @@ def fit_with_report(
     ended = "interrupted; the same command with --force goes on" if interrupted else "finished"
     failed = [row["page"] for row in rows if row.get("status") == "failed"]
     steps = sum(rows[place]["steps"] for place in pixels)
-    return Fitted(pixels, failed, failures, steps, interrupted, ended)
+    with_none = len(given) == 1 and summary["stop_reason"] in ("alone", "no_fit")
+    chosen = _WITH_NONE if with_none else ""
+    return Fitted(pixels, failed, failures, steps, interrupted, ended, chosen)
 
 
 def _failure(one: Mapping[str, Any]) -> str:
@@ -352,6 +356,6 @@ def _chosen(info: FitInfo) -> str:
         words += f", mean of {len(steps)} seeds" if len(steps) > 1 else ""
         return words + (f", {len(info.failed)} failed" if info.failed else "")
     if not steps:
-        return ", with no network"
+        return _WITH_NONE
     words = f", mean of {len(steps)} seeds" if len(steps) > 1 else f", step {steps[0]} chosen"
     return words + (f", {len(info.failed)} failed" if info.failed else "")
