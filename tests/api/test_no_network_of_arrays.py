@@ -97,6 +97,7 @@ def test_tiles_with_no_network_are_like_the_whole():
     assert psnr(in_tiles, clean) > psnr(whole, clean) - 0.3
 
 
+@pytest.mark.thorough
 def test_a_scratch_in_texture_is_filled_with_no_network_in_its_square():
     clean = samples.sample("chelsea", 300).pixels
     fill = np.zeros(clean.shape[:2], bool)

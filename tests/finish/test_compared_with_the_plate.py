@@ -46,6 +46,7 @@ def test_a_network_that_has_learnt_little_is_left_out(clean, seen, rival, monkey
     np.testing.assert_array_equal(made[known], np.asarray(seen[0].y)[known])
 
 
+@pytest.mark.thorough
 def test_a_network_that_is_nearer_is_kept(clean, seen, rival, monkeypatch):
     x = clean + np.float32(0.01) * np.random.default_rng(3).standard_normal(clean.shape)
     x = np.clip(x, 0, 1).astype(np.float32)
