@@ -17,11 +17,10 @@ from dip_jax.errors import FitError, InputError, Interrupted
 from dip_jax.finish.assembly import (
     Assembly,
     Made,
-    continued_in,
     figures_of_parts,
-    made_alone,
     made_of,
     put_together,
+    unfitted,
 )
 from dip_jax.finish.ensemble import Ending, composited
 from dip_jax.lanes import our_jax
@@ -186,18 +185,16 @@ class _Running:
 
     def make_unfitted(self) -> None:
         """Makes the parts that are not fitted, beside the fits of the others."""
-        for part in self._division.alone:
-            self._beside(self._make_unfitted, part, made_alone, self._fit.how)
-        for part in self._division.smooth:
-            self._beside(self._make_unfitted, part, continued_in)
+        for part, make in unfitted(self._division, self._fit.how):
+            self._beside(self._make_unfitted, part, make)
 
-    def _make_unfitted(self, part: Part, make: Callable[..., Made], *how: Ending) -> None:
+    def _make_unfitted(self, part: Part, make: Callable[[], Made]) -> None:
         if not self._division.plan.parts:
             self.asked = self.asked or self._ask()
         if self.asked:
             return
         begin = time.perf_counter()
-        self._add(part, make(part, self._division, *how))
+        self._add(part, make())
         self._seconds_unfitted += time.perf_counter() - begin
         self.made_unfitted += 1
         for line in parting.about_made(self.made_unfitted, self._division):

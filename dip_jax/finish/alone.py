@@ -9,7 +9,7 @@ as with a network, in a small part of the time.
 import numpy as np
 from jaxtyping import Bool, Float
 
-from dip_jax.finish.denoising import denoised, deviations
+from dip_jax.finish.denoising import AROUND_ONE, LEAST_NOISE, denoised, deviations
 from dip_jax.finish.ensemble import Ending, is_refined
 from dip_jax.finish.filling import filled
 from dip_jax.finish.pilot import by_the_others, is_narrow
@@ -23,8 +23,6 @@ Known = Bool[np.ndarray, "h w k"]
 
 _JUDGING = 0.05  # of the known pixels, how many are held out
 _WRONG = 6.0  # deviations of the noise that a value is off the median of its neighbours
-_LEAST_NOISE = 1e-3
-_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)[..., None]
 
 
 def suffices(prepared: Prepared, how: Ending) -> bool:
@@ -70,7 +68,7 @@ def restored_alone(
         return filled(by_the_others(y, seen[..., 0]), observation, held, alone=True)
     if noise is None:
         noise = deviations(observation)
-    x = _without_wrong_values(y, np.maximum(noise, _LEAST_NOISE).astype(y.dtype))
+    x = _without_wrong_values(y, np.maximum(noise, LEAST_NOISE).astype(y.dtype))
     return denoised(x, observation, alone=True, measured=noise)
 
 
@@ -85,6 +83,6 @@ def _without_wrong_values(y: Image, noise: Float[np.ndarray, " c"]) -> Image:
     """
     from scipy.ndimage import median_filter
 
-    median = median_filter(y, footprint=_NEIGHBOURS)
+    median = median_filter(y, footprint=AROUND_ONE)
     y = np.where(np.abs(y - median) > _WRONG * noise, median, y)
     return np.clip(nonlocal_means(y / noise) * noise, 0, 1).astype(y.dtype)

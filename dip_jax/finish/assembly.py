@@ -4,9 +4,10 @@ Where parts overlap, a pixel is their mean, weighted so that a part fades out to
 no seam, and each part's border, which had the least around it to go by, has the least say.
 """
 
+import functools
 import math
 import mmap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -190,26 +191,27 @@ def made_of(
     return Made(image, spread, given.refined, given.figures)
 
 
-def made_alone(part: Part, division: Division, how: Ending) -> Made:
-    """What is made of a part that is refined with no network.
+def unfitted(division: Division, how: Ending) -> list[tuple[Part, Callable[[], Made]]]:
+    """The parts of a picture that are not fitted, and what makes each.
 
     Args:
-        part: one of `division.alone`.
-        division: what it is a part of.
-        how: it becomes the picture.
+        division: the picture.
+        how: it becomes the picture given.
     """
+    alone = [(part, functools.partial(_made_alone, part, division, how)) for part in division.alone]
+    smooth = [(part, functools.partial(_continued_in, part, division)) for part in division.smooth]
+    return [*alone, *smooth]
+
+
+def _made_alone(part: Part, division: Division, how: Ending) -> Made:
+    """What is made of a part that is refined with no network."""
     prepared = division.prepared(part)
     image = restored_alone(prepared.observation, how, _of_whole(division, how)[1])
     return Made(prepared.to_picture(image), None, True, {})
 
 
-def continued_in(part: Part, division: Division) -> Made:
-    """What is made of a part that is not fitted, because the picture is smooth there.
-
-    Args:
-        part: one of `division.smooth`.
-        division: what it is a part of.
-    """
+def _continued_in(part: Part, division: Division) -> Made:
+    """What is made of a part that is not fitted, because the picture is smooth there."""
     prepared = division.prepared(part)
     return Made(prepared.to_picture(continued(prepared.observation)), None, True, {})
 

@@ -40,7 +40,7 @@ _OUTLIER = 4.0  # deviations; of normal noise one value in 16,000 is farther off
 _UNLIKE, _ALIKE = 6.0, 1 / 4  # deviations that a wrong value is off its neighbours, but for so many
 _AS_NOISE, _WELL = 1.25, 1 / 2  # deviations that so many of these are off the image at most
 _NEIGHBOURS = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
-_LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
+LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
 _NOT_WHITE = 2 / 3  # if white noise is less than this share of the noise, it is not all of it
 _AS_GOOD_AS_WHITE = 0.9  # least noise along any axis; of independent channels it seems to be so
 _WEAK = 10 / 255  # of what seems to be weaker noise, texture may be the most
@@ -56,7 +56,7 @@ _IN_COMMON = 0.4  # least correlation of the channels' noise at which it is take
 _CLEAR = 3 / 255  # least noise at which that is believed to be of noise, and not of texture
 # The neighbours whose median a value is compared with; how much of what it is off that is noise,
 # the rest being the median's own and some texture; and what share may be equal to it.
-_AROUND_ONE = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)[..., None]
+AROUND_ONE = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)[..., None]
 _NOISE_OF_IT, _SAME = np.float32(0.89), 1 / 3
 _OF_MEAN = float(np.sqrt(np.pi / 2))  # the deviation of normal noise over its mean size
 # Shares of the values that are not clipped, between which these alone have a say.
@@ -327,7 +327,7 @@ def _noise(x: Image | None, y: Image, noisy: Known) -> Float[np.ndarray, " c"]:
     from scipy.ndimage import median_filter
 
     noisy = np.broadcast_to(noisy, y.shape)
-    off = _NOISE_OF_IT * (y - median_filter(y, footprint=_AROUND_ONE))
+    off = _NOISE_OF_IT * (y - median_filter(y, footprint=AROUND_ONE))
 
     def channel(k: int) -> float:
         one, its_own, seen = y[..., k], off[..., k], noisy[..., k]
@@ -359,7 +359,7 @@ def _unclipped(y: Image, known: Known) -> Known:
 
 def _at_least(noise: Float[np.ndarray, " c"], share: float) -> Float[np.ndarray, " c"]:
     """The deviations, none of them less than so much of the largest one."""
-    return np.maximum(noise, noise.dtype.type(max(_LEAST_NOISE, share * noise.max())))
+    return np.maximum(noise, noise.dtype.type(max(LEAST_NOISE, share * noise.max())))
 
 
 def _axes_of_noise(

@@ -109,7 +109,7 @@ def filled(
     made, known = [corrected(image, far_enough)], np.asarray(observation.known) > 0
     if alike_in_channels(held) and is_scattered(~known):
         made.append(_bent_by_both(image, blind, observation))
-        if not alone and is_large_and_scattered(~known):
+        if not alone and _is_large(known):
             plate = by_the_others(np.asarray(observation.y), (known & ~held)[..., 0])
             made.append(corrected(jnp.asarray(plate), _FROM_PLATE))
             made.append(_bent_by_both(jnp.asarray(plate), blind, observation))
@@ -151,7 +151,11 @@ def is_large_and_scattered(missing: Known) -> bool:
     Args:
         missing: True where a value is.
     """
-    return missing[..., 0].size > _LARGE and is_scattered(missing)
+    return _is_large(missing) and is_scattered(missing)
+
+
+def _is_large(values: Known) -> bool:
+    return values[..., 0].size > _LARGE
 
 
 def is_scattered(values: Known) -> bool:

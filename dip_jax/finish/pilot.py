@@ -32,13 +32,15 @@ def is_narrow(known: Bool[np.ndarray, "h w k"]) -> bool:
         known: True where a value is.
     """
     missing: Mask = ~known[..., 0]
-    return bool(
-        alike_in_channels(known)
-        and missing.any()
-        and missing.size <= MOST
-        and missing.mean() <= _SHARE
-        and not _in_wide_holes(missing).any()
-    )
+    narrow = _is_soon_found(known) and missing.any() and not _in_wide_holes(missing).any()
+    return bool(narrow)
+
+
+def _is_soon_found(known: Bool[np.ndarray, "h w k"]) -> bool:
+    """Whether a thin plate through the known pixels is."""
+    missing: Mask = ~known[..., 0]
+    few = missing.size <= MOST and missing.mean() <= _SHARE
+    return bool(alike_in_channels(known) and few)
 
 
 def piloted(x: Image, observation: Observation) -> Image:
@@ -56,7 +58,7 @@ def piloted(x: Image, observation: Observation) -> Image:
     """
     known = np.asarray(observation.known) > 0
     missing: Mask = ~known[..., 0]
-    if not alike_in_channels(known) or missing.size > MOST or missing.mean() > _SHARE:
+    if not _is_soon_found(known):
         return x
     wide = _in_wide_holes(missing)
     if not (missing & ~wide).any() or wide.sum() > _MOST_WIDE:

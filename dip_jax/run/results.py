@@ -222,7 +222,9 @@ def write_outcome(
         "chosen_image": only.chosen_image if only else "mean",
         "criterion": name,
         "added_damage": added_damage(config),
-        "stop_reason": "interrupted" if made.left else _reason(made, results, failed),
+        "stop_reason": "interrupted"
+        if made.left
+        else stop_reason_of(results, failed, alone=made.alone),
         "rollbacks": sum(result.rollbacks for result in there),
         "filled_share": None if job.fill is None else float(job.fill.mean()),
         "refined": made.refined,
@@ -282,23 +284,20 @@ def _of_size(y: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     return y[rows][:, columns]
 
 
-def _reason(
-    made: Outcome, results: Sequence[Restoration | None], failed: Sequence[dict[str, Any]]
+def stop_reason_of(
+    results: Sequence[Restoration | None], failed: Sequence[Any], *, alone: bool = False
 ) -> str:
-    reason = stop_reason_of(results, failed)
-    return "alone" if reason == "no_fit" and made.alone else reason
-
-
-def stop_reason_of(results: Sequence[Restoration | None], failed: Sequence[Any]) -> str:
     """Why the fits ended: "interrupted", or the reason of the seed that went on the longest.
 
     Args:
         results: of every seed, None where there is none; at least one is there, or none at all:
-            nothing was to be fitted ("no_fit"), or every fit failed beside what needed none.
+            nothing was to be fitted ("no_fit", or "alone"), or every fit failed beside what needed
+            none.
         failed: the seeds that failed.
+        alone: whether what was not to be fitted was refined alone.
     """
     if not results:
-        return "failed" if failed else "no_fit"
+        return "failed" if failed else "alone" if alone else "no_fit"
     there = [result for result in results if result is not None]
     asked = any(result.stop_reason == "asked" for result in there)
     if asked or len(there) + len(failed) < len(results):

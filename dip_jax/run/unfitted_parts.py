@@ -10,7 +10,7 @@ import numpy as np
 
 from dip_jax.errors import InputError, Interrupted
 from dip_jax.files import write_atomically
-from dip_jax.finish.assembly import Made, continued_in, made_alone
+from dip_jax.finish.assembly import Made, unfitted
 from dip_jax.prepare.parts import Part
 from dip_jax.run.part_run import Whole
 from dip_jax.settings import parting
@@ -47,7 +47,7 @@ def make(
     """
     division, made = whole.division, list[MadePart]()
     in_files = division.whole is not None and len(division.alone) > 1
-    for number, part in enumerate(division.unfitted, 1):
+    for number, (part, make_it) in enumerate(unfitted(division, whole.how), 1):
         path = folder / _FOLDER / f"{number:04d}.npz"
         if in_files and _read(path, mark) is not None:
             made.append((part, functools.partial(_from, path, mark)))
@@ -57,8 +57,7 @@ def make(
                     "interrupted before all of the picture was restored: no result was written, "
                     "and the same command goes on"
                 )
-            alone = number <= len(division.alone)
-            one = made_alone(part, division, whole.how) if alone else continued_in(part, division)
+            one = make_it()
             if in_files:
                 _write(path, mark, one)
                 made.append((part, functools.partial(_from, path, mark)))
