@@ -19,10 +19,11 @@ from dip_jax.fit.lane import Lane
 from dip_jax.fit.learning_rate import learning_rate
 from dip_jax.fit.state import RUNNING, Best, LaneState, Oracle, Snapshot, StepInfo
 from dip_jax.fit.step import train_step
-from dip_jax.fit.vectors import as_trees, as_vectors, of_vectors
+from dip_jax.fit.vectors import of_vectors, shapes
 from dip_jax.forward.model import Measured
 from dip_jax.forward.observation import Observation, hold_out, hold_out_measured, pad
 from dip_jax.networks.inputs import network_input
+from dip_jax.networks.network import Params
 
 
 class Fit(NamedTuple):
@@ -33,12 +34,15 @@ class Fit(NamedTuple):
             observation; how many steps there will be is for the schedule of the learning rate.
         init: `init(key, lane)` gives the first state.
         step: `step(state, lane)` gives the next state and its `StepInfo`.
+        weights: `weights(lane)` gives the shapes of the network's weights, as the tree that it
+            makes; a state has them as one vector.
         label: all that it depends on, by which compiled programs are told apart; "" if not known.
     """
 
     make_lane: Callable[..., Lane]
     init: Callable[[Array, Lane], LaneState]
     step: Callable[[LaneState, Lane], tuple[LaneState, StepInfo]]
+    weights: Callable[[Lane], Params]
     label: str = ""
 
 
@@ -48,9 +52,8 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
     if settings.precision in ("float16", "bfloat16"):
         dtype = jnp.dtype(settings.precision)
     architecture = settings.architecture
-    network = of_vectors(
-        architecture.network(channels, dtype=jnp.dtype(dtype), remat=settings.remat)
-    )
+    of_trees = architecture.network(channels, dtype=jnp.dtype(dtype), remat=settings.remat)
+    network = of_vectors(of_trees)
     optimiser = _adam()
     rate = learning_rate(settings.schedule, settings.learning_rate, settings.peak, settings.rise)
 
@@ -115,7 +118,7 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
             )
 
     label = f"{settings} {criterion.label} {channels}" if criterion.label else ""
-    return Fit(make_lane, init, step, label)
+    return Fit(make_lane, init, step, lambda lane: shapes(of_trees, lane.z), label)
 
 
 def _split(key: Array, observation: Observation, settings: FitSettings, size: tuple[int, int]):
@@ -177,8 +180,8 @@ def make_steps(
             history = jax.tree.map(lambda h, v: h.at[i].set(v), history, info)
             return i + 1, state, history
 
-        start = (jnp.int32(0), as_vectors(state), history)
+        start = (jnp.int32(0), state, history)
         _, after, history = jax.lax.while_loop(going_on, one, start)
-        return as_trees(after, state), history
+        return after, history
 
     return steps

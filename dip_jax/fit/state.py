@@ -1,13 +1,12 @@
 """What every step of a fit changes.
 
-Everything that a step changes is in `LaneState`, so that a checkpoint of it is the whole run.
+Everything that a step changes is in `LaneState`, so that a checkpoint of it is the whole run. The
+weights, and what an optimiser has of each, are one vector; see `vectors`.
 """
 
 from typing import Any, NamedTuple
 
 from jaxtyping import Array, Float, Int
-
-from dip_jax.networks.network import Params
 
 OUT, AVG = 0, 1
 RUNNING, STOPPED, DIVERGED = 0, 1, 2
@@ -32,7 +31,7 @@ class Best(NamedTuple):
     x: Float[Array, "H W c"]
     x_out: Float[Array, "H W c"]
     x_avg: Float[Array, "H W c"]
-    params: Params
+    params: Float[Array, " n"]
 
 
 class Snapshot(NamedTuple):
@@ -43,7 +42,7 @@ class Snapshot(NamedTuple):
     """
 
     since: Int[Array, ""]
-    params: Params
+    params: Float[Array, " n"]
     opt_state: Any
     x_avg: Float[Array, "H W c"]
     avg_length: Float[Array, ""]
@@ -83,7 +82,7 @@ class LaneState(NamedTuple):
 
     step: Int[Array, ""]
     key: Array
-    params: Params
+    params: Float[Array, " n"]
     opt_state: Any
     x_out: Float[Array, "H W c"]
     x_avg: Float[Array, "H W c"]

@@ -302,7 +302,7 @@ def _look_at(plan: _Plan, group: _Group, i: int, advance: Advance, fail: _Fail) 
     if previewed:
         preview(run, state)
     if saved:
-        save(run, state)
+        save(run, lane, state, group.made)
     if ended:
         _end(plan, group, run, lane, state, fail)
         del group.running[i]
@@ -319,7 +319,7 @@ def _end(
     asked: bool = False,
 ) -> None:
     """Saves a lane and gives its result, or says why there is none."""
-    save(run, state)
+    save(run, lane, state, group.made)
     try:
         result = result_of(run, lane, state, group.made, plan.settings, asked)
         if run.job.on_done is not None:

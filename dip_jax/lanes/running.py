@@ -19,11 +19,13 @@ from dip_jax.fit.fitting import Fit
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.lane import Lane
 from dip_jax.fit.state import AVG, RUNNING, LaneState
+from dip_jax.fit.vectors import as_trees, as_vectors
 from dip_jax.forward.data_term import total
 from dip_jax.forward.model import Measured
 from dip_jax.lanes import figures, programs
 from dip_jax.lanes.jobs import LaneJob, Log, Restoration, Row, check_size, fingerprint
 from dip_jax.lanes.slots import Advance, Shape
+from dip_jax.networks.network import Params
 
 
 class Schedule(NamedTuple):
@@ -57,6 +59,7 @@ class Programs(NamedTuple):
     make_lane: Callable[..., Lane]
     init: Callable[[Array, Lane], LaneState]
     ssims: figures.Ssims
+    weights: Callable[[Lane], Params]
 
 
 def programs_of(fit: Fit, shape: Shape) -> Programs:
@@ -72,6 +75,7 @@ def programs_of(fit: Fit, shape: Shape) -> Programs:
             ssims=programs.kept(
                 jax.jit(figures.ssims, compiler_options=compiling.options()), "ssims"
             ),
+            weights=fit.weights,
         )
 
     return programs.shared(fit.label and f"lane {shape} {fit.label}", make)
@@ -165,7 +169,8 @@ def begun(
     state = made.init(state_key, lane)
     seconds = 0.0
     if job.checkpoints is not None and job.checkpoints.latest_step() is not None:
-        state, record = job.checkpoints.restore(state)
+        trees, record = job.checkpoints.restore(as_trees(state, made.weights(lane)))
+        state = as_vectors(trees, state)
         if record.get("observation") != mark:
             raise InputError(
                 "the checkpoint belongs to another picture or mask than this one: give it back "
@@ -223,10 +228,11 @@ def preview(run: Running, state: LaneState) -> None:
         run.job.on_preview(run.step, np.asarray(state.x_avg)[:h, :w])
 
 
-def save(run: Running, state: LaneState) -> None:
+def save(run: Running, lane: Lane, state: LaneState, made: Programs) -> None:
     """Leaves a checkpoint."""
     if run.job.checkpoints is not None:
-        run.job.checkpoints.save(state, {"observation": run.mark, "seconds": run.seconds})
+        trees = as_trees(state, made.weights(lane))
+        run.job.checkpoints.save(trees, {"observation": run.mark, "seconds": run.seconds})
 
 
 def result_of(

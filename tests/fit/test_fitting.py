@@ -16,6 +16,7 @@ from dip_jax.fit.fitting import make_fit, make_steps
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.state import AVG, DIVERGED, RUNNING, STOPPED
 from dip_jax.fit.step import _average, _loss_scale, _select
+from dip_jax.fit.vectors import as_trees, as_vectors
 from dip_jax.forward.data_term import masked_mse
 from dip_jax.forward.observation import observe
 from dip_jax.networks.hourglass import Hourglass, hourglass
@@ -104,21 +105,42 @@ def test_the_lane_is_padded_and_the_padding_is_unknown():
 def test_a_step_is_adam_on_the_data_term():
     step, lane, state, _ = a_fit(input_noise=0.0)
     network, adam = hourglass(SMALL, 3), optax.adam(SETTINGS.learning_rate)
+    weights = jax.eval_shape(network.init, jax.random.key(0), lane.z)
 
     def data_term(params):
         return masked_mse(network.apply(params, lane.z), lane.y, lane.fit)
 
-    loss, gradient = jax.jit(jax.value_and_grad(data_term))(state.params)
+    params = as_trees(state, weights).params
+    loss, gradient = jax.jit(jax.value_and_grad(data_term))(params)
     with jax.numpy_dtype_promotion("standard"):  # optax needs it
-        updates, _ = adam.update(gradient, adam.init(state.params))
-    expected = optax.apply_updates(state.params, updates)
+        updates, _ = adam.update(gradient, adam.init(params))
+    expected = optax.apply_updates(params, updates)
     after, info = step(state, lane)
     assert info.loss == pytest.approx(float(loss), rel=1e-5)
     # The bias before a norm has no gradient but rounding, which Adam blows up; it has no effect.
     live = [k for k in expected if not (k.endswith("conv") and not k.startswith("out"))]
+    found = as_trees(after, weights).params
     chex.assert_trees_all_close(
-        {k: after.params[k] for k in live}, {k: expected[k] for k in live}, atol=1e-3
+        {k: found[k] for k in live}, {k: expected[k] for k in live}, atol=1e-3
     )
+
+
+def test_a_state_with_trees_is_that_of_vectors():
+    _, lane, state, chunk = a_fit()
+    state, _ = chunk(fresh(state), lane, jnp.int32(3))
+    weights = jax.eval_shape(hourglass(SMALL, 3).init, jax.random.key(0), lane.z)
+    trees = as_trees(state, weights)
+    for tree in (trees.params, trees.best.params, trees.snapshot.params, trees.opt_state[0].mu):
+        chex.assert_trees_all_equal_shapes(tree, weights)
+    number = sum(leaf.size for leaf in jax.tree.leaves(weights))
+    assert all(leaf.shape != (number,) for leaf in jax.tree.leaves(trees))
+    for tree, vector in (
+        (trees.params, state.params),
+        (trees.opt_state[0].mu, state.opt_state[0].mu),
+    ):
+        assert vector[-4:].all() and list(tree)[-1] == "up1_norm"
+        np.testing.assert_array_equal(tree["up1_norm"]["scale"], vector[-4:])
+    chex.assert_trees_all_equal(as_vectors(trees, state), state)
 
 
 def test_a_step_is_as_long_as_the_schedule_says():

@@ -14,6 +14,7 @@ from checkout import ROOT
 
 from dip_jax.errors import InputError
 from dip_jax.fit.fitting import make_fit, make_steps
+from dip_jax.fit.vectors import as_trees
 from dip_jax.forward.observation import observe
 from dip_jax.lanes import memory
 from dip_jax.lanes.checkpoints import Checkpoints
@@ -84,10 +85,11 @@ def said_by(program, without=()):
 
 
 def fitted_lane():
-    """The first state of a lane."""
+    """The first state of a lane, as checkpoints have it."""
     settings, criterion = settings_and_criterion()
     fit = make_fit(settings, criterion, 3)
-    return fit.init(jax.random.key(0), fit.make_lane(jax.random.key(0), *observation()))
+    lane = fit.make_lane(jax.random.key(0), *observation())
+    return as_trees(fit.init(jax.random.key(0), lane), fit.weights(lane))
 
 
 @pytest.fixture(scope="module")

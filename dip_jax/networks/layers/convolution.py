@@ -117,7 +117,11 @@ def reflect_pad(x: Float[Array, "h w c"], p: int) -> Float[Array, "h+2p w+2p c"]
         raise ValueError(
             f"image is {x.shape[0]}×{x.shape[1]}, reflecting {p} needs {p + 1}×{p + 1}"
         )
-    return _reflect(x, p) if jax.default_backend() == "cpu" else resample(x, "none", p)
+    large = x.shape[0] * x.shape[1] > _SMALL and jax.default_backend() == "cpu"
+    return _reflect(x, p) if large else resample(x, "none", p)
+
+
+_SMALL = 128**2  # pixels; below, what is sooner compiled is as fast
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))

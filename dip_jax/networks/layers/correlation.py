@@ -9,8 +9,10 @@ It is differentiated and batched by its own rules. Left to itself XLA, on a CPU,
   one after another, so here the batching rule unrolls the lanes.
 
 So on a CPU the work is done by matrix products, in one of three forms: `winograd` for many
-channels, patches for strides and few channels, shifts for the rest. Elsewhere it is XLA's own, with
-lanes unrolled all the same; of very few channels it is patches there too, and lanes are a batch.
+channels, patches for strides and few channels, shifts for the rest; where an output is small, in as
+few operations as can be, for the time to compile goes by their number. Elsewhere it is XLA's own,
+with lanes unrolled all the same; of very few channels it is patches there too, and lanes are a
+batch.
 """
 
 import functools
@@ -19,8 +21,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
+from numpy.typing import NDArray
 
 from dip_jax.networks.layers import winograd
 
@@ -78,7 +82,9 @@ _VERY_FEW_CHANNELS = 8
 def _form_on_cpu(x, kernel, stride) -> _Form:
     k, _, c_in, c_out = kernel.shape
     h, w = ((side - k) // stride + 1 for side in x.shape[:2])
-    if stride > 1 or k * k * c_in <= _SMALL_PATCH * c_out or h * w <= _FEW_PATCHES:
+    if h * w <= _FEW_PATCHES:
+        return _few_patches(stride)
+    if stride > 1 or k * k * c_in <= _SMALL_PATCH * c_out:
         return _patches(stride)
     # What Winograd's sums round away in 16 bits is many times what the products do.
     if k == 3 and min(c_in, c_out) >= _MANY_CHANNELS and x.dtype.itemsize >= 4:
@@ -173,7 +179,7 @@ def _transposed_product(a, b):
 
 
 def _patches(stride: int) -> _Form:
-    """One matrix product of all patches: where the patches are few, or have few channels."""
+    """One matrix product of all patches: where they have few channels."""
 
     def correlate(x, kernel):
         k, c_out = kernel.shape[0], kernel.shape[3]
@@ -189,6 +195,45 @@ def _patches(stride: int) -> _Form:
         return d_x, d_kernel
 
     return _Form(correlate, gradients)
+
+
+def _few_patches(stride: int) -> _Form:
+    """XLA's convolution forwards; backwards all patches, gathered in one operation and so added.
+
+    An operation of its own for every tap, as in `_patches`, is as fast and takes longer to compile.
+    """
+
+    def gradients(x, kernel, g):
+        (k, _, c_in, c_out), (h, w, _) = kernel.shape, x.shape
+        patches, flat = _of_patches(h, w, k, stride), g.reshape(-1, c_out)
+        gathered = x.reshape(-1, c_in).at[patches].get(mode="promise_in_bounds")
+        d_kernel = _transposed_product(gathered.reshape(len(patches), -1), flat)
+        d_patches = (flat @ kernel.reshape(-1, c_out).T).reshape(-1, c_in)
+        where, there = _in_patches(h, w, k, stride)
+        met = d_patches.at[where].get(mode="promise_in_bounds")
+        d_x = jnp.sum(jnp.where(there[..., None], met, 0), axis=1)
+        return d_x.reshape(x.shape), d_kernel.reshape(kernel.shape)
+
+    return _Form(_library(stride).correlate, gradients)
+
+
+@functools.lru_cache(maxsize=256)
+def _of_patches(h: int, w: int, k: int, s: int) -> NDArray[np.int32]:
+    """`(patches, k·k)`: the pixels of each patch of an image, counted along its rows."""
+    pixels = np.arange(h * w, dtype=np.int32).reshape(h, w)
+    patches = np.lib.stride_tricks.sliding_window_view(pixels, (k, k))[::s, ::s]
+    return patches.reshape(-1, k * k)
+
+
+@functools.lru_cache(maxsize=256)
+def _in_patches(h: int, w: int, k: int, s: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """`(pixels, most)`: where each pixel stands in `_of_patches`, and True as often as it does."""
+    pixels = _of_patches(h, w, k, s).ravel()
+    counts = np.bincount(pixels, minlength=h * w)
+    there = np.arange(counts.max()) < counts[:, None]
+    where = np.zeros(there.shape, np.int32)
+    where[there] = np.argsort(pixels, kind="stable")
+    return where, there
 
 
 def _gathered(x, k, s):

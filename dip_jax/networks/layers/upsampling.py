@@ -104,7 +104,7 @@ def upsample_conv(
     Raises:
         ValueError: as `convolution.conv`, of the upsampled image.
     """
-    if jax.default_backend() != "cpu":
+    if jax.default_backend() != "cpu" or 4 * x.shape[0] * x.shape[1] <= _SMALL:
         return _resampled_conv(x, kernel, method)
     if kernel.shape[:2] != (3, 3) or min(x.shape[:2]) < 2:
         return conv(upsample(x, method), kernel)
@@ -112,11 +112,17 @@ def upsample_conv(
 
 
 def _resampled_conv(x, kernel, method):
-    """With the upsampled image: on an accelerator arithmetic is cheap, and passes are dear."""
+    """With the upsampled image: on an accelerator arithmetic is cheap, and passes are dear.
+
+    Of a small image it is little on a CPU too, and in few operations, which are soon compiled.
+    """
     p = kernel.shape[0] // 2
     if kernel.shape[0] != kernel.shape[1] or kernel.shape[0] % 2 == 0 or 2 * min(x.shape[:2]) <= p:
         return conv(upsample(x, method), kernel)  # which says what is wrong
     return correlate(resample(x, method, p), kernel, 1)
+
+
+_SMALL = 256  # pixels, upsampled
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
