@@ -12,18 +12,33 @@ R = TypeVar("R")
 # On a CPU. Its newer way to compile what is neither a product nor a convolution takes up to twice
 # as long, for programs that are no faster.
 _QUICKLY = {"xla_cpu_use_fusion_emitters": False}
+# Its last optimisations take a third of the time. The programs of refinements are no slower without
+# them; those of steps are, by some hundredths, which are more where there are hundreds of steps.
+_ONCE = {"xla_backend_optimization_level": 1}
+
+
+def options(lasting: bool = False) -> dict[str, bool | int]:
+    """What makes it quick and programs no slower; nothing where the compiler does not know it.
+
+    Args:
+        lasting: whether the program will run for longer than it takes to compile.
+    """
+    return _known(_QUICKLY) | ({} if lasting else _known(_ONCE))
+
+
+def _known(wanted: dict[str, Any]) -> dict[str, Any]:
+    return wanted if _is_known(tuple(wanted.items())) else {}
 
 
 @functools.cache
-def options() -> dict[str, bool]:
-    """What makes it quick and programs no slower; nothing where the compiler does not know it."""
+def _is_known(wanted: tuple[tuple[str, Any], ...]) -> bool:
     if jax.default_backend() != "cpu":
-        return {}
+        return False
     try:
-        jax.jit(lambda: 0, compiler_options=_QUICKLY).lower().compile()
+        jax.jit(lambda: 0, compiler_options=dict(wanted)).lower().compile()
     except (RuntimeError, ValueError):  # in a later version
-        return {}
-    return _QUICKLY
+        return False
+    return True
 
 
 def compiled_quickly(**how: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -66,11 +66,11 @@ def programs_of(fit: Fit, shape: Shape) -> Programs:
     """Those of a fit, for lanes of a shape."""
 
     def make() -> Programs:
+        once = programs.compiler_options(lasting=False)
         return Programs(
-            make_lane=jax.jit(fit.make_lane, compiler_options=programs.compiler_options()),
+            make_lane=jax.jit(fit.make_lane, compiler_options=once),
             init=programs.kept(
-                jax.jit(fit.init, compiler_options=programs.compiler_options()),
-                fit.label and f"init {fit.label}",
+                jax.jit(fit.init, compiler_options=once), fit.label and f"init {fit.label}"
             ),
             ssims=programs.kept(
                 jax.jit(figures.ssims, compiler_options=compiling.options()), "ssims"
