@@ -5,6 +5,7 @@ from typing import Any
 
 from benchmarks.common.tables import table
 from benchmarks.quality.figures import Entry, means
+from benchmarks.quality.quoted import quoted
 
 Results = Mapping[str, Any]
 
@@ -19,6 +20,8 @@ def report(results: Results) -> str:
         lines += ["## Mean", "", *figures_table(means(per_picture)), ""]
     if comparison := ahead(means(per_picture)):
         lines += ["## Who is ahead", "", *comparison, ""]
+    if published := quoted(results):
+        lines += ["## As published", "", *published, ""]
     for picture in pictures:
         lines += [f"## {picture['name']}", "", *figures_table(picture["entries"]), *small(picture)]
     for row in results["rows"]:

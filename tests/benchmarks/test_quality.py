@@ -11,6 +11,7 @@ from benchmarks.ensembles.figures import psnr
 from benchmarks.quality import classical, fits, measure, plan, report
 from benchmarks.quality.__main__ import main
 from benchmarks.quality.figures import entry, mean_entry, means
+from benchmarks.quality.quoted import quoted
 from benchmarks.quality.sheets import LIMIT, window
 from dip_jax.errors import InputError
 
@@ -176,6 +177,30 @@ def test_the_largest_ensemble_is_held_against_the_best_of_each_other_method():
     assert lines[2].endswith("wavelet (30.50 dB): +0.50 dB, ahead")
     assert lines[0].endswith("wavelet (30.50 dB): -0.50 dB, **behind**")
     assert lines[1].endswith("PyTorch, 9 steps average (29.00 dB): +1.00 dB, ahead")
+
+
+def missing(share, *pictures):
+    one = [figures("dip_jax", "result", 35.0)]
+    return {
+        "suite": "reconstruct",
+        "config": {"damage": {"share": share}},
+        "pictures": [{"name": n, "shape": [side, side, 1], "entries": one} for n, side in pictures],
+    }
+
+
+def test_published_figures_stand_beside_the_same_pictures_alone():
+    lines = quoted(missing(0.5, ("Montage_256", 256), ("Boat_512", 256), ("vase", 256)))
+    text = "\n".join(lines)
+    assert "| montage | 35.00 | 34.54 |" in text and "boat" not in text and "vase" not in text
+    assert "35.14 (eleven)" in text
+    assert not quoted(missing(0.5, ("vase", 256))) and not quoted(missing(0.8, ("house", 256)))
+
+
+def test_the_mean_of_all_eleven_is_the_one_that_is_published():
+    sides = {"barbara": 512, "boat": 512, "cameraman": 256, "couple": 512, "fingerprint": 512}
+    sides |= {"hill": 512, "house": 256, "lena": 512, "man": 512, "montage": 256, "peppers": 256}
+    for share, last in ((0.5, "33.48 | 35.14 |"), (0.9, "24.34 | 25.91 |")):
+        assert quoted(missing(share, *sides.items()))[-1] == f"| **mean** | 35.00 | {last}"
 
 
 def test_a_mean_leaves_out_what_not_every_picture_has():
