@@ -54,20 +54,26 @@ def quoted(results: Results) -> list[str]:
     if results["suite"] != "reconstruct":
         return []
     share = results["config"]["damage"]["share"]
-    found = {name: p for p in results["pictures"] if (name := _name(p)) is not None}
-    if share not in _MEANS or not found:
+    own = {
+        name: psnr
+        for picture in results["pictures"]
+        if (name := _name(picture)) and (psnr := _result(picture["entries"])) is not None
+    }
+    if share not in _MEANS or not own:
         return []
-    whole, published = len(found) == len(_SIDES), _DEEP_IMAGE_PRIOR if share == 0.5 else {}
-    of_mean, of_self2self = (f"{x:.2f}{'' if whole else ' (eleven)'}" for x in _MEANS[share])
-    if published:
-        of_mean = _shown([published[name] for name in found])
-    own = {name: _result(p["entries"]) for name, p in found.items()}
+    published = _DEEP_IMAGE_PRIOR if share == 0.5 else {}
     rows = [
-        [name, _shown([own[name]]), f"{published[name]:.2f}" if published else "–", "–"]
-        for name in sorted(found)
+        [name, f"{x:.2f}", f"{published[name]:.2f}" if published else "–", "–"]
+        for name, x in sorted(own.items())
     ]
-    rows.append(["**mean**", _shown(list(own.values())), of_mean, of_self2self])
-    names = ["picture", "dip_jax, dB", "Deep Image Prior, dB", "Self2Self, dB"]
+    of_these = f"{np.mean([published[name] for name in own]):.2f}" if published else "–"
+    of_all, of_self2self = (f"{x:.2f}" for x in _MEANS[share])
+    if len(own) == len(_SIDES):
+        rows.append(["**mean**", f"{np.mean(list(own.values())):.2f}", of_all, of_self2self])
+    else:
+        rows.append(["**mean of these**", f"{np.mean(list(own.values())):.2f}", of_these, "–"])
+        rows.append(["mean of all eleven", "–", of_all, of_self2self])
+    names = ["picture", "dip_jax, 1 seed, dB", "Deep Image Prior, dB", "Self2Self, dB"]
     return [
         "Quoted from what is published for the same pictures; which pixels were missing is not. "
         "Deep Image Prior: Ulyanov, Vedaldi, Lempitsky, CVPR 2018; Self2Self: Quan, Chen, Pang, "
@@ -84,10 +90,6 @@ def _name(picture: Mapping[str, Any]) -> str | None:
     return name if picture["shape"] == [side, side, 1] else None
 
 
-def _result(entries: Sequence[Mapping[str, Any]]) -> float:
+def _result(entries: Sequence[Mapping[str, Any]]) -> float | None:
     """That of one seed."""
-    return next((e["psnr"] for e in entries if e["image"] == "result"), float("nan"))
-
-
-def _shown(psnrs: Sequence[float]) -> str:
-    return f"{np.mean(psnrs):.2f}"
+    return next((e["psnr"] for e in entries if e["image"] == "result"), None)

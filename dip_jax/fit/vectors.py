@@ -38,10 +38,11 @@ def shapes(network: Network, z: Any) -> Params:
 
 
 def as_trees(state: LaneState, weights: Params) -> LaneState:
-    """The state of one lane, in memory, with NumPy trees in place of its vectors.
+    """The state of one lane with trees of NumPy arrays in place of its vectors.
 
     Args:
-        state: the state.
+        state: the state; what its optimiser keeps is a vector of one value for each weight, or a
+            scalar.
         weights: the tree of the weights' shapes.
     """
     leaves, structure = jax.tree.flatten(weights)
@@ -72,6 +73,8 @@ def as_vectors(state: LaneState, like: LaneState) -> LaneState:
 
     def vector(a: Any, part: Any) -> Any:
         leaves = jax.tree.leaves(part)
-        return part if len(leaves) == 1 else np.concatenate([np.ravel(leaf) for leaf in leaves])
+        if len(leaves) == 1:
+            return leaves[0].reshape(a.shape)  # as it is, or weights of a single array
+        return np.concatenate([np.ravel(leaf) for leaf in leaves])
 
     return jax.tree.map(vector, like, state)

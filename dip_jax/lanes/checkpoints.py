@@ -2,6 +2,7 @@
 
 A checkpoint holds three items: `state`, the whole `LaneState` that a run resumes from; `best`, the
 best image so far with the weights that gave it; and `record`, a small JSON object of the caller's.
+The weights are the tree that the network makes: states come and go as of `vectors.as_trees`.
 All three become visible together or not at all, so a process that is killed while it writes leaves
 the previous checkpoint as the latest one.
 """

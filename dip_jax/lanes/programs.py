@@ -66,7 +66,7 @@ def kept(function: Callable, label: str) -> Callable:
     return _Kept(function, label, _folder)
 
 
-def compiler_options(lasting: bool = True) -> dict[str, bool | int]:
+def compiler_options(*, lasting: bool) -> dict[str, bool | int]:
     """Of the compiler, for the programs of fits: how much it is to do, by `DIP_JAX_COMPILE_EFFORT`.
 
     With 0 a program compiles in a third of the time, and runs in five times as much: what a fit of
@@ -77,7 +77,7 @@ def compiler_options(lasting: bool = True) -> dict[str, bool | int]:
     """
     effort = os.environ.get("DIP_JAX_COMPILE_EFFORT", "")
     level = {"xla_backend_optimization_level": int(effort)} if effort in ("0", "1", "2") else {}
-    return compiling.options(lasting) | level
+    return compiling.options(lasting=lasting) | level
 
 
 def shared(label: str, make: Callable[[], T]) -> T:
@@ -274,7 +274,7 @@ def _key(label: str, args: tuple, devices: list[jax.Device]) -> str:
 
 def _settings() -> list[tuple[str, Any]]:
     """Of JAX; those that name folders, or guard transfers, have no say in a program."""
-    options = [compiler_options(lasting) for lasting in (True, False)]
+    options = [compiler_options(lasting=lasting) for lasting in (True, False)]
     values = {"compiler_options": options, **jax.config.values}.items()
     return sorted((n, v) for n, v in values if not n.endswith("_dir") and "transfer_guard" not in n)
 

@@ -73,7 +73,7 @@ def programs_of(fit: Fit, shape: Shape) -> Programs:
                 jax.jit(fit.init, compiler_options=once), fit.label and f"init {fit.label}"
             ),
             ssims=programs.kept(
-                jax.jit(figures.ssims, compiler_options=compiling.options()), "ssims"
+                jax.jit(figures.ssims, compiler_options=compiling.options(lasting=False)), "ssims"
             ),
             weights=fit.weights,
         )
@@ -229,10 +229,11 @@ def preview(run: Running, state: LaneState) -> None:
 
 
 def save(run: Running, lane: Lane, state: LaneState, made: Programs) -> None:
-    """Leaves a checkpoint."""
-    if run.job.checkpoints is not None:
+    """Leaves a checkpoint, unless there is one of this step."""
+    checkpoints = run.job.checkpoints
+    if checkpoints is not None and checkpoints.latest_step() != run.step:
         trees = as_trees(state, made.weights(lane))
-        run.job.checkpoints.save(trees, {"observation": run.mark, "seconds": run.seconds})
+        checkpoints.save(trees, {"observation": run.mark, "seconds": run.seconds})
 
 
 def result_of(

@@ -215,7 +215,7 @@ def _programs(going_on, fit: Fit, length: int, devices, count: int) -> _Programs
         return _of_one_place(going_on, fit, length, devices[0])
     mesh = Mesh(np.array(devices), (_AXIS,))
     sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
-    options = programs.compiler_options()
+    options = programs.compiler_options(lasting=True)
 
     @functools.partial(jax.jit, out_shardings=sharding, compiler_options=options)
     def repeated(tree):
@@ -251,6 +251,7 @@ def _of_one_place(going_on, fit: Fit, length: int, device: jax.Device) -> _Progr
         return jax.device_put(one, device, may_alias=False)
 
     only = make_steps(fit.step, length)
+    options = programs.compiler_options(lasting=True)
 
     def steps(state, lane, until):
         return only(state, lane, until[0])
@@ -260,7 +261,7 @@ def _of_one_place(going_on, fit: Fit, length: int, device: jax.Device) -> _Progr
         put=lambda place, one, i: copied(one),
         get=lambda place, i: copied(place),
         steps=programs.kept(
-            jax.jit(steps, donate_argnums=0, compiler_options=programs.compiler_options()),
+            jax.jit(steps, donate_argnums=0, compiler_options=options),
             _label(going_on, fit, length),
         ),
     )
@@ -342,4 +343,6 @@ def _on_every_device(going_on, mesh: Mesh):
         going_on = jax.shard_map(
             going_on, mesh=mesh, in_specs=(spec, spec, spec), out_specs=spec, check_vma=False
         )
-    return jax.jit(going_on, donate_argnums=0, compiler_options=programs.compiler_options())
+    return jax.jit(
+        going_on, donate_argnums=0, compiler_options=programs.compiler_options(lasting=True)
+    )

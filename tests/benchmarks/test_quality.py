@@ -192,7 +192,9 @@ def test_published_figures_stand_beside_the_same_pictures_alone():
     lines = quoted(missing(0.5, ("Montage_256", 256), ("Boat_512", 256), ("vase", 256)))
     text = "\n".join(lines)
     assert "| montage | 35.00 | 34.54 |" in text and "boat" not in text and "vase" not in text
-    assert "35.14 (eleven)" in text
+    assert lines[-2] == "| **mean of these** | 35.00 | 34.54 | – |"
+    assert lines[-1] == "| mean of all eleven | – | 33.48 | 35.14 |"
+    assert not quoted(missing(0.5, ("house", 256)) | {"suite": "text"})
     assert not quoted(missing(0.5, ("vase", 256))) and not quoted(missing(0.8, ("house", 256)))
 
 

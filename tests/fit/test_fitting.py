@@ -140,6 +140,18 @@ def test_a_state_with_trees_is_that_of_vectors():
     ):
         assert vector[-4:].all() and list(tree)[-1] == "up1_norm"
         np.testing.assert_array_equal(tree["up1_norm"]["scale"], vector[-4:])
+    with jax.numpy_dtype_promotion("standard"):  # optax needs it
+        of_trees = optax.adam(1.0).init(trees.params)
+    chex.assert_trees_all_equal_shapes(trees.opt_state, of_trees)
+    chex.assert_trees_all_equal_shapes(trees.snapshot.opt_state, of_trees)
+    chex.assert_trees_all_equal(as_vectors(trees, state), state)
+
+
+def test_weights_of_a_single_array_are_a_vector_too():
+    _, _, state, _ = a_fit()
+    single = jax.ShapeDtypeStruct((state.params.size, 1), jnp.float32)
+    trees = as_trees(state, single)
+    assert trees.params.shape == trees.opt_state[0].mu.shape == single.shape
     chex.assert_trees_all_equal(as_vectors(trees, state), state)
 
 

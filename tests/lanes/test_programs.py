@@ -31,6 +31,26 @@ def folder(tmp_path):
     programs.forget_shared()
 
 
+@pytest.mark.parametrize(
+    ("flags", "effort", "lasting", "level"),
+    [
+        ("", "", False, 1),
+        ("", "", True, None),
+        ("--xla_backend_optimization_level=2", "", False, None),
+        ("", "0", False, 0),
+        ("", "0", True, 0),
+    ],
+)
+def test_what_runs_briefly_is_compiled_with_less_effort_unless_a_person_says_how_much(
+    monkeypatch, flags, effort, lasting, level
+):
+    monkeypatch.setenv("XLA_FLAGS", flags)
+    monkeypatch.setenv("DIP_JAX_COMPILE_EFFORT", effort)
+    found = programs.compiler_options(lasting=lasting)
+    assert found.get("xla_backend_optimization_level") == level
+    assert found["xla_cpu_use_fusion_emitters"] is False
+
+
 class Traced:
     """A jitted function that counts how often it is traced."""
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from plain import conv as plain
 
-from dip_jax.networks.layers.convolution import conv, reflect_pad
+from dip_jax.networks.layers.convolution import _reflect, conv, reflect_pad
+from dip_jax.networks.layers.resampling import resample
 
 CASES = [  # h, w, k, stride
     (8, 10, 3, 1),
@@ -60,7 +61,7 @@ def test_lanes_that_share_the_kernel():
 
 
 def test_lanes_are_not_one_grouped_convolution():
-    args = arguments(35, 34, 5, lanes=(3,))  # large enough for XLA's own convolution
+    args = arguments(35, 34, 5, lanes=(3,))  # more than a few patches
     program = jax.jit(jax.vmap(gradients(conv, 1))).lower(*args).as_text()
     assert "feature_group_count = 1" in program
     assert "feature_group_count = 3" not in program
@@ -76,6 +77,20 @@ def test_the_kernel_gradient_is_no_convolution():
 def test_reflection_does_not_repeat_the_border():
     x = jnp.arange(5.0).reshape(1, 5, 1) + jnp.zeros((5, 1, 1))
     assert reflect_pad(x, 2)[2, :, 0].tolist() == [2, 1, 0, 1, 2, 3, 4, 3, 2]
+
+
+@pytest.mark.parametrize("p", [1, 2, 4])
+def test_the_reflection_of_a_large_image_is_the_same_and_so_is_its_gradient(p):
+    x, g = (jnp.asarray(np.random.default_rng(p).normal(size=s), jnp.float32) for s in SIZES[p])
+    widths = ((p, p), (p, p), (0, 0))
+    for reflect in (lambda x: _reflect(x, p), lambda x: resample(x, "none", p)):
+        out, transpose = jax.vjp(reflect, x)
+        plainly, transpose_plainly = jax.vjp(lambda x: jnp.pad(x, widths, mode="reflect"), x)
+        np.testing.assert_array_equal(out, plainly)
+        np.testing.assert_allclose(transpose(g)[0], transpose_plainly(g)[0], atol=1e-5)
+
+
+SIZES = {p: ((6, 5, 2), (6 + 2 * p, 5 + 2 * p, 2)) for p in (1, 2, 4)}
 
 
 def test_too_small_an_image_is_refused():

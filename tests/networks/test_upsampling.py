@@ -1,4 +1,4 @@
-"""The fused upsampling and convolution against one after the other, borders included."""
+"""Upsampling with a convolution, fused or not, against the plain form, borders included."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,7 @@ import numpy as np
 import plain
 import pytest
 
+from dip_jax.networks.layers import upsampling
 from dip_jax.networks.layers.upsampling import (
     UPSAMPLINGS,
     upsample,
@@ -32,6 +33,13 @@ def test_nearest_upsampling_repeats():
     np.testing.assert_array_equal(upsample(x, "nearest"), expected)
 
 
+@pytest.fixture(params=["small", "large"])
+def taken_for(request, monkeypatch):
+    """Both ways of a CPU, whatever the size."""
+    monkeypatch.setattr(upsampling, "_SMALL", 1e9 if request.param == "small" else 0)
+
+
+@pytest.mark.usefixtures("taken_for")
 @pytest.mark.parametrize("method", UPSAMPLINGS)
 @pytest.mark.parametrize(
     ("size", "k"), [((6, 9), 3), ((2, 2), 3), ((3, 2), 3), ((1, 4), 3), ((6, 5), 5)]
@@ -54,6 +62,7 @@ def test_upsample_conv_is_an_upsampling_and_then_a_convolution(method, size, k):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
+@pytest.mark.usefixtures("taken_for")
 @pytest.mark.parametrize("method", UPSAMPLINGS)
 def test_lanes_side_by_side_agree_with_lanes_alone(method):
     x, kernel = draw(3, 4, 5, 2), draw(3, 3, 3, 2, 3)

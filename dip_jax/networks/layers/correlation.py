@@ -9,8 +9,9 @@ It is differentiated and batched by its own rules. Left to itself XLA, on a CPU,
   one after another, so here the batching rule unrolls the lanes.
 
 So on a CPU the work is done by matrix products, in one of three forms: `winograd` for many
-channels, patches for strides and few channels, shifts for the rest; where an output is small, in as
-few operations as can be, for the time to compile goes by their number. Elsewhere it is XLA's own,
+channels, patches for strides and few channels, shifts for the rest. Where an output is small a
+fourth is as few operations as can be, for the time to compile goes by their number. Elsewhere it is
+XLA's own,
 with lanes unrolled all the same; of very few channels it is patches there too, and lanes are a
 batch.
 """
@@ -198,7 +199,7 @@ def _patches(stride: int) -> _Form:
 
 
 def _few_patches(stride: int) -> _Form:
-    """XLA's convolution forwards; backwards all patches, gathered in one operation and so added.
+    """XLA's convolution forwards; backwards all patches at once, by one gather each way.
 
     An operation of its own for every tap, as in `_patches`, is as fast and takes longer to compile.
     """
@@ -227,7 +228,10 @@ def _of_patches(h: int, w: int, k: int, s: int) -> NDArray[np.int32]:
 
 @functools.lru_cache(maxsize=256)
 def _in_patches(h: int, w: int, k: int, s: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """`(pixels, most)`: where each pixel stands in `_of_patches`, and True as often as it does."""
+    """`(pixels, most)`: the places of each pixel in the flattened `_of_patches`, and which count.
+
+    `most` is the largest number of places that a pixel has.
+    """
     pixels = _of_patches(h, w, k, s).ravel()
     counts = np.bincount(pixels, minlength=h * w)
     there = np.arange(counts.max()) < counts[:, None]

@@ -1,5 +1,7 @@
 """Reflection padding, and upsampling with it, as gathers: what an accelerator does in one pass.
 
+A CPU does it so where an image is small.
+
 Both are linear along each axis and the same in every row, column and channel, so they are one
 matrix per axis, of a few weights a row. An image is multiplied by it by gathering, for each pixel,
 the few that it is made of, and its cotangent by the transposed matrix likewise. XLA makes one
