@@ -37,7 +37,7 @@ _SPREAD = (0.65, 1.45)
 # What the refinement takes for each pixel, as multiply-adds of a matrix product that takes as long.
 _REFINING = {"denoising": 2.0e7, "filling": 2.4e7}
 _JUDGING = 1.7  # times that, where seven of ten passes of denoising are made twice
-_COMPILING = (10.0, 35.0)  # seconds, on two CPU cores
+_COMPILING = (6.0, 30.0)  # seconds, on two CPU cores, the start included
 PROCESS_BYTES = 0.6e9  # Python and JAX
 _COMPILER_BYTES = 1.3e9  # where nothing is compiled yet: 1.1 to 1.7 in the four samples
 _SIDE_OF_PRODUCT = 512
