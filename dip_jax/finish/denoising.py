@@ -133,7 +133,7 @@ def denoised(
     noisy = _unclipped(y, known)
     found = _noise(x, np.where(known, y, x), noisy) if measured is None else measured
     noise = _at_least(found, _QUIET)
-    trusted = known & ~_is_wrong(x, y, known, noise)
+    trusted = known & ~is_wrong(x, y, noise, known)
     noisy = np.logical_and(noisy, trusted)
     y = np.where(trusted, y, x)
     axes, along, weakest = _axes_of_noise(y, trusted)
@@ -184,13 +184,22 @@ def _of_channels(
     return noise, False
 
 
-def _is_wrong(x: Image, y: Image, known: Known, noise: Float[np.ndarray, " c"]) -> Known:
+def is_wrong(
+    x: Image, y: Image, noise: Float[np.ndarray, " c"], known: Known | None = None
+) -> Known:
     """Where `y` is far off `x` and unlike its neighbours, of which `x` is a good image.
 
     A network that has not come to a detail is off it in several values side by side; and few
     details are of a single value.
+
+    Args:
+        x: an image of the picture.
+        y: the picture.
+        noise: the deviations of its noise.
+        known: True where it is known; None if it is everywhere.
     """
     h, w, _ = y.shape
+    known = np.ones(y.shape, bool) if known is None else known
     off = np.abs(y - x)
     as_noise = known & (off <= _AS_NOISE * noise)
     margin = ((1, 1), (1, 1), (0, 0))

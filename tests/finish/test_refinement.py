@@ -149,7 +149,7 @@ def test_wrong_values_are_found_to_the_edges(clean, density):
     wrong[alone] = True
     damaged = np.where(wrong[..., None], np.round(1 - y), y).astype(np.float32)
     noise = np.full(3, 5 / 255, np.float32)
-    found = denoising._is_wrong(clean, damaged, np.ones(y.shape, bool), noise)
+    found = denoising.is_wrong(clean, damaged, noise)
     # Of a fifth, one in five has too many of its own kind beside it.
     assert found[wrong].mean() > (0.95 if density < 0.1 else 0.75)
     assert not found[~wrong].any()
@@ -161,7 +161,7 @@ def test_detail_that_the_network_has_not_come_to_is_kept(clean):
     x, y = gaussian_filter(clean, (2, 2, 0)), noisy(clean, sigma)
     made = denoised(x, observe(y)[0])
     assert psnr(made, clean) > psnr(x, clean) + 6
-    found = denoising._is_wrong(x, y, np.ones(y.shape, bool), np.full(3, sigma, np.float32))
+    found = denoising.is_wrong(x, y, np.full(3, sigma, np.float32))
     assert found.mean() < 1e-3
 
 
