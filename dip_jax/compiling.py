@@ -15,8 +15,8 @@ R = TypeVar("R")
 _QUICKLY = {"xla_cpu_use_fusion_emitters": False}
 # Its last optimisations take a quarter to a third of the time. Without them the programs of
 # refinements ran in 0.6 to 1.0 times their time, and steps in 0.98 to 1.06, on an Intel Xeon.
-_LEVEL = "xla_backend_optimization_level"
-_BRIEFLY = {_LEVEL: 1}
+LEVEL = "xla_backend_optimization_level"
+_BRIEFLY = {LEVEL: 1}
 
 
 def options(*, lasting: bool) -> dict[str, bool | int]:
@@ -26,7 +26,7 @@ def options(*, lasting: bool) -> dict[str, bool | int]:
         lasting: whether the program is that of hundreds of steps, which are a little slower with
             less optimisation. What a person has set for all programs holds for the others too.
     """
-    is_set = jax.config.values["jax_disable_most_optimizations"] or _LEVEL in os.environ.get(
+    is_set = jax.config.values["jax_disable_most_optimizations"] or LEVEL in os.environ.get(
         "XLA_FLAGS", ""
     )
     return _known(_QUICKLY) | ({} if lasting or is_set else _known(_BRIEFLY))

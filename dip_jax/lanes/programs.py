@@ -76,7 +76,7 @@ def compiler_options(*, lasting: bool) -> dict[str, bool | int]:
         lasting: see `compiling.options`.
     """
     effort = os.environ.get("DIP_JAX_COMPILE_EFFORT", "")
-    level = {"xla_backend_optimization_level": int(effort)} if effort in ("0", "1", "2") else {}
+    level = {compiling.LEVEL: int(effort)} if effort in ("0", "1", "2") else {}
     return compiling.options(lasting=lasting) | level
 
 

@@ -54,7 +54,7 @@ class Schedule(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """The compiled functions that every lane of one shape needs, besides its steps."""
+    """What every lane of one shape needs besides its steps; `weights` alone is not compiled."""
 
     make_lane: Callable[..., Lane]
     init: Callable[[Array, Lane], LaneState]

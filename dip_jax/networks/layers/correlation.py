@@ -11,9 +11,8 @@ It is differentiated and batched by its own rules. Left to itself XLA, on a CPU,
 So on a CPU the work is done by matrix products, in one of three forms: `winograd` for many
 channels, patches for strides and few channels, shifts for the rest. Where an output is small a
 fourth is as few operations as can be, for the time to compile goes by their number. Elsewhere it is
-XLA's own,
-with lanes unrolled all the same; of very few channels it is patches there too, and lanes are a
-batch.
+XLA's own, with lanes unrolled all the same; of very few channels it is patches there too, and lanes
+are a batch.
 """
 
 import functools
@@ -28,6 +27,7 @@ from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
 from dip_jax.networks.layers import winograd
+from dip_jax.networks.layers.resampling import taps_of
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -233,11 +233,8 @@ def _in_patches(h: int, w: int, k: int, s: int) -> tuple[NDArray[np.int32], NDAr
     `most` is the largest number of places that a pixel has.
     """
     pixels = _of_patches(h, w, k, s).ravel()
-    counts = np.bincount(pixels, minlength=h * w)
-    there = np.arange(counts.max()) < counts[:, None]
-    where = np.zeros(there.shape, np.int32)
-    where[there] = np.argsort(pixels, kind="stable")
-    return where, there
+    taps = taps_of(pixels, np.arange(pixels.size), np.ones(pixels.size, np.float32), h * w)
+    return taps.column.T, taps.weight.T > 0
 
 
 def _gathered(x, k, s):

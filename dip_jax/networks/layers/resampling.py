@@ -54,13 +54,17 @@ def axis_taps(n: int, method: str, p: int) -> tuple[Taps, Taps]:
         weights = [0.75, 0.25]
     weight = np.broadcast_to(np.array(weights, np.float32)[:, None], column.shape)
     row = np.broadcast_to(np.arange(position.size), column.shape)
-    return Taps(column.astype(np.int32), weight), _taps(column.ravel(), row.ravel(), weight.ravel())
+    return Taps(column.astype(np.int32), weight), taps_of(
+        column.ravel(), row.ravel(), weight.ravel(), n
+    )
 
 
-def _taps(row: NDArray[Any], column: NDArray[Any], weight: NDArray[np.float32]) -> Taps:
-    """Those of a matrix that is given entry by entry; each row has one or more."""
+def taps_of(
+    row: NDArray[Any], column: NDArray[Any], weight: NDArray[np.float32], rows: int
+) -> Taps:
+    """Those of a matrix of so many rows that is given entry by entry."""
     order = np.argsort(row, kind="stable")
-    counts = np.bincount(row)
+    counts = np.bincount(row, minlength=rows)
     tap = np.arange(row.size) - np.repeat(np.cumsum(counts) - counts, counts)
     taps = Taps(
         np.zeros((counts.max(), counts.size), np.int32),
