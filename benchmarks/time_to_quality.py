@@ -6,7 +6,8 @@ Every picture is cropped to a square in its middle, damaged as each task's sampl
 by the command `dip-jax`, in a process of its own: the seconds are those of the whole command, from
 its start to the picture in a file. Those of the first picture are measured twice: cold, with no
 compiled program kept, and warm. `--before` is a checkout of an older commit, which is run in the
-same way with the same interpreter, turn by turn with this one.
+same way with the same interpreter, turn by turn with this one. `--first-seeds=0,1,2` makes all of
+it with each of these seeds, and `--ensemble=4` with the mean of so many from each on as well.
 
 Beside them stand, in this process and so without a start: non-local means and the biharmonic
 surface of scikit-image, their results refined as those of the network are but with no network at
@@ -17,6 +18,7 @@ Resumable: what has been measured is kept in files of its own. It writes
 """
 
 import argparse
+import functools
 import importlib.util
 import os
 import re
@@ -170,27 +172,36 @@ def measured(args: argparse.Namespace) -> tuple[Found, dict[str, dict[str, float
         print(name, result, flush=True)
         return result
 
+    commands = {name: (name, words) for name, words in COMMANDS.items()}
+    if args.ensemble > 1:
+        for name in ("before", "default"):
+            more = (*COMMANDS[name], "--seeds", str(args.ensemble))
+            commands[f"{name}, {args.ensemble} seeds"] = name, more
     for task, methods in found.items():
         for where in pictures:
             given = damaged(where, task, args.side)
             methods.setdefault("degraded", []).append({"psnr": given.psnr(given.y), "seconds": 0})
-            for name, words in COMMANDS.items():
-                checkout = checkouts[name]
+            for name, (of, words) in commands.items():
+                checkout = checkouts[of]
                 if checkout is None:
                     continue
                 cache = (args.work / f"programs {task} {name}").resolve()
 
                 def run(
-                    given=given, task=task, checkout=checkout, words=words, cache=cache
+                    seed=0, given=given, task=task, checkout=checkout, words=words, cache=cache
                 ) -> dict[str, Any]:
-                    return commanded(given, task, checkout.resolve(), words, cache)
+                    more = ("--seed", str(seed)) if seed else ()
+                    return commanded(given, task, checkout.resolve(), (*words, *more), cache)
 
                 if where == pictures[0]:
                     key = f"{task} {name} {where.stem} cold"
                     if not is_kept(args.work, f"{key} {args.side}"):
                         shutil.rmtree(cache, ignore_errors=True)
                     cold[task][name] = keep(key, run)["seconds"]
-                methods.setdefault(name, []).append(keep(f"{task} {name} {where.stem}", run))
+                for seed in args.first_seeds:
+                    key = f"{task} {name} {where.stem}" + (f" seed {seed}" if seed else "")
+                    result = keep(key, functools.partial(run, seed))
+                    methods.setdefault(name, []).append(result)
             for name, make in without_network(given).items():
                 result = keep(f"{task} {name} {where.stem}", lambda g=given, m=make: _timed(g, m))
                 methods.setdefault(name, []).append(result)
@@ -199,6 +210,11 @@ def measured(args: argparse.Namespace) -> tuple[Found, dict[str, dict[str, float
 
 def _mean(results: Sequence[dict[str, Any]], of: str) -> float:
     return float(np.mean([one[of] for one in results]))
+
+
+def _psnrs(results: Sequence[dict[str, Any]], pictures: int) -> list[float]:
+    """Of each picture, the mean over its seeds."""
+    return list(np.reshape([one["psnr"] for one in results], (pictures, -1)).mean(axis=1))
 
 
 def report(
@@ -221,8 +237,8 @@ def report(
                     f"{_mean(results, 'seconds'):.1f}" if results[0]["seconds"] else "",
                     f"{cold[task][name]:.1f}" if name in cold[task] else "",
                     f"{np.mean(steps):.0f}" if steps else "",
-                    f"{sum('itself' not in line for line in fits)} of {count}" if fits else "",
-                    ", ".join(f"{one['psnr']:.2f}" for one in results),
+                    f"{sum('itself' not in line for line in fits)} of {len(said)}" if fits else "",
+                    ", ".join(f"{psnr:.2f}" for psnr in _psnrs(results, count)),
                 ]
             )
         names = ["method", "PSNR, dB", "seconds", "cold", "steps", "made all steps", "each"]
@@ -230,15 +246,31 @@ def report(
         at = {one.get("commit", "an unknown commit") for one in now}
         lines += [f"## {task}", "", f"Measured at {', '.join(sorted(at))}.", ""]
         lines += [*table(names, rows), ""]
-        lines += _compared(methods, cold[task])
+        lines += _compared(methods, cold[task], count)
+        lines += _of_seeds(methods)
     return lines, count
 
 
-def _compared(methods: dict[str, list[dict[str, Any]]], cold: dict[str, float]) -> list[str]:
+def _of_seeds(methods: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """What several seeds cost and gain."""
+    lines = []
+    for name, results in methods.items():
+        several = re.fullmatch(r"(.*), \d+ seeds", name)
+        if several:
+            of = several[1]
+            times = _mean(results, "seconds") / _mean(methods[of], "seconds")
+            gain = _mean(results, "psnr") - _mean(methods[of], "psnr")
+            lines += [f"{name}: {times:.1f} times as long as one, {gain:+.2f} dB.", ""]
+    return lines
+
+
+def _compared(
+    methods: dict[str, list[dict[str, Any]]], cold: dict[str, float], count: int
+) -> list[str]:
     if "before" not in methods:
         return []
     before, after = methods["before"], methods["default"]
-    differences = [b["psnr"] - a["psnr"] for a, b in zip(before, after, strict=True)]
+    differences = np.subtract(_psnrs(after, count), _psnrs(before, count))
     return [
         f"Against before: {_mean(before, 'seconds') / _mean(after, 'seconds'):.1f} times as fast, "
         f"cold {cold['before'] / cold['default']:.1f} times; mean PSNR "
@@ -286,7 +318,12 @@ def main() -> None:
     add_pictures(parser, side=128, work="time_to_quality")
     parser.add_argument("--tasks", default=",".join(TASKS), help="with commas between them (all)")
     parser.add_argument("--before", type=Path, help="a checkout of an older commit")
+    parser.add_argument(
+        "--first-seeds", default="0", help="of each fit, with commas between them (0)"
+    )
+    parser.add_argument("--ensemble", type=int, default=1, help="so many seeds as well (1)")
     args = parser.parse_args()
+    args.first_seeds = [int(seed) for seed in args.first_seeds.split(",")]
     args.work.mkdir(parents=True, exist_ok=True)
     found, cold = measured(args)
     tables, count = report(args, found, cold)
@@ -294,8 +331,9 @@ def main() -> None:
     lines = [
         "# What a person gets, and after how long",
         "",
-        f"{count} pictures of {args.side} x {args.side} pixels, one seed. Seconds are means; of "
-        "the three commands they are of the whole command, of the others of the method alone. "
+        f"{count} pictures of {args.side} x {args.side} pixels, {_said_of_seeds(args)}. Seconds "
+        "are means; of the commands they are of the whole command, of the others of the method "
+        "alone. "
         f"`--draft` is the preset `draft`.{before}",
         "",
         measured_with(),
@@ -307,6 +345,12 @@ def main() -> None:
     write_report("time_to_quality.md", "\n".join(lines))
     print("\n".join(lines))
     print(plot(found))
+
+
+def _said_of_seeds(args: argparse.Namespace) -> str:
+    if len(args.first_seeds) == 1:
+        return "one seed"
+    return f"{len(args.first_seeds)} seeds, of which each figure is the mean"
 
 
 def _commit_of(checkout: Path) -> str:

@@ -34,6 +34,7 @@ _OF_MISFIT, _LEAST_MISFIT = 0.5, 1e-3  # of the network, what counts as noise of
 # at most; two thirds missing at random do. And of a missing pixel's eight neighbours as many are
 # missing as of all pixels, but for chance; in strokes and holes far more are.
 _NEAR, _NEAR_EACH, _BY_CHANCE = 1.2, 5.0, 1.25
+_INSIDE, _WIDE = 4.0, 0.1  # pixels from the nearest known one; of the missing pixels, those inside
 _LARGE = 100_000  # pixels of a picture in which a network has not come far in its steps
 # How much more than all errors it counts that shares are 1 together; and what is too small for one.
 _TOGETHER, _NO_SHARE = 100.0, 0.02
@@ -54,8 +55,10 @@ def filled(
 
     Held-out values tell how much each should be in this picture, from 0 to 2 times: all of it is
     done before as if they were unknown, which takes as long again. They say little where they are
-    few, and of the inside of large holes. Without them a plate is corrected 0.65 and 1.15 times, on
-    five photographs as good as with them.
+    few, and of the inside of holes: where more than a tenth of what is missing lies more than
+    four pixels inside, they are not asked, which on six photographs is as good on average, and
+    takes half of the time. Without them a plate is corrected 0.65
+    and 1.15 times, on five photographs as good as with them.
 
     Where single pixels are missing all over, held-out ones are like them. There the result is
     compared with a thin plate as well, which is bent to what `x` is off the known values, and has a
@@ -78,7 +81,7 @@ def filled(
     """
     image = jnp.asarray(x)
     far_enough = _FROM_PLATE if alone else _FAR_ENOUGH
-    if held is None or not np.any(held):
+    if held is None or not np.any(held) or _is_wide(observation):
         return _corrected(image, observation, far_enough, lambda start, end, expected: expected)
     blind = observation._replace(known=jnp.where(jnp.asarray(held), 0, observation.known))
     judged = np.broadcast_to((np.asarray(observation.known) > 0) & held, observation.y.shape)
@@ -116,6 +119,15 @@ def filled(
     shares = _shares(np.stack([np.asarray(one[0])[judged] - seen for one in made]))
     mean = sum(np.float32(s) * one[1]() for s, one in zip(shares, made, strict=True) if s)
     return np.where(known, np.asarray(observation.y), mean)
+
+
+def _is_wide(observation: Observation) -> bool:
+    """Whether much of what is missing lies so far inside that held-out values are not like it."""
+    from scipy import ndimage
+
+    missing = ~(np.asarray(observation.known) > 0).any(axis=2)
+    inside = ndimage.distance_transform_edt(missing)[missing] > _INSIDE
+    return bool(missing.any() and inside.mean() > _WIDE)
 
 
 def _bent_by_both(x: Array, blind: Observation, observation: Observation) -> _Made:

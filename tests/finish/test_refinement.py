@@ -302,6 +302,18 @@ def test_held_out_values_tell_how_far_what_is_filled_is_corrected(clean):
     assert quality(1.0, held & False) == quality(1.0, None)
 
 
+@pytest.mark.parametrize("holes", [True, False])
+def test_held_out_values_are_not_asked_about_the_inside_of_holes(clean, holes):
+    """They are where nine in ten single pixels are missing."""
+    rows, columns = np.mgrid[: clean.shape[0], : clean.shape[1]]
+    rng = np.random.default_rng(9)
+    fill = (np.hypot(rows - 30, columns - 30) < 15) if holes else rng.random(rows.shape) < 0.9
+    held = (rng.random(rows.shape) < 0.05)[..., None] & ~fill[..., None]
+    x, observation = smoothed(clean), observe(clean, fill)[0]
+    judged, as_it_is = filled(x, observation, held), filled(x, observation)
+    assert np.array_equal(judged, as_it_is) == holes
+
+
 @pytest.mark.thorough
 def test_what_is_held_out_per_channel_is_judged_per_channel(clean):
     fill, held = np.random.default_rng(8).random((2, *clean.shape)) < 0.3
