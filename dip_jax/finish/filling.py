@@ -57,8 +57,8 @@ def filled(
     done before as if they were unknown, which takes as long again. They say little where they are
     few, and of the inside of holes: where more than a tenth of what is missing lies more than
     four pixels inside, they are not asked, which on six photographs is as good on average, and
-    takes half of the time. Without them a plate is corrected 0.65
-    and 1.15 times, on five photographs as good as with them.
+    takes half of the time. Without them a plate is corrected 0.65 and 1.15 times, on five
+    photographs as good as with them.
 
     Where single pixels are missing all over, held-out ones are like them. There the result is
     compared with a thin plate as well, which is bent to what `x` is off the known values, and has a

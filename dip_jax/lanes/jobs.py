@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -12,7 +12,9 @@ from dip_jax.errors import InputError, field
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.forward.model import Measured
 from dip_jax.forward.observation import Observation
-from dip_jax.lanes.checkpoints import Checkpoints
+
+if TYPE_CHECKING:  # Orbax takes 0.3 seconds to import, and not all need it
+    from dip_jax.lanes.checkpoints import Checkpoints
 
 Row = dict[str, Any]
 NO_IMAGE = np.zeros((0, 0, 0), np.float32)
@@ -115,7 +117,7 @@ class LaneJob:
     seed: int = 0
     clean: np.ndarray | None = None
     num_steps: int | None = None
-    checkpoints: Checkpoints | None = None
+    checkpoints: "Checkpoints | None" = None
     on_log: Callable[[Log], bool] | None = None
     on_preview: Callable[[int, np.ndarray], None] | None = None
     on_done: Callable[[Restoration], None] | None = None
