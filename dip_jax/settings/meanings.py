@@ -93,8 +93,9 @@ MEANINGS = {
     "and in denoising where the noise is white. It takes a quarter to a third of the time.",
     "refine_judged": "Whether held-out pixels judge the refinement: that of filled pixels is first "
     "tried on them, but for the inside of holes, and in denoising they tell what share the "
-    "network's image has in the result. False is for fits of few steps: it takes half or two thirds of the time, and what is filled "
-    "starts from a thin plate as well; or with no network, where it is as good.",
+    "network's image has in the result. False is for fits of few steps: it takes half or "
+    "two thirds of the time, and what is filled starts from a thin plate as well; or with no "
+    "network, where it is as good.",
     "adapt.contrast": "Fit a picture that fills less than half of its range at full contrast.",
     "adapt.brightness": "In denoising, fit noise that grows with brightness on a scale on which it "
     "is even.",
