@@ -2,11 +2,11 @@
 
     python -m dip_jax.main --config=configs/hole_fill.py
 
-Measured at commit d452217816 from a cold start on two cores of an Intel Xeon, compilation included,
+Measured at commit ff606c61df from a cold start on two cores of an Intel Xeon, compilation included,
 against the clean picture:
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
-    none      300 x 200   1 min 17 s      400 (400)           17.91 dB degraded, 33.22 dB restored
+    none      300 x 200   49 s            400 (400)           17.91 dB degraded, 33.57 dB restored
 
 Peak memory 0.9 GB. `:draft` is a look in seconds, `:quick` a smoke run on a small sample; `:paper`,
 the published setting for an accelerator, has not been measured.

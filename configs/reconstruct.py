@@ -2,13 +2,13 @@
 
     python -m dip_jax.main --config=configs/reconstruct.py
 
-Measured at commit d452217816 from a cold start on two cores of an Intel Xeon, compilation included,
+Measured at commit ff606c61df from a cold start on two cores of an Intel Xeon, compilation included,
 against the clean picture:
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
-    none      300 x 200   2 min 43 s     600 (596)           9.35 dB degraded, 34.22 dB restored
+    none      300 x 200   2 min 24 s     600 (600)           9.35 dB degraded, 34.26 dB restored
 
-Peak memory 1.1 GB. `:draft` is a look in seconds, `:quick` a smoke run on a small sample; `:paper`,
+Peak memory 1.0 GB. `:draft` is a look in seconds, `:quick` a smoke run on a small sample; `:paper`,
 the published setting for an accelerator, has not been measured.
 Any field can be overridden, as in --config.num_steps=500; `dip-jax run reconstruct --help`
 lists all.

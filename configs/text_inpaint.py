@@ -2,13 +2,13 @@
 
     python -m dip_jax.main --config=configs/text_inpaint.py
 
-Measured at commit d452217816 from a cold start on two cores of an Intel Xeon, compilation included,
+Measured at commit ff606c61df from a cold start on two cores of an Intel Xeon, compilation included,
 against the clean picture:
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
-    none      256 x 256   1 min 50 s      400 (400)           12.46 dB degraded, 34.15 dB restored
+    none      256 x 256   1 min 15 s      350 (350)           12.46 dB degraded, 34.09 dB restored
 
-Peak memory 1.0 GB. `:draft` is a look in seconds, `:quick` a smoke run on a small sample; `:paper`,
+Peak memory 0.9 GB. `:draft` is a look in seconds, `:quick` a smoke run on a small sample; `:paper`,
 the published setting for an accelerator, has not been measured.
 Any field can be overridden, as in --config.num_steps=500; `dip-jax run text_inpaint --help`
 lists all.
