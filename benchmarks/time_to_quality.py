@@ -229,6 +229,7 @@ def report(
         for name, results in methods.items():
             said = [one["said"] for one in results if "said" in one]
             fits = [line for line in said if "no network" not in line]
+            several = re.search(r", \d+ seeds$", name)  # of which a line tells the sum
             steps = [int(number) for line in said for number in re.findall(r"(\d+) steps", line)]
             rows.append(
                 [
@@ -236,8 +237,10 @@ def report(
                     f"{_mean(results, 'psnr'):.2f}",
                     f"{_mean(results, 'seconds'):.1f}" if results[0]["seconds"] else "",
                     f"{cold[task][name]:.1f}" if name in cold[task] else "",
-                    f"{np.mean(steps):.0f}" if steps else "",
-                    f"{sum('itself' not in line for line in fits)} of {len(said)}" if fits else "",
+                    f"{np.mean(steps):.0f}" if steps and not several else "",
+                    ""
+                    if several or not fits
+                    else f"{sum('itself' not in line for line in fits)} of {len(fits)}",
                     ", ".join(f"{psnr:.2f}" for psnr in _psnrs(results, count)),
                 ]
             )
@@ -292,7 +295,7 @@ def plot(found: Found) -> Path:
             if name == "degraded":
                 continue
             at = _mean(results, "seconds"), _mean(results, "psnr")
-            ours = name in COMMANDS
+            ours = name.split(",")[0] in COMMANDS
             axes.semilogx(*at, "o" if ours else "s", color="C0" if ours else "0.5")
             # The best of both kinds are near each other.
             beside, align = ((5, 5), "left") if ours else ((-5, 5), "right")
@@ -350,7 +353,7 @@ def main() -> None:
 def _said_of_seeds(args: argparse.Namespace) -> str:
     if len(args.first_seeds) == 1:
         return "one seed"
-    return f"{len(args.first_seeds)} seeds, of which each figure is the mean"
+    return f"{len(args.first_seeds)} seeds, of which each figure but the cold seconds is the mean"
 
 
 def _commit_of(checkout: Path) -> str:

@@ -92,7 +92,7 @@ MEANINGS = {
     "these suffice: in filling where all that is missing lies within four pixels of what is known, "
     "and in denoising where the noise is white. It takes a quarter to a third of the time.",
     "refine_judged": "Whether held-out pixels judge the refinement: that of filled pixels is first "
-    "tried on them, but for the inside of holes, and in denoising they tell what share the "
+    "tried on them, but in wide holes, and in denoising they tell what share the "
     "network's image has in the result. False is for fits of few steps: it takes half or "
     "two thirds of the time, and what is filled starts from a thin plate as well; or with no "
     "network, where it is as good.",

@@ -31,6 +31,7 @@ def test_a_table_of_several_first_seeds_and_their_mean():
     text = "\n".join(lines)
     assert count == 2
     assert "| default | 29.75 | 10.0 | 30.0 | 87 | 1 of 3 | 31.50, 28.00 |" in text
+    assert "| default, 4 seeds | 32.00 | 30.0 |  |  |  |" in text
     assert "4.0 times as fast, cold 3.0 times; mean PSNR +0.25 dB" in text
     assert "of single pictures -0.50 to +1.00 dB" in text
     assert "default, 4 seeds: 3.0 times as long as one, +2.25 dB." in text
