@@ -229,7 +229,7 @@ def report(
         for name, results in methods.items():
             said = [one["said"] for one in results if "said" in one]
             fits = [line for line in said if "no network" not in line]
-            several = re.search(r", \d+ seeds$", name)  # of which a line tells the sum
+            several = _of_one(name)  # of several a line tells the sum
             steps = [int(number) for line in said for number in re.findall(r"(\d+) steps", line)]
             rows.append(
                 [
@@ -254,13 +254,18 @@ def report(
     return lines, count
 
 
+def _of_one(name: str) -> str | None:
+    """The command that so many seeds are given to; None if the name is not that of several."""
+    several = re.fullmatch(r"(.*), \d+ seeds", name)
+    return several[1] if several else None
+
+
 def _of_seeds(methods: dict[str, list[dict[str, Any]]]) -> list[str]:
     """What several seeds cost and gain."""
     lines = []
     for name, results in methods.items():
-        several = re.fullmatch(r"(.*), \d+ seeds", name)
-        if several:
-            of = several[1]
+        of = _of_one(name)
+        if of:
             times = _mean(results, "seconds") / _mean(methods[of], "seconds")
             gain = _mean(results, "psnr") - _mean(methods[of], "psnr")
             lines += [f"{name}: {times:.1f} times as long as one, {gain:+.2f} dB.", ""]
@@ -295,7 +300,7 @@ def plot(found: Found) -> Path:
             if name == "degraded":
                 continue
             at = _mean(results, "seconds"), _mean(results, "psnr")
-            ours = name.split(",")[0] in COMMANDS
+            ours = (_of_one(name) or name) in COMMANDS
             axes.semilogx(*at, "o" if ours else "s", color="C0" if ours else "0.5")
             # The best of both kinds are near each other.
             beside, align = ((5, 5), "left") if ours else ((-5, 5), "right")
@@ -336,8 +341,7 @@ def main() -> None:
         "",
         f"{count} pictures of {args.side} x {args.side} pixels, {_said_of_seeds(args)}. Seconds "
         "are means; of the commands they are of the whole command, of the others of the method "
-        "alone. "
-        f"`--draft` is the preset `draft`.{before}",
+        f"alone. `--draft` is the preset `draft`.{before}",
         "",
         measured_with(),
         "",
