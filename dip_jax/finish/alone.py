@@ -9,7 +9,7 @@ as with a network, in a small part of the time.
 import numpy as np
 from jaxtyping import Bool, Float
 
-from dip_jax.finish.denoising import AROUND_ONE, LEAST_NOISE, denoised, deviations, is_wrong
+from dip_jax.finish.denoising import AROUND_ONE, LEAST_NOISE, denoised, deviations
 from dip_jax.finish.ensemble import Ending, is_refined
 from dip_jax.finish.filling import filled
 from dip_jax.finish.pilot import by_the_others, is_narrow
@@ -23,11 +23,6 @@ Known = Bool[np.ndarray, "h w k"]
 
 _JUDGING = 0.05  # of the known pixels, how many are held out
 _WRONG = 6.0  # deviations of the noise that a value is off the median of its neighbours
-# Noise from which on what is so far off is wrong; in less of it fine detail is as far off. On six
-# photographs of 128 pixels that cost 0.01 dB at 25, up to 0.2 dB at 20, 1 dB at 15 and 7 dB at 5.
-# Wrong values are in flat parts as often as elsewhere: there the neighbourhoods (its side in
-# pixels), without single values, differ by so many deviations at most.
-_TELLING, _AS_OFTEN, _AROUND, _FLAT = 22 / 255, 2 / 3, 9, 4.0
 
 
 def suffices(prepared: Prepared, how: Ending) -> bool:
@@ -74,10 +69,7 @@ def restored_alone(
         return filled(by_the_others(y, seen[..., 0]), observation, held, alone=True)
     if noise is None:
         noise = deviations(observation)
-    least = np.maximum(noise, LEAST_NOISE).astype(y.dtype)
-    x = _without_wrong_values(y, least)
-    if noise.max() < _TELLING and not _are_everywhere(is_wrong(x, y, least), y, least):
-        x = y
+    x = _without_wrong_values(y, np.maximum(noise, LEAST_NOISE).astype(y.dtype))
     return denoised(x, observation, alone=True, measured=noise)
 
 
@@ -95,13 +87,3 @@ def _without_wrong_values(y: Image, noise: Float[np.ndarray, " c"]) -> Image:
     median = median_filter(y, footprint=AROUND_ONE)
     y = np.where(np.abs(y - median) > _WRONG * noise, median, y)
     return np.clip(nonlocal_means(y / noise) * noise, 0, 1).astype(y.dtype)
-
-
-def _are_everywhere(wrong: Image, y: Image, noise: Float[np.ndarray, " c"]) -> bool:
-    """Whether what seems to be wrong is about as frequent in flat parts as in the whole picture."""
-    from scipy.ndimage import maximum_filter, median_filter, minimum_filter
-
-    smooth, around = median_filter(y, size=(3, 3, 1)), (_AROUND, _AROUND, 1)
-    apart = maximum_filter(smooth, around) - minimum_filter(smooth, around)
-    flat = (apart <= _FLAT * noise).all(axis=2)
-    return bool(flat.any() and wrong[flat].mean() >= _AS_OFTEN * wrong.mean())

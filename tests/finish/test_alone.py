@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.restoration import inpaint_biharmonic
 
-from dip_jax.finish import alone
+from dip_jax.finish import denoising
 from dip_jax.finish.alone import restored_alone, suffices
 from dip_jax.finish.ensemble import Ending
 from dip_jax.pictures import samples
@@ -118,7 +118,7 @@ def test_single_wrong_values_are_not_kept(clean, monkeypatch):
     assert well < off
     # Some detail goes with them, which without any is kept.
     assert psnr(without, clean) > psnr(made, clean) + 1.5
-    monkeypatch.setattr(alone, "_are_everywhere", lambda *_: True)
+    monkeypatch.setattr(denoising, "_are_everywhere", lambda *_: True)
     looked_for = restored_alone(prepared(noisy(clean, 10 / 255)).observation, DENOISING)
     assert psnr(made[~wrong], clean[~wrong]) > psnr(looked_for[~wrong], clean[~wrong]) - 0.5
 

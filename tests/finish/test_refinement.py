@@ -149,7 +149,7 @@ def test_wrong_values_are_found_to_the_edges(clean, density):
     wrong[alone] = True
     damaged = np.where(wrong[..., None], np.round(1 - y), y).astype(np.float32)
     noise = np.full(3, 5 / 255, np.float32)
-    found = denoising.is_wrong(clean, damaged, noise)
+    found = denoising._is_wrong(clean, damaged, noise)
     # Of a fifth, one in five has too many of its own kind beside it.
     assert found[wrong].mean() > (0.95 if density < 0.1 else 0.75)
     assert not found[~wrong].any()
@@ -161,7 +161,7 @@ def test_detail_that_the_network_has_not_come_to_is_kept(clean):
     x, y = gaussian_filter(clean, (2, 2, 0)), noisy(clean, sigma)
     made = denoised(x, observe(y)[0])
     assert psnr(made, clean) > psnr(x, clean) + 6
-    found = denoising.is_wrong(x, y, np.full(3, sigma, np.float32))
+    found = denoising._is_wrong(x, y, np.full(3, sigma, np.float32))
     assert found.mean() < 1e-3
 
 
@@ -204,6 +204,26 @@ def test_texture_is_not_taken_for_weak_noise(sigma):
     clean = to_float(samples.sample("chelsea", 300).pixels)[36:164, 86:214]
     y = noisy(clean, sigma / 255)
     assert psnr(denoised(smoothed(y), observe(y)[0]), clean) > psnr(y, clean) + 1
+
+
+@pytest.mark.parametrize("in_colours", [False, True])
+@pytest.mark.parametrize("sigma", [5, 10])
+def test_nor_is_it_in_grey(sigma, in_colours):
+    """Nor where that is stored in colours, whose channels have the same noise."""
+    grey = to_float(samples.sample("chelsea", 300).pixels)[36:164, 86:214].mean(2, keepdims=True)
+    y, clean = (
+        np.repeat(a, 3 if in_colours else 1, axis=2) for a in (noisy(grey, sigma / 255), grey)
+    )
+    gain = psnr(denoised(smoothed(y), observe(y)[0]), clean) - psnr(y, clean)
+    assert gain > (2 if sigma == 5 else 3.9)
+
+
+@pytest.mark.parametrize("sigma", [5, 10])
+def test_in_weak_noise_detail_that_the_network_lacks_is_not_wrong(sigma):
+    clean = to_float(samples.sample("coffee", 300).pixels)[:128, 60:188]
+    y = noisy(clean, sigma / 255)
+    x, seen = gaussian_filter(clean, (1.5, 1.5, 0)), observe(y)[0]
+    assert psnr(denoised(x, seen), clean) > psnr(denoised(clean, seen, alone=True), clean) - 0.1
 
 
 @pytest.mark.thorough
