@@ -55,7 +55,7 @@ def restored_alone(
         observation: `y`, and what is known of it; of a picture for which it `suffices`.
         how: it becomes the picture given. In filling, where it is judged, one known pixel in twenty
             is held out to tell how far the refinement should go. In denoising single wrong values
-            are kept where the noise is below 22 of 255 and they stand in detail alone.
+            are kept in detail where the noise is below 22 of 255 and they are rarer in flat parts.
         noise: the deviations of its noise, where they were measured in a larger picture.
 
     Returns:

@@ -50,8 +50,13 @@ _NOT_WHITE = 2 / 3  # if white noise is less than this share of the noise, it is
 _AS_GOOD_AS_WHITE = 0.9  # least noise along any axis; of independent channels it seems to be so
 _WEAK = 10 / 255  # of what seems to be weaker noise, texture may be the most
 # Noise that seems to be weaker than the first of these, and that is weaker than the second by white
-# noise or by flat parts. Less than the third, these tell in all pictures.
-_SEEMS_WEAK, _IS_WEAK, _IS_WEAKER = 17 / 255, 11 / 255, 4.5 / 255
+# noise or by flat parts.
+_SEEMS_WEAK, _IS_WEAK = 17 / 255, 11 / 255
+_SEEMED_WEAK, _IS_WEAKER = 12.5 / 255, 4.5 / 255  # the same where channels may be of unequal noise
+_EVEN = (
+    2 / 3
+)  # least noise of a channel's flat parts, of the noisiest one's, or it is not as strong
+_TEXTURED = 1.28  # noise over that of the flattest parts; 1.26 where there is no texture at all
 _PUT_BACK = 7 / 255  # in weaker noise some of the picture is put back where much is left out
 _NEXT_TO_NOTHING = 6 / 255
 _AS_MUCH = 1.6  # of differences in flat parts white noise leaves so much at most
@@ -113,19 +118,21 @@ def denoised(
     taken from `x` before. A wrong one is more than four deviations off `x`, as its neighbours are
     not, and more than six off three quarters of these; what else is far off `x` is fine detail,
     which the network has not come to. In noise below 22 of 255 single values of that may be as far
-    off, and then none is taken from `x`, unless flat parts of the picture have about as many.
+    off, and then only those in flat parts are taken from `x`, unless all are about as frequent
+    there.
 
     How strong the noise is, is measured in each channel. Texture adds to that; so if white noise as
     `noise_level.white_deviation` finds it in all channels together is weaker by up to a third, the
     noise of all channels is taken to be weaker by as much. Where it seems weak, below 17 of 255,
     and white noise or the flattest parts of the picture say that it is below 11, it is the least of
-    what they say: in grey, where white noise is not told from texture as well, in colours if white
-    noise is weaker by more than that third, and always if it is below 4.5. If the channels' noise
-    is clearly correlated (by 0.4 or more), as in a grey picture that is stored in colours, axes
-    along which it is not are treated as the channels. The noise is taken for white and for as
-    strong in all of a channel: noise that is correlated from pixel to pixel, or along the rows, is
-    kept in part, and where it is much stronger in one part of the picture than in another, too much
-    of it may be kept there.
+    what they say: in grey, where white noise is not told from texture as well, if it is clearly
+    more than in the flattest parts; in colours if white noise is not weaker by up to that third,
+    and the flat parts of all channels are about as noisy; and if white noise is below 4.5. If the
+    channels' noise is clearly correlated (by 0.4 or more), as in a grey picture that is stored in
+    colours, axes along which it is not are treated as the channels. The noise is taken for white
+    and for as strong in all of a channel: noise that is correlated from pixel to pixel, or along
+    the rows, is kept in part, and where it is much stronger in one part of the picture than in
+    another, too much of it may be kept there.
 
     Args:
         x: the network's image, in [0, 1].
@@ -153,7 +160,7 @@ def denoised(
     elif measured is None:
         noise = _of_channels(_noise(x, y, noisy), y, noisy, weakest)
     else:
-        noise = _at_least(measured, 0)
+        noise = _of_channels(measured, y, noisy, 0.0)
     # In deviations of the noise, so that one strength serves all channels.
     y = y / noise
     picture, pilot = jnp.asarray(y), jnp.asarray(_by_patches(y))
@@ -181,19 +188,32 @@ def _of_axes(
 def _of_channels(
     measured: Float[np.ndarray, " c"], y: Image, noisy: Known, weakest: float
 ) -> Float[np.ndarray, " c"]:
-    """The deviations of the channels' noise, less what is texture."""
+    """The deviations of the channels' noise, less what is texture.
+
+    Args:
+        measured: with what texture adds to them.
+        y: the picture.
+        noisy: True where its values have noise.
+        weakest: as `_axes_of_noise` has it; 0 if only noise that is weaker than 4.5 of 255 by
+            white noise is taken to be weaker than measured.
+    """
     noise = _at_least(measured, _QUIET)
+    even = bool(weakest) and np.array_equal(noise, measured)
     least = None
     if noise.max() < _SEEMS_WEAK:
         flat, white = _without_texture(y, noisy)
-        if (
-            _WHITE_AS_WELL * white < flat.mean()
-            and min(white, _FLAT_LACKS * flat.mean()) < _IS_WEAK
-        ):
-            least = np.minimum(noise, np.minimum(_FLAT_LACKS * flat, white)).astype(noise.dtype)
-            if white < _IS_WEAKER or y.shape[2] == 1:
+        least = np.minimum(noise, np.minimum(_FLAT_LACKS * flat, white)).astype(noise.dtype)
+        if _WHITE_AS_WELL * white >= flat.mean():
+            least = None
+        elif white < _IS_WEAKER and noise.max() < _SEEMED_WEAK:
+            return _at_least(least, 0)
+        elif not even or least.min() >= _IS_WEAK or flat.min() < _EVEN * flat.max():
+            least = None
+        elif y.shape[2] == 1:
+            if min(white, noise.max()) > _TEXTURED * flat.max():
                 return _at_least(least, 0)
-    if weakest and np.array_equal(noise, measured):  # or it is not as strong in all channels
+            least = None
+    if even:
         share = noise_level.white_deviation(y / noise, noisy)
         independent = 1.0 if weakest > _AS_GOOD_AS_WHITE else weakest
         if share is not None and _NOT_WHITE * weakest < share < independent:
@@ -202,23 +222,31 @@ def _of_channels(
 
 
 def _wrong(x: Image, y: Image, noise: Float[np.ndarray, " c"], known: Known) -> Known:
-    """Where values are wrong: in weak noise nowhere, if what seems to be stands in detail alone."""
-    wrong = _is_wrong(x, y, noise, known)
-    if noise.max() < _TELLING and not _are_everywhere(wrong, np.where(known, y, x), noise):
-        return np.zeros_like(wrong)
-    return wrong
+    """Where values are wrong.
 
-
-def _are_everywhere(wrong: Known, y: Image, noise: Float[np.ndarray, " c"]) -> bool:
-    """Whether what seems to be wrong is about as frequent in flat parts as in the whole picture."""
+    In weak noise only in flat parts of the picture, if what seems to be wrong is clearly rarer
+    there than in the whole: then the rest is detail.
+    """
     from scipy.ndimage import maximum_filter, median_filter, minimum_filter
 
-    smooth, around = median_filter(y, size=(3, 3, 1)), (_ABOUT, _ABOUT, 1)
+    wrong = _is_wrong(x, y, noise, known)
+    if noise.max() >= _TELLING:
+        return wrong
+    seen = np.where(known, y, x)
+    smooth, around = median_filter(seen, size=(3, 3, 1)), (_ABOUT, _ABOUT, 1)
     apart = maximum_filter(smooth, around) - minimum_filter(smooth, around)
-    flat = (apart <= _FLAT * noise).all(axis=2)
+    flat = (apart <= _FLAT * np.maximum(noise, _CLEAR)).all(axis=2)
+    return wrong if _are_everywhere(wrong, flat) else wrong & flat[..., None]
+
+
+def _are_everywhere(wrong: Known, flat: Bool[np.ndarray, "h w"]) -> bool:
+    """Whether what seems to be wrong is about as frequent in flat parts as in the whole picture.
+
+    And surely so: a few may be there by chance.
+    """
     there = wrong[flat].sum()
-    surely = there - np.sqrt(there)  # one or two may be there by chance
-    return bool(flat.any() and surely >= _AS_OFTEN * wrong.mean() * wrong[flat].size)
+    surely = there - np.sqrt(there)
+    return bool(there and surely >= _AS_OFTEN * wrong.mean() * wrong[flat].size)
 
 
 def _is_wrong(

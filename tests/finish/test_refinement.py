@@ -215,7 +215,33 @@ def test_nor_is_it_in_grey(sigma, in_colours):
         np.repeat(a, 3 if in_colours else 1, axis=2) for a in (noisy(grey, sigma / 255), grey)
     )
     gain = psnr(denoised(smoothed(y), observe(y)[0]), clean) - psnr(y, clean)
-    assert gain > (2 if sigma == 5 else 3.9)
+    assert gain > {5: 2, 10: 3.9}[sigma]
+
+
+def test_weak_noise_of_unequal_channels_is_measured_in_each():
+    clean = to_float(samples.sample("chelsea", 300).pixels)[40:136, 90:186]
+    y = noisy(clean, np.array([5, 14, 5]) / 255)
+    found = 255 * denoising.deviations(observe(y)[0])
+    assert found[1] > 13 and found[1] > 1.6 * found[[0, 2]].max()
+
+
+@pytest.mark.parametrize("sigma", [6, 8, 10])
+def test_weak_noise_is_measured_where_there_is_no_texture(sigma):
+    ramp = np.add.outer(np.linspace(0.3, 0.5, 96), np.linspace(0, 0.2, 96))[..., None]
+    y = noisy(ramp.astype(np.float32), sigma / 255)
+    assert 255 * denoising.deviations(observe(y)[0]) == pytest.approx(sigma, rel=0.07)
+
+
+@pytest.mark.parametrize("many", [3, 20, 100])
+@pytest.mark.parametrize("sigma", [0, 8])
+def test_wrong_values_in_a_smooth_picture_are_found_in_weak_noise(sigma, many):
+    ramp = np.add.outer(np.linspace(0.3, 0.5, 96), np.linspace(0, 0.2, 96))[..., None]
+    clean = np.repeat(ramp, 3, axis=2).astype(np.float32)
+    y = noisy(clean, sigma / 255)
+    hot = np.random.default_rng(2).choice(96 * 96, many, replace=False)
+    y.reshape(-1, 3)[hot] = 1
+    off = np.abs(denoised(clean, observe(y)[0]) - clean).reshape(-1, 3)[hot].max(axis=1)
+    assert np.mean(off > 0.1) <= 0.05
 
 
 @pytest.mark.parametrize("sigma", [5, 10])
@@ -223,7 +249,8 @@ def test_in_weak_noise_detail_that_the_network_lacks_is_not_wrong(sigma):
     clean = to_float(samples.sample("coffee", 300).pixels)[:128, 60:188]
     y = noisy(clean, sigma / 255)
     x, seen = gaussian_filter(clean, (1.5, 1.5, 0)), observe(y)[0]
-    assert psnr(denoised(x, seen), clean) > psnr(denoised(clean, seen, alone=True), clean) - 0.1
+    # Single values in flat parts are taken for wrong ones; with those in detail 0.47 dB are lost.
+    assert psnr(denoised(x, seen), clean) > psnr(denoised(clean, seen, alone=True), clean) - 0.25
 
 
 @pytest.mark.thorough
