@@ -57,7 +57,7 @@ _EVEN = (
     2 / 3
 )  # least noise of a channel's flat parts, of the noisiest one's, or it is not as strong
 _TEXTURED = 1.28  # noise over that of the flattest parts; 1.26 where there is no texture at all
-_PUT_BACK = 7 / 255  # in weaker noise some of the picture is put back where much is left out
+_PUT_BACK = 4.5 / 255  # in weaker noise some of the picture is put back where much is left out
 _NEXT_TO_NOTHING = 6 / 255
 _AS_MUCH = 1.6  # of differences in flat parts white noise leaves so much at most
 _WHITE_AS_WELL = 0.4  # least noise of the flattest parts, of the white noise there is; else
