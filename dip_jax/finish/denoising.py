@@ -44,6 +44,7 @@ _AS_NOISE, _WELL = 1.25, 1 / 2  # deviations that so many of these are off the i
 # Wrong values are in flat parts as often as elsewhere: there the neighbourhoods (its side in
 # pixels), without single values, differ by so many deviations at most.
 _TELLING, _AS_OFTEN, _ABOUT, _FLAT = 22 / 255, 2 / 3, 9, 4.0
+_FLAT_NOISE = 3 / 255  # what flat parts have at least, or a gradient without noise is not flat
 _NEIGHBOURS = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
 LEAST_NOISE = 0.4 / 255  # what rounding to 8 bits amounts to
 _NOT_WHITE = 2 / 3  # if white noise is less than this share of the noise, it is not all of it
@@ -199,26 +200,25 @@ def _of_channels(
     """
     noise = _at_least(measured, _QUIET)
     even = bool(weakest) and np.array_equal(noise, measured)
-    least = None
+    otherwise = noise
     if noise.max() < _SEEMS_WEAK:
         flat, white = _without_texture(y, noisy)
         least = np.minimum(noise, np.minimum(_FLAT_LACKS * flat, white)).astype(noise.dtype)
-        if _WHITE_AS_WELL * white >= flat.mean():
-            least = None
-        elif white < _IS_WEAKER and noise.max() < _SEEMED_WEAK:
-            return _at_least(least, 0)
-        elif not even or least.min() >= _IS_WEAK or flat.min() < _EVEN * flat.max():
-            least = None
-        elif y.shape[2] == 1:
-            if min(white, noise.max()) > _TEXTURED * flat.max():
-                return _at_least(least, 0)
-            least = None
+        least = _at_least(least, 0)
+        all_over = _WHITE_AS_WELL * white < flat.mean()
+        if all_over and white < _IS_WEAKER and noise.max() < _SEEMED_WEAK:
+            return least
+        if all_over and even and least.min() < _IS_WEAK and flat.min() >= _EVEN * flat.max():
+            if y.shape[2] > 1:
+                otherwise = least
+            elif min(white, noise.max()) > _TEXTURED * flat.max():
+                return least
     if even:
         share = noise_level.white_deviation(y / noise, noisy)
         independent = 1.0 if weakest > _AS_GOOD_AS_WHITE else weakest
         if share is not None and _NOT_WHITE * weakest < share < independent:
             return noise * np.float32(share / independent)
-    return noise if least is None else _at_least(least, 0)
+    return otherwise
 
 
 def _wrong(x: Image, y: Image, noise: Float[np.ndarray, " c"], known: Known) -> Known:
@@ -235,7 +235,7 @@ def _wrong(x: Image, y: Image, noise: Float[np.ndarray, " c"], known: Known) -> 
     seen = np.where(known, y, x)
     smooth, around = median_filter(seen, size=(3, 3, 1)), (_ABOUT, _ABOUT, 1)
     apart = maximum_filter(smooth, around) - minimum_filter(smooth, around)
-    flat = (apart <= _FLAT * np.maximum(noise, _CLEAR)).all(axis=2)
+    flat = (apart <= _FLAT * np.maximum(noise, _FLAT_NOISE)).all(axis=2)
     return wrong if _are_everywhere(wrong, flat) else wrong & flat[..., None]
 
 
