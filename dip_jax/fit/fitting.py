@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array
 
 from dip_jax.fit.criteria import Criterion
 from dip_jax.fit.hyperparameters import FitSettings
 from dip_jax.fit.lane import Lane
 from dip_jax.fit.learning_rate import learning_rate
+from dip_jax.fit.optimisers import optimiser
 from dip_jax.fit.state import RUNNING, Best, LaneState, Oracle, Snapshot, StepInfo
 from dip_jax.fit.step import train_step
 from dip_jax.fit.vectors import of_vectors, shapes
@@ -54,7 +54,10 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
     architecture = settings.architecture
     of_trees = architecture.network(channels, dtype=jnp.dtype(dtype), remat=settings.remat)
     network = of_vectors(of_trees)
-    optimiser = _adam()
+
+    def weights(lane: Lane) -> Params:
+        return shapes(of_trees, lane.z)
+
     rate = learning_rate(settings.schedule, settings.learning_rate, settings.peak, settings.rise)
 
     def make_lane(
@@ -84,7 +87,7 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
     def init(key: Array, lane: Lane) -> LaneState:
         params_key, steps_key = jax.random.split(key)
         params = network.init(params_key, lane.z)
-        opt_state = optimiser.init(params)
+        opt_state = optimiser(settings.optimiser, weights(lane)).init(params)
         x = jnp.zeros(lane.shape, jnp.float32)
         zero, lowest, unknown = jnp.int32(0), jnp.float32(-jnp.inf), jnp.float32(jnp.inf)
         return LaneState(
@@ -111,14 +114,14 @@ def make_fit(settings: FitSettings, criterion: Criterion, channels: int) -> Fit:
                 state,
                 lane,
                 network=network,
-                optimiser=optimiser,
+                optimiser=optimiser(settings.optimiser, weights(lane)),
                 rate=rate,
                 criterion=criterion,
                 settings=settings,
             )
 
     label = f"{settings} {criterion.label} {channels}" if criterion.label else ""
-    return Fit(make_lane, init, step, lambda lane: shapes(of_trees, lane.z), label)
+    return Fit(make_lane, init, step, weights, label)
 
 
 def _split(key: Array, observation: Observation, settings: FitSettings, size: tuple[int, int]):
@@ -138,18 +141,6 @@ def _matmul_precision(precision: str) -> contextlib.AbstractContextManager:
     if jax.default_backend() == "cpu":  # which has one precision, and faster paths without a word
         return contextlib.nullcontext()
     return jax.default_matmul_precision("tensorfloat32" if precision == "tf32" else "float32")
-
-
-def _adam() -> optax.GradientTransformation:
-    """Adam with a learning rate of 1."""
-    adam = optax.adam(1.0)
-
-    def update(updates, state, params=None):
-        # optax relies on a promotion that a strict session forbids.
-        with jax.numpy_dtype_promotion("standard"):
-            return adam.update(updates, state, params)
-
-    return optax.GradientTransformation(adam.init, update)
 
 
 def make_steps(

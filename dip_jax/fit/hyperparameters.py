@@ -15,7 +15,7 @@ class FitSettings:
         input_depth: channels d of `z`.
         input_scale: upper end of the uniform distribution of `z`.
         input_noise: standard deviation s of the noise that every step adds to `z`.
-        learning_rate: of Adam.
+        learning_rate: of the optimiser.
         schedule: how it changes, one of `learning_rate.SCHEDULES`.
         peak: the highest learning rate of a schedule that changes it, in units of the above.
         rise: share of the steps in which a schedule that rises does so, in (0, 1).
@@ -33,6 +33,7 @@ class FitSettings:
             `PRECISIONS`; "tf32" makes a difference on accelerators alone. float16 rounds as finely
             as TF32 and takes as long as bfloat16. Weights, norms and data term are float32 whatever
             it is.
+        optimiser: one of `optimisers.OPTIMISERS`.
         remat: whether activations are computed again for the gradient in place of being kept.
     """
 
@@ -55,6 +56,7 @@ class FitSettings:
     peak: float = 1.0
     rise: float = 0.2
     precision: str = "float32"
+    optimiser: str = "adam"
     remat: bool = False
 
 

@@ -56,7 +56,8 @@ def as_begun(folder: Path, config: Config) -> Config:
     """The configuration, as an earlier version began the run in a folder, if one did.
 
     Before there were parts, pictures were fitted as a whole; before there were `refined_steps`,
-    all made `num_steps`; before there was `refine_alone`, drafts were fits too.
+    all made `num_steps`; before there was `refine_alone`, drafts were fits too; before there was
+    `optimiser`, it was Adam.
     """
     try:
         before = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -66,6 +67,8 @@ def as_begun(folder: Path, config: Config) -> Config:
         return config
     if "refined_steps" not in before:
         config = {**config, "refined_steps": 0}
+    if "optimiser" not in before:
+        config = {**config, "optimiser": "adam"}
     if "refine_alone" not in before and config["preset"] == "draft":
         config = {**config, "refine_alone": False}
     parts = before.get("parts")
@@ -117,6 +120,7 @@ _NO_MATTER = ("config.lanes",)
 _SINCE = {
     "config.refined_steps": 0,
     "config.refine_alone": False,
+    "config.optimiser": "adam",
     "config.network.kind": "hourglass",
     "config.heldout.kind": "squares",
     "config.parts.memory": 0.0,

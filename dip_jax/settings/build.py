@@ -25,6 +25,7 @@ def fit_settings(config: Mapping[str, Any]) -> FitSettings:
         input_depth=config["input"]["depth"],
         input_scale=config["input"]["scale"],
         input_noise=config["input"]["noise"],
+        optimiser=config["optimiser"],
         learning_rate=config["learning_rate"],
         schedule="constant" if config["stop"]["criterion"] == "wmv" else schedule["kind"],
         peak=schedule["peak"],

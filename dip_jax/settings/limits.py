@@ -9,6 +9,7 @@ from dip_jax.errors import InputError, field
 from dip_jax.fit.criteria import CRITERIA
 from dip_jax.fit.hyperparameters import PRECISIONS
 from dip_jax.fit.learning_rate import SCHEDULES
+from dip_jax.fit.optimisers import OPTIMISERS
 from dip_jax.forward import observation
 from dip_jax.lanes.slots import FORMS
 from dip_jax.networks.registry import KINDS
@@ -91,6 +92,7 @@ CHOICES = {
     "heldout.kind": observation.KINDS,
     "input.kind": ("noise", "meshgrid"),
     "network.kind": tuple(KINDS),
+    "optimiser": OPTIMISERS,
     "schedule.kind": SCHEDULES,
     "stop.criterion": tuple(CRITERIA),
     "lanes.form": FORMS,

@@ -29,7 +29,8 @@ _WORTH_IT = 0.5
 _LOOKED_AT = 2.0
 # After so many of them, looking ends if the others seem to be so many times what is worth it.
 _ENOUGH_SEEN, _CLEARLY = 64, 1.5
-_NETWORK, _HOW = ("network", "input"), ("schedule", "stop", "average_share", "learning_rate")
+_NETWORK = ("network", "input")
+_HOW = ("optimiser", "learning_rate", "schedule", "stop", "average_share")
 # Seconds for each pixel of a picture to be read, divided, put together and written.
 _HANDLING = (2.5e-7, 6e-7)
 # For each part of it that is not fitted, and for each pixel of these where it is refined alone.
@@ -187,8 +188,8 @@ def config_of_parts(config: Config, division: Division) -> dict[str, Any]:
     and its held-out pixels, all over it, say little of how far the refinement should go. And what
     is to be filled hangs together, which is what the network of hole filling is for: one with
     skip connections may come to anything inside. So where the configuration has its task's own
-    network and input, those of `tasks.around_damage` take their place, and so do its schedule and
-    stopping.
+    network and input, those of `tasks.around_damage` take their place, and so do its optimiser,
+    schedule and stopping.
     """
     whole = division.whole
     if whole is not None:  # in tiles

@@ -125,6 +125,30 @@ def test_a_step_is_adam_on_the_data_term():
     )
 
 
+def test_a_step_of_muon_is_that_of_adam_but_for_kernels_wider_than_a_pixel():
+    found = {}
+    for kind in ("adam", "muon"):
+        step, lane, state, _ = a_fit(input_noise=0.0, optimiser=kind)
+        weights = jax.eval_shape(hourglass(SMALL, 3).init, jax.random.key(0), lane.z)
+        after, _ = step(state, lane)
+        chex.assert_trees_all_equal_shapes(after, state)
+        before, now = as_trees(state, weights).params, as_trees(after, weights).params
+        found[kind] = jax.tree.map(lambda b, a: a - b, before, now)
+    wide = []
+    for (path, adam), muon in zip(
+        jax.tree_util.tree_leaves_with_path(found["adam"]),
+        jax.tree.leaves(found["muon"]),
+        strict=True,
+    ):
+        if adam.ndim == 4 and adam.shape[0] > 1:
+            wide.append(path)
+            assert not np.allclose(adam, muon, atol=1e-3)
+            assert np.sqrt(np.square(muon).mean()) == pytest.approx(0.002, rel=0.6)
+        else:
+            np.testing.assert_array_equal(adam, muon)
+    assert len(wide) == 6  # of two scales: two on the way down each, one on the way up
+
+
 def test_a_state_with_trees_is_that_of_vectors():
     _, lane, state, chunk = a_fit()
     state, _ = chunk(fresh(state), lane, jnp.int32(3))

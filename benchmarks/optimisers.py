@@ -1,0 +1,97 @@
+"""Adam and Muon beside each other, after so many steps each.
+
+    python -m benchmarks.optimisers --data=DIR --pictures=a.png,b.png
+    python -m benchmarks.optimisers --tasks=reconstruct --fits=adam:300,muon:150
+
+Squares from the middle of each picture, damaged as each task's sample is, and restored with the
+default settings but for the optimiser and the number of steps, which is that of the schedule. PSNRs
+in dB are against the clean picture: of the moving average of the network's outputs at the last
+step, and of the result, which is refined.
+
+Resumable: each finished fit is kept in a file of its own. It writes
+`benchmarks/results/optimisers.md`.
+"""
+
+import argparse
+
+import numpy as np
+
+import dip_jax
+from benchmarks.common.samples import add_pictures, chosen
+from benchmarks.common.tables import kept, measured_with, table, write_report
+from benchmarks.time_to_quality import PICTURES, Damaged, damaged
+
+RESTORE = {
+    "denoise": dip_jax.denoise,
+    "text_inpaint": dip_jax.inpaint,
+    "hole_fill": dip_jax.fill_hole,
+    "reconstruct": dip_jax.reconstruct,
+}
+TASKS = "text_inpaint,reconstruct"
+FITS = "adam:300,adam:600,muon:200,muon:300"
+
+
+def fitted(given: Damaged, task: str, optimiser: str, steps: int) -> dict[str, float]:
+    """The PSNRs of one fit."""
+    network: list[float] = []
+    images = (given.y.astype(np.float32),) + (() if given.fill is None else (given.fill,))
+
+    def see(step: dip_jax.FitStep) -> None:
+        if step.step == step.num_steps:
+            network.append(given.psnr(np.asarray(step.preview, np.float64)))
+
+    result = RESTORE[task](
+        *images,
+        num_steps=steps,
+        options={"optimiser": optimiser, "stop.patience": 0, "parts.kind": "whole"},
+        callback=see,
+    )
+    return {"network": network[-1], "result": given.psnr(np.asarray(result, np.float64))}
+
+
+def main() -> None:
+    """Measures what is missing, and writes the report."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_pictures(parser, side=128, work="optimisers")
+    parser.add_argument("--tasks", default=TASKS, help=f"with commas between them ({TASKS})")
+    parser.add_argument("--fits", default=FITS, help=f"optimisers and steps ({FITS})")
+    args = parser.parse_args()
+    places = chosen(args, PICTURES)
+    lines = [
+        "# Adam and Muon",
+        "",
+        f"`python -m benchmarks.optimisers`, {measured_with()}",
+        "",
+        f"Squares of {args.side} pixels from the middle of {len(places)} pictures, one seed; PSNR",
+        "in dB. `network` is the moving average of its outputs after all steps.",
+        "",
+    ]
+    for task in args.tasks.split(","):
+        rows = []
+        for fit in args.fits.split(","):
+            optimiser, _, steps = fit.partition(":")
+            found = [
+                kept(
+                    args.work,
+                    f"{task} {where.stem} {args.side} {optimiser} {steps}",
+                    lambda where=where, task=task, optimiser=optimiser, steps=steps: fitted(
+                        damaged(where, task, args.side), task, optimiser, int(steps)
+                    ),
+                )
+                for where in places
+            ]
+            network, result = (
+                float(np.mean([one[name] for one in found])) for name in ("network", "result")
+            )
+            each = ", ".join(f"{one['result']:.2f}" for one in found)
+            rows.append([optimiser, steps, f"{network:.2f}", f"{result:.2f}", each])
+            print(task, *rows[-1], flush=True)
+        names = ["optimiser", "steps", "network", "result", "each"]
+        lines += [f"## {task}", "", *table(names, rows), ""]
+    write_report("optimisers.md", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
