@@ -182,6 +182,7 @@ def test_around_damage_the_network_is_wide_at_its_finest_scale():
         assert len(parts.shapes) == 2 and whole.shapes == [(200, 300, 3)]
         for kind in ("down", "up"):
             assert parts.config["network"][kind] == (32,)
+            assert parts.config["optimiser"] == "adam"
             widths[task, kind] = whole.config["network"][kind]
     assert widths["hole_fill", "down"][0] < 32 and widths["text_inpaint", "up"][0] < 32
     own = prepare(
@@ -192,6 +193,12 @@ def test_around_damage_the_network_is_wide_at_its_finest_scale():
     )
     assert own.config["network"]["down"] == (12,) and own.config["network"]["up"] == (32,)
     assert tasks.around_damage("paper")["network"]["down"] == (128,)
+
+
+def test_around_damage_an_optimiser_that_was_set_stands():
+    options = {"optimiser": "muon", "parts.continue_smooth": False}
+    found = prepare("hole_fill", picture((200, 300, 3)), two_scratches(), options=options)
+    assert len(found.shapes) == 2 and found.config["optimiser"] == "muon"
 
 
 def smooth_but_for(columns, h=200, w=300):

@@ -118,3 +118,16 @@ def test_a_run_of_before_there_were_few_makes_all(tmp_path):
     make_workdir(tmp_path / "new", config)
     assert fewest(as_begun(tmp_path / "new", config)) == FEW
     assert json.loads((tmp_path / "new" / "config.json").read_text())["refined_steps"] == FEW
+
+
+def test_a_run_of_before_there_was_an_optimiser_goes_on_with_adam(tmp_path):
+    config = tasks.defaults("reconstruct")
+    before = {name: value for name, value in config.items() if name != "optimiser"}
+    make_workdir(tmp_path, before | {"num_steps": 600})
+    asked = config | {"num_steps": 600}
+    for _ in range(2):  # interrupted again
+        now = as_begun(tmp_path, asked)
+        assert now["optimiser"] == "adam" and check_workdir(tmp_path, now)
+        make_workdir(tmp_path, now)
+    make_workdir(tmp_path / "new", config)
+    assert as_begun(tmp_path / "new", config)["optimiser"] == "muon"

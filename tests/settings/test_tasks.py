@@ -23,7 +23,14 @@ def test_paper_presets_are_the_published_settings(task):
     assert settings.architecture.upsampling == (upsampling,) * 5
     assert (settings.input_kind, settings.input_depth) == (kind, depth)
     assert (settings.learning_rate, config["num_steps"]) == (rate, steps)
-    assert settings.schedule == "constant"
+    assert (settings.schedule, settings.optimiser) == ("constant", "adam")
+
+
+@pytest.mark.parametrize("task", ["text_inpaint", "reconstruct"])
+def test_whole_pictures_with_gaps_have_muon_and_drafts_have_adam(task):
+    assert build.fit_settings(tasks.defaults(task)).optimiser == "muon"
+    assert build.fit_settings(tasks.defaults(task, "quick")).optimiser == "muon"
+    assert build.fit_settings(tasks.defaults(task, "draft")).optimiser == "adam"
 
 
 @pytest.mark.parametrize("preset", tasks.PRESETS)
@@ -53,6 +60,7 @@ def test_presets_do_not_share_what_they_change():
         ),
         ("seeds", 0, "at least 1"),
         ("seeds", 2**32 + 1, "is too large|at most 65536"),
+        ("optimiser", "sgd", "optimiser is 'sgd', expected one of 'adam', 'muon'"),
         ("lanes.form", "rows", "expected one of 'auto'"),
         ("heldout.share", 1.0, "below 1"),
         ("damage.share", 1.5, "damage.share is 1.5"),
