@@ -13,6 +13,7 @@ Resumable: each finished fit is kept in a file of its own. It writes
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 
@@ -28,10 +29,10 @@ RESTORE = {
     "reconstruct": dip_jax.reconstruct,
 }
 TASKS = "text_inpaint,reconstruct"
-FITS = "adam:300,adam:600,muon:200,muon:300"
+FITS = "adam:300,adam:600,muon:300"
 
 
-def fitted(given: Damaged, task: str, optimiser: str, steps: int) -> dict[str, float]:
+def fitted(given: Damaged, task: str, optimiser: str, steps: int, seed: int) -> dict[str, float]:
     """The PSNRs of one fit."""
     network: list[float] = []
     images = (given.y.astype(np.float32),) + (() if given.fill is None else (given.fill,))
@@ -42,11 +43,22 @@ def fitted(given: Damaged, task: str, optimiser: str, steps: int) -> dict[str, f
 
     result = RESTORE[task](
         *images,
+        seeds=[seed],
         num_steps=steps,
         options={"optimiser": optimiser, "stop.patience": 0, "parts.kind": "whole"},
         callback=see,
     )
     return {"network": network[-1], "result": given.psnr(np.asarray(result, np.float64))}
+
+
+def of_one(
+    args: argparse.Namespace, where: Path, task: str, optimiser: str, steps: int, seed: int
+) -> tuple[float, float]:
+    """The PSNRs of the network and of the result, measured if they have not been."""
+    name = f"{task} {where.stem} {args.side} {optimiser} {steps} {seed}"
+    given = damaged(where, task, args.side)
+    found = kept(args.work, name, lambda: fitted(given, task, optimiser, steps, seed))
+    return found["network"], found["result"]
 
 
 def main() -> None:
@@ -57,35 +69,30 @@ def main() -> None:
     add_pictures(parser, side=128, work="optimisers")
     parser.add_argument("--tasks", default=TASKS, help=f"with commas between them ({TASKS})")
     parser.add_argument("--fits", default=FITS, help=f"optimisers and steps ({FITS})")
+    parser.add_argument("--seeds", default="0", help="of the fits, each on its own (0)")
     args = parser.parse_args()
-    places = chosen(args, PICTURES)
+    places, seeds = chosen(args, PICTURES), [int(seed) for seed in args.seeds.split(",")]
     lines = [
         "# Adam and Muon",
         "",
         f"`python -m benchmarks.optimisers`, {measured_with()}",
         "",
-        f"Squares of {args.side} pixels from the middle of {len(places)} pictures, one seed; PSNR",
-        "in dB. `network` is the moving average of its outputs after all steps.",
+        f"Squares of {args.side} pixels from the middle of {len(places)} pictures; PSNR in dB, the",
+        f"mean over {len(seeds)} seeds. `network` is the moving average of its outputs after all steps.",
         "",
     ]
     for task in args.tasks.split(","):
         rows = []
         for fit in args.fits.split(","):
             optimiser, _, steps = fit.partition(":")
-            found = [
-                kept(
-                    args.work,
-                    f"{task} {where.stem} {args.side} {optimiser} {steps}",
-                    lambda where=where, task=task, optimiser=optimiser, steps=steps: fitted(
-                        damaged(where, task, args.side), task, optimiser, int(steps)
-                    ),
-                )
-                for where in places
-            ]
-            network, result = (
-                float(np.mean([one[name] for one in found])) for name in ("network", "result")
-            )
-            each = ", ".join(f"{one['result']:.2f}" for one in found)
+            found = np.array(
+                [
+                    [of_one(args, where, task, optimiser, int(steps), seed) for seed in seeds]
+                    for where in places
+                ]
+            ).mean(axis=1)
+            network, result = found.mean(axis=0)
+            each = ", ".join(f"{psnr:.2f}" for psnr in found[:, 1])
             rows.append([optimiser, steps, f"{network:.2f}", f"{result:.2f}", each])
             print(task, *rows[-1], flush=True)
         names = ["optimiser", "steps", "network", "result", "each"]
