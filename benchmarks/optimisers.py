@@ -77,8 +77,9 @@ def main() -> None:
         "",
         f"`python -m benchmarks.optimisers`, {measured_with()}",
         "",
-        f"Squares of {args.side} pixels from the middle of {len(places)} pictures; PSNR in dB, the",
-        f"mean over {len(seeds)} seeds. `network` is the moving average of its outputs after all steps.",
+        f"Squares of {args.side} pixels from the middle of {len(places)} pictures; PSNR in dB,",
+        f"the mean over {len(seeds)} seeds. `network` is the moving average of its outputs after",
+        "all steps.",
         "",
     ]
     for task in args.tasks.split(","):
