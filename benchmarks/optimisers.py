@@ -28,8 +28,13 @@ RESTORE = {
     "hole_fill": dip_jax.fill_hole,
     "reconstruct": dip_jax.reconstruct,
 }
+FITS = {
+    "denoise": "adam:300,muon:300",
+    "text_inpaint": "adam:350,muon:300,muon:350",
+    "hole_fill": "adam:400,muon:400",
+    "reconstruct": "adam:600,muon:300",
+}
 TASKS = "text_inpaint,reconstruct"
-FITS = "adam:300,adam:600,muon:300"
 
 
 def fitted(given: Damaged, task: str, optimiser: str, steps: int, seed: int) -> dict[str, float]:
@@ -68,7 +73,7 @@ def main() -> None:
     )
     add_pictures(parser, side=128, work="optimisers")
     parser.add_argument("--tasks", default=TASKS, help=f"with commas between them ({TASKS})")
-    parser.add_argument("--fits", default=FITS, help=f"optimisers and steps ({FITS})")
+    parser.add_argument("--fits", help="optimisers and steps, for all tasks (those of each)")
     parser.add_argument("--seeds", default="0", help="of the fits, each on its own (0)")
     args = parser.parse_args()
     places, seeds = chosen(args, PICTURES), [int(seed) for seed in args.seeds.split(",")]
@@ -84,7 +89,7 @@ def main() -> None:
     ]
     for task in args.tasks.split(","):
         rows = []
-        for fit in args.fits.split(","):
+        for fit in (args.fits or FITS[task]).split(","):
             optimiser, _, steps = fit.partition(":")
             found = np.array(
                 [
