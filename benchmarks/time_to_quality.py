@@ -11,7 +11,9 @@ it with each of these seeds, and `--ensemble=4` with the mean of so many from ea
 
 Beside them stand, in this process and so without a start: non-local means and the biharmonic
 surface of scikit-image, their results refined as those of the network are but with no network at
-all, and BM3D where it is installed. Non-local means and BM3D are told the noise.
+all, and BM3D where it is installed. Non-local means and BM3D are told the noise. With `--pytorch`
+there is PyTorch too: the task's network with the published settings, for as many steps as
+published, which takes minutes.
 
 Resumable: what has been measured is kept in files of its own. It writes
 `benchmarks/results/time_to_quality.md` and `.png`.
@@ -45,6 +47,7 @@ from benchmarks.common.tables import (
     table,
     write_report,
 )
+from benchmarks.quality import plan
 from dip_jax.pictures.values import to_float
 from dip_jax.settings import tasks
 
@@ -56,6 +59,7 @@ TASKS = {
     "hole_fill": "fill-hole",
     "reconstruct": "reconstruct",
 }  # and what the command calls them
+SUITE_OF = {suite.task: name for name, suite in plan.SUITES.items()}
 COMMANDS = {"before": (), "default": (), "draft": ("--draft",)}
 _SIGMA = 25 / 255
 
@@ -124,10 +128,7 @@ def commanded(
 def _timed(given: Damaged, make: Callable[[], np.ndarray]) -> dict[str, Any]:
     """What a function makes, and the time of its second call: the first one compiles."""
     make()
-    begin = time.perf_counter()
-    x = make()
-    seconds = time.perf_counter() - begin
-    return {"psnr": given.psnr(np.asarray(x, np.float64)), "seconds": seconds}
+    return _timed_once(given, make)
 
 
 def without_network(given: Damaged) -> dict[str, Callable[[], np.ndarray]]:
@@ -154,6 +155,25 @@ def without_network(given: Damaged) -> dict[str, Callable[[], np.ndarray]]:
         of = bm3d.bm3d_rgb if given.y.shape[2] == 3 else bm3d.bm3d
         found["BM3D"] = lambda: np.asarray(of(given.y.squeeze(), _SIGMA)).reshape(given.y.shape)
     return found
+
+
+def as_published(given: Damaged, task: str, steps: int) -> np.ndarray:
+    """The average of outputs after so many steps of PyTorch, the known values put in."""
+    from benchmarks.common.pytorch_baseline import to_hwc  # here, because they need PyTorch
+    from benchmarks.quality.baseline import Baseline
+
+    picture = plan.Picture("", given.clean.astype("f4"), given.y.astype("f4"), given.fill)
+    config = plan.baseline_configuration(plan.SUITES[SUITE_OF[task]], tasks.defaults(task))
+    h, w, _ = picture.y.shape
+    return picture.given(to_hwc(Baseline(picture, config).fit(steps).avg)[:h, :w])
+
+
+def _timed_once(given: Damaged, make: Callable[[], np.ndarray]) -> dict[str, Any]:
+    """What a function makes, and its time."""
+    begin = time.perf_counter()
+    x = make()
+    seconds = time.perf_counter() - begin
+    return {"psnr": given.psnr(np.asarray(x, np.float64)), "seconds": seconds}
 
 
 Found = dict[str, dict[str, list[dict[str, Any]]]]
@@ -204,6 +224,14 @@ def measured(args: argparse.Namespace) -> tuple[Found, dict[str, dict[str, float
                     methods.setdefault(name, []).append(result)
             for name, make in without_network(given).items():
                 result = keep(f"{task} {name} {where.stem}", lambda g=given, m=make: _timed(g, m))
+                methods.setdefault(name, []).append(result)
+            if args.pytorch:
+                steps = plan.SUITES[SUITE_OF[task]].published_steps
+                fitted = functools.partial(as_published, given, task, steps)
+                name = f"PyTorch, {steps} steps"
+                result = keep(
+                    f"{task} {name} {where.stem}", functools.partial(_timed_once, given, fitted)
+                )
                 methods.setdefault(name, []).append(result)
     return found, cold
 
@@ -329,6 +357,7 @@ def main() -> None:
     parser.add_argument(
         "--first-seeds", default="0", help="of each fit, with commas between them (0)"
     )
+    parser.add_argument("--pytorch", action="store_true", help="PyTorch as published as well")
     parser.add_argument("--ensemble", type=int, default=1, help="so many seeds as well (1)")
     args = parser.parse_args()
     args.first_seeds = [int(seed) for seed in args.first_seeds.split(",")]
