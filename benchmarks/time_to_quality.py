@@ -223,7 +223,7 @@ def measured(args: argparse.Namespace) -> tuple[Found, dict[str, dict[str, float
                     result = keep(key, functools.partial(run, seed))
                     methods.setdefault(name, []).append(result)
             for name, make in without_network(given).items():
-                result = keep(f"{task} {name} {where.stem}", lambda g=given, m=make: _timed(g, m))
+                result = keep(f"{task} {name} {where.stem}", functools.partial(_timed, given, make))
                 methods.setdefault(name, []).append(result)
             if args.pytorch:
                 steps = plan.SUITES[SUITE_OF[task]].published_steps
