@@ -180,9 +180,9 @@ _ALL = (
                 "degrade": "text",
                 "sample": {"name": "astronaut", "side": 256},
                 "network": {"upsampling": ("nearest",)},
-                # On average of six photographs as good as 350 steps of Adam.
-                "optimiser": "muon",
-                "num_steps": 300,
+                # After it is refined, 400 steps give 0.05 dB more on average of six photographs, and
+                # 300 of Muon 0.04 dB less.
+                "num_steps": 350,
             },
             "draft": _DRAFT,
             "quick": {"sample": {"side": 128}, "num_steps": 200},
@@ -234,7 +234,7 @@ _ALL = (
         done="Missing pixels rebuilt in",
         ending="_reconstructed",
         settings={
-            # On average of six photographs as good as 600 steps of Adam; 200 lack 0.08 dB.
+            # On average of six photographs 0.03 dB less than 600 steps of Adam; 200 lack 0.08 more.
             "": {"degrade": "missing", "optimiser": "muon", "num_steps": 300},
             "draft": _DRAFT,
             "quick": {"sample": {"side": 128}, "num_steps": 200},
