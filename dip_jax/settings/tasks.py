@@ -180,8 +180,8 @@ _ALL = (
                 "degrade": "text",
                 "sample": {"name": "astronaut", "side": 256},
                 "network": {"upsampling": ("nearest",)},
-                # After it is refined, 400 steps give 0.05 dB more on average of six photographs, and
-                # 300 of Muon 0.04 dB less.
+                # After it is refined, 400 steps give 0.05 dB more on average of six photographs,
+                # and 300 of Muon 0.04 dB less.
                 "num_steps": 350,
             },
             "draft": _DRAFT,
