@@ -2,11 +2,11 @@
 
     python -m dip_jax.main --config=configs/reconstruct.py
 
-Measured at commit ff606c61df from a cold start on two cores of an Intel Xeon, compilation included,
+Measured at commit 773e403f3d from a cold start on two cores of an Intel Xeon, compilation included,
 against the clean picture:
 
     preset    picture     time           steps (chosen)      PSNR over the whole picture
-    none      300 x 200   2 min 24 s     600 (600)           9.35 dB degraded, 34.26 dB restored
+    none      300 x 200   1 min 31 s     300 (300)           9.35 dB degraded, 34.20 dB restored
 
 Peak memory 1.0 GB. `:draft` is a look in seconds, `:quick` a smoke run on a small sample; `:paper`,
 the published setting for an accelerator, has not been measured.
