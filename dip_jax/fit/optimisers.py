@@ -9,6 +9,7 @@ which it takes the rates of Adam, of Liu et al., "Muon is Scalable for LLM Train
 equation 4.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -76,6 +77,10 @@ def _turned(
     return jnp.concatenate(parts)
 
 
+# In full float32: with less, the least values of a Gram matrix become negative, and grow.
+_product = functools.partial(jnp.matmul, precision="highest")
+
+
 def orthogonal(matrices: Float[Array, "n r c"]) -> Float[Array, "n r c"]:
     """Each matrix with singular values of about 1, from 0.7 to 1.2, in place of its own.
 
@@ -90,11 +95,11 @@ def orthogonal(matrices: Float[Array, "n r c"]) -> Float[Array, "n r c"]:
     x = matrices / jnp.where(largest > 0, largest, 1)
     norm = jnp.sqrt(jnp.square(x).sum(axis=(1, 2), keepdims=True))
     x = x / jnp.where(norm > 0, norm, 1)
-    gram = jnp.einsum("nrc,nrd->ncd", x, x)
+    gram = _product(jnp.swapaxes(x, 1, 2), x)
     one = jnp.broadcast_to(jnp.eye(x.shape[2], dtype=x.dtype), gram.shape)
     product = one
     for _ in range(_ITERATIONS):
-        factor = a * one + b * gram + c * gram @ gram
-        product = product @ factor
-        gram = factor @ gram @ factor
-    return jnp.einsum("nrc,ncd->nrd", x, product)
+        factor = a * one + b * gram + c * _product(gram, gram)
+        product = _product(product, factor)
+        gram = _product(_product(factor, gram), factor)
+    return _product(x, product)

@@ -61,7 +61,7 @@ MEANINGS = {
     "input.depth": "Channels of z. A meshgrid has 2.",
     "input.scale": "Upper end of the uniform distribution of z.",
     "input.noise": "Standard deviation of the normal noise that is added to z in every step.",
-    "optimiser": "`adam`, as published, or `muon`, which learns a picture in half of the steps.",
+    "optimiser": "`adam`, as published, or `muon`: missing pixels in half of the steps.",
     "learning_rate": "Learning rate of the optimiser.",
     "schedule.kind": "How the learning rate changes over the steps.",
     "schedule.peak": "The highest learning rate, as a multiple of `learning_rate`.",

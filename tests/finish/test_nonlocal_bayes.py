@@ -173,3 +173,16 @@ def test_repeated_texture_is_brought_back():
     pilot = (clean.mean() + 0.7 * (clean - clean.mean())).astype(np.float32)
     made = np.asarray(nonlocal_bayes.filtered(jnp.asarray(y), jnp.asarray(pilot), 0.05))
     assert np.mean((made - clean) ** 2) < 0.6 * np.mean((pilot - clean) ** 2)
+
+
+@pytest.mark.parametrize("count", [7, 15, 31, 45])
+def test_groups_with_small_variances_are_solved_for_in_float32(count):
+    rng = np.random.default_rng(count)
+    patches = 100 * rng.normal(size=(40, count, 75)) * 0.7 ** np.arange(75)
+    systems = patches @ patches.swapaxes(1, 2)
+    systems += (count + 1e-6 * np.trace(systems, axis1=1, axis2=2))[:, None, None] * np.eye(count)
+    right = (patches @ rng.normal(size=(40, 75, 1)))[..., 0]
+    found = nonlocal_bayes._solved(jnp.asarray(systems, "f4"), jnp.asarray(right, "f4"))
+    expected = np.linalg.solve(systems, right[..., None])[..., 0]
+    ours, theirs = (np.einsum("rn,rnd->rd", w, patches) for w in (np.asarray(found), expected))
+    np.testing.assert_allclose(ours, theirs, atol=1e-3 * np.abs(theirs).max())
